@@ -113,7 +113,8 @@ fn email(text: &str) -> Result<(), String> {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return Err("must contain '@'".to_owned());
     };
-    let plain = |c: char| !c.is_whitespace() && !matches!(c, '<' | '>' | '"' | ',' | ';' | '@' | '(' | ')' | '\\');
+    let plain =
+        |c: char| !c.is_whitespace() && !matches!(c, '<' | '>' | '"' | ',' | ';' | '@' | '(' | ')' | '\\');
     if local.is_empty() || domain.is_empty() || !local.chars().all(plain) || !domain.chars().all(plain) {
         return Err("must be a plain address: local@domain".to_owned());
     }
