@@ -242,6 +242,9 @@ impl Engine {
         self.pending.remove(&job.id);
         self.drop_from_desk(at, &job.id);
         self.arm(&grant.grant);
+        if let Some(tenant) = self.tenants.get_mut(&at.integration).filter(|t| t.observe_at <= self.now.boot) {
+            tenant.observe_at = self.now.boot + tenant.settings.observe_interval;
+        }
     }
 
     /// Another grant of ours (or something of ours that is about to go) carries the role already.

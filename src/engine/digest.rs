@@ -10,7 +10,7 @@ use super::{
     codes::{EndReason, ResultCode, WokenBy},
     desk::Sighting,
     grant::{Grant, Phase},
-    ids::{AccountId, GrantId, RoleName},
+    ids::{AccountId, Email, GrantId, RoleName},
     plan::{self, Ending},
     record::{Answer, GrantActive, GrantGone, Record},
     state::JOB_MEMORY_MS,
@@ -28,6 +28,9 @@ impl Engine {
         desk.absent = false;
         desk.awaits_listing = None;
         let began = sighting.at;
+        let recorded = self.state.accounts.get(at).map(|a| &a.email);
+        let differs = |found: &&Email| recorded.is_some_and(|email| !email.same_mailbox(found));
+        desk.found_email = Some(&sighting.account.email).filter(differs).cloned();
         if desk.seen.as_ref().is_none_or(|old| old.at <= began) {
             desk.seen = Some(sighting);
             self.watched(at, began);
@@ -138,8 +141,7 @@ impl Engine {
             }
             _ => asked,
         };
-        let seen = self.desks.get(at).and_then(|d| d.seen.as_ref());
-        let found_email = seen.map(|s| s.account.email.clone()).filter(|e| !e.same_mailbox(&account.email));
+        let found_email = self.desks.get(at).and_then(|d| d.found_email.clone());
         let wrote = account.sent.iter().filter(|s| !s.raised).map(|s| s.role.clone()).collect::<Vec<_>>();
         let jobs = found.revoke_jobs.clone();
         let gone = GrantGone {

@@ -127,6 +127,10 @@ impl Engine {
         let desk = self.desks.entry(at.clone()).or_default();
         desk.calm();
         desk.reraise = false;
+        if matches!(reason, EndReason::Expired | EndReason::Requested | EndReason::Operator) {
+            // An ending is computed from a read that began after it: the race with a person stays short.
+            desk.seen = None;
+        }
         self.dirty.insert(at);
     }
 
