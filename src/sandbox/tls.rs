@@ -127,41 +127,87 @@ pub struct Serving {
     pub done: JoinHandle<io::Result<()>>,
 }
 
-/// Serves `router` on `listen` until `shutdown` resolves, then lets open answers finish for 2 s.
-/// Handlers can extract `ConnectInfo<SocketAddr>`.
+/// An address that is taken but not served yet, for parts that must know their own URL first.
+pub struct Bound {
+    listener: TcpListener,
+    transport: Transport,
+    addr: SocketAddr,
+}
+
+impl Bound {
+    /// Takes `listen`.
+    ///
+    /// # Errors
+    /// [`ServeError::PlainHttpBeyondLoopback`] before anything is bound, [`ServeError::Listen`] if
+    /// the address is taken.
+    pub fn new(listen: SocketAddr, transport: Transport) -> Result<Self, ServeError> {
+        if matches!(transport, Transport::PlainHttpLoopbackOnly) && !listen.ip().is_loopback() {
+            return Err(ServeError::PlainHttpBeyondLoopback(listen));
+        }
+        let failed = |error| ServeError::Listen(listen, error);
+        let listener = TcpListener::bind(listen).map_err(failed)?;
+        let addr = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, transport, addr })
+    }
+
+    /// The address, with the real port when port 0 was asked for.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Scheme, host and port as a client on this machine writes them, without a slash at the end.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let scheme = self.transport.scheme();
+        if self.addr.ip().is_unspecified() {
+            return format!("{scheme}://localhost:{}", self.addr.port());
+        }
+        format!("{scheme}://{}", self.addr)
+    }
+
+    /// Serves `router` until `shutdown` resolves, then lets open answers finish for 2 s. Handlers
+    /// can extract `ConnectInfo<SocketAddr>`.
+    ///
+    /// # Errors
+    /// [`ServeError::Listen`] if the runtime cannot watch the socket.
+    pub fn serve(
+        self,
+        router: axum::Router,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Serving, ServeError> {
+        let addr = self.addr;
+        let handle = Handle::new();
+        let stop = handle.clone();
+        let server = axum_server::from_tcp(self.listener).map_err(|error| ServeError::Listen(addr, error))?;
+        let server = bounded(server.handle(handle));
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let done = match self.transport {
+            Transport::Tls(identity) => {
+                let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(identity.config));
+                tokio::spawn(server.acceptor(acceptor).serve(service))
+            }
+            Transport::PlainHttpLoopbackOnly => tokio::spawn(server.serve(service)),
+        };
+        tokio::spawn(async move {
+            shutdown.await;
+            stop.graceful_shutdown(Some(GRACE));
+        });
+        Ok(Serving { addr, done })
+    }
+}
+
+/// [`Bound::new`] and [`Bound::serve`] in one step.
 ///
 /// # Errors
-/// [`ServeError::PlainHttpBeyondLoopback`] before anything is bound, [`ServeError::Listen`] if the
-/// address is taken.
+/// As those two.
 pub async fn serve(
     listen: SocketAddr,
     transport: Transport,
     router: axum::Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Serving, ServeError> {
-    if matches!(transport, Transport::PlainHttpLoopbackOnly) && !listen.ip().is_loopback() {
-        return Err(ServeError::PlainHttpBeyondLoopback(listen));
-    }
-    let failed = |error| ServeError::Listen(listen, error);
-    let listener = TcpListener::bind(listen).map_err(failed)?;
-    let addr = listener.local_addr().map_err(failed)?;
-
-    let handle = Handle::new();
-    let stop = handle.clone();
-    let server = bounded(axum_server::from_tcp(listener).map_err(failed)?.handle(handle));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let done = match transport {
-        Transport::Tls(identity) => {
-            let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(identity.config));
-            tokio::spawn(server.acceptor(acceptor).serve(service))
-        }
-        Transport::PlainHttpLoopbackOnly => tokio::spawn(server.serve(service)),
-    };
-    tokio::spawn(async move {
-        shutdown.await;
-        stop.graceful_shutdown(Some(GRACE));
-    });
-    Ok(Serving { addr, done })
+    Bound::new(listen, transport)?.serve(router, shutdown)
 }
 
 fn bounded<A: Address>(mut server: Server<A>) -> Server<A> {
