@@ -12,10 +12,7 @@ use super::{
     problem::Problem,
     store::{self, StoreError},
 };
-use crate::{
-    control::wire::Target,
-    engine::ids::{AgentId, Email, GrantId, IntegrationId, JobId, RoleName},
-};
+use crate::engine::ids::{AccountId, AgentId, Email, GrantId, IntegrationId, JobId, RoleName};
 
 /// What a person asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +37,27 @@ pub struct RequestSpec {
     /// Which agent; may be left out while only one is enrolled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
+}
+
+/// Whose access a request is about, as the job will name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Target {
+    /// The administrator with this address.
+    Email(Email),
+    /// The administrator with this id.
+    AccountId(AccountId),
+    /// An account made for this grant and deleted at its end.
+    Ephemeral {
+        /// The mailbox that gets the activation mail.
+        requester: Email,
+        /// For the console's display.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        firstname: Option<String>,
+        /// For the console's display.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lastname: Option<String>,
+    },
 }
 
 const fn five_minutes() -> u32 {
@@ -168,8 +186,24 @@ pub(super) fn step(
     Ok(next)
 }
 
-/// Adds a line to the history without a new state.
-pub(super) fn note(
+/// Records what the agent said: a new state where it means one, else a line in the history.
+pub(super) fn heard(
+    tx: &Transaction<'_>,
+    number: i64,
+    happening: Option<Happening>,
+    text: &str,
+    now: i64,
+) -> Result<(), StoreError> {
+    let state = tx.query_row("select json_quote(state) from request where number = ?1", [number], |row| {
+        store::json::<RequestState>(row, 0)
+    })?;
+    let Some(state) = state else { return Ok(()) };
+    let next = happening.and_then(|happening| state.after(happening)).unwrap_or(state);
+    tx.execute("update request set state = ?2 where number = ?1", params![number, next.name()])?;
+    note(tx, number, next, text, now)
+}
+
+fn note(
     tx: &Transaction<'_>,
     number: i64,
     state: RequestState,
@@ -195,6 +229,15 @@ pub(super) fn told(
         params![number, detail, ends_at],
     )?;
     Ok(())
+}
+
+/// Whether `job` is the one that asked for the access, not one that revokes it.
+pub(super) fn is_grant_job(tx: &Transaction<'_>, number: i64, job: &JobId) -> Result<bool, StoreError> {
+    Ok(tx.query_row(
+        "select count(*) > 0 from request where number = ?1 and job_id = ?2",
+        params![number, job.as_str()],
+        |row| row.get(0),
+    )?)
 }
 
 pub(super) fn of_grant(tx: &Transaction<'_>, grant: &GrantId) -> Result<Option<i64>, StoreError> {
