@@ -1,5 +1,7 @@
 //! The shipped binary, asked from outside: output, messages and exit codes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::{
     fs,
     path::Path,

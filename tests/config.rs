@@ -1,5 +1,7 @@
 //! The files that are shipped, read the way an operator installs them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::{fs, path::Path};
 
 use ephemerald::config::{Config, Sources, policy_file};

@@ -47,10 +47,10 @@ struct Global {
     /// How to print
     #[arg(long, global = true, value_name = "FORM", default_value = "human")]
     output: Output,
-    /// Overrides agent.state_dir
+    /// Overrides `agent.state_dir`
     #[arg(long, global = true, value_name = "DIR")]
     state_dir: Option<String>,
-    /// Overrides agent.control_socket
+    /// Overrides `agent.control_socket`
     #[arg(long, global = true, value_name = "PATH")]
     control_socket: Option<String>,
     /// Overrides log.level

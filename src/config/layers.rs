@@ -137,12 +137,12 @@ pub(super) fn known_keys() -> BTreeSet<String> {
 
 /// The main file, then `conf.d/*.toml` beside it by name.
 fn files(main: Option<&Path>) -> Result<Vec<PathBuf>, ConfigError> {
-    let path = main.unwrap_or(Path::new(DEFAULT_FILE));
+    let path = main.unwrap_or_else(|| Path::new(DEFAULT_FILE));
     let mut files = Vec::new();
     if main.is_some() || path.exists() {
         files.push(path.to_path_buf());
     }
-    let dir = path.parent().unwrap_or(Path::new("")).join("conf.d");
+    let dir = path.parent().unwrap_or_else(|| Path::new("")).join("conf.d");
     let unreadable = |error| ConfigError::Read(dir.clone(), error);
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,
