@@ -147,7 +147,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 async fn new_token(State(shared): App) -> Answer<Token> {
     let secret = shared.store.write(|tx| agents::new_token(tx, now_ms()))?;
-    Ok(Json(Token { token: shared.agent_token(secret)? }))
+    Ok(Json(Token { token: shared.agent_token(&secret) }))
 }
 
 async fn create(State(shared): App, Json(spec): Json<RequestSpec>) -> Answer<RequestView> {

@@ -11,6 +11,7 @@ mod agents;
 mod client;
 mod dispatch;
 mod faults;
+mod inventory;
 mod jobs;
 mod keys;
 mod lifecycle;
@@ -30,6 +31,8 @@ use std::{
 };
 
 use aws_lc_rs::constant_time;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -45,11 +48,11 @@ pub use self::{
     requests::{RequestSpec, RequestView, Step},
     store::StoreError,
 };
-use self::{faults::FaultSwitch, keys::Keys, problem::Problem, proofs::Nonces, store::Store};
+use self::{faults::FaultSwitch, keys::Keys, proofs::Nonces, store::Store};
 use super::tls::{Bound, Identity, ServeError, Transport};
 
-/// The longest a poll waits, as the protocol allows.
-const LONG_POLL: Duration = Duration::from_secs(55);
+/// The longest a poll waits, in seconds, as the protocol allows.
+const LONG_POLL_S: u32 = 55;
 
 /// How to run a reference control plane.
 #[derive(Clone)]
@@ -62,8 +65,6 @@ pub struct Options {
     pub tls_dir: Option<PathBuf>,
     /// Plain HTTP; loopback only.
     pub plain_http: bool,
-    /// The issuer's name in signed jobs.
-    pub name: String,
     /// How long a job stays with an agent that says nothing; 30 to 60 s outside tests.
     pub lease: Duration,
     /// A bearer token that operators must send; without one, being on this machine is enough.
@@ -79,7 +80,6 @@ impl Options {
             data: data.to_owned(),
             tls_dir: None,
             plain_http: false,
-            name: "ephemerald reference control plane".to_owned(),
             lease: Duration::from_secs(45),
             admin_token: None,
         }
@@ -95,9 +95,6 @@ pub enum Error {
     /// Its database cannot be used.
     #[error("the reference control plane has no database")]
     Store(#[from] StoreError),
-    /// Its stored keys cannot be used.
-    #[error("the keys in the reference control plane's database cannot be used: {0}; start with a new data directory")]
-    Keys(String),
 }
 
 /// A reference control plane at work.
@@ -176,6 +173,17 @@ impl Shared {
             }
             (Some(_), None) => false,
         }
+    }
+
+    /// The one string that enrols an agent: URL, one-time secret, root key's thumbprint.
+    fn agent_token(&self, secret: &str) -> String {
+        let root = self.keys.root.kid();
+        let parts = json!({ "url": self.url, "secret": secret, "root": root });
+        format!("eph1.{}", URL_SAFE_NO_PAD.encode(parts.to_string()))
+    }
+
+    fn lease_s(&self) -> u32 {
+        u32::try_from(self.options.lease.as_secs()).unwrap_or(u32::MAX)
     }
 
     fn lease_until(&self, now: i64) -> i64 {

@@ -12,7 +12,10 @@ use super::{
     problem::Problem,
     store::{self, StoreError},
 };
-use crate::engine::ids::{AccountId, AgentId, Email, GrantId, IntegrationId, JobId, RoleName};
+use crate::{
+    control::wire::Target,
+    engine::ids::{AgentId, Email, GrantId, IntegrationId, JobId, RoleName},
+};
 
 /// What a person asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,27 +40,6 @@ pub struct RequestSpec {
     /// Which agent; may be left out while only one is enrolled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
-}
-
-/// Whose access a request is about, as the job will name it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Target {
-    /// The administrator with this address.
-    Email(Email),
-    /// The administrator with this id.
-    AccountId(AccountId),
-    /// An account made for this grant and deleted at its end.
-    Ephemeral {
-        /// The mailbox that gets the activation mail.
-        requester: Email,
-        /// For the console's display.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        firstname: Option<String>,
-        /// For the console's display.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        lastname: Option<String>,
-    },
 }
 
 const fn five_minutes() -> u32 {
@@ -229,6 +211,12 @@ pub(super) fn told(
         params![number, detail, ends_at],
     )?;
     Ok(())
+}
+
+/// The agent has a job of this request; its first delivery moves the request on.
+pub(super) fn leased(tx: &Transaction<'_>, number: i64, job: &JobId, now: i64) -> Result<(), StoreError> {
+    let happening = is_grant_job(tx, number, job)?.then_some(Happening::Lease);
+    heard(tx, number, happening, &format!("job {job} delivered"), now)
 }
 
 /// Whether `job` is the one that asked for the access, not one that revokes it.

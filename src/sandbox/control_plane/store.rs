@@ -12,22 +12,22 @@ use std::{
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, types::Type};
 use serde::de::DeserializeOwned;
 
-use crate::engine::ids::BadName;
+use crate::{
+    control::wire::Utc,
+    engine::{ids::BadName, time::Timestamp},
+};
 
 /// The schema that this version writes, kept in SQLite's `user_version`.
 const SCHEMA: i64 = 1;
 
 const TABLES: &str = "
 create table secret (name text primary key, value blob not null) strict;
-create table signing_key (
-  kid text primary key, pkcs8 blob not null, version integer not null, retired integer not null default 0
-) strict;
 create table token (
   hash blob primary key, created_at integer not null, expires_at integer not null, agent text
 ) strict;
 create table agent (
   id text primary key, public_key blob not null unique, enrolled_at integer not null, last_seen_at integer,
-  instance text, epoch integer, status text, inventory_hash text
+  instance text, epoch integer, status text, next_key blob, head text
 ) strict;
 create table proof (
   agent text not null, jti text not null, forget_at integer not null, primary key (agent, jti)
@@ -54,7 +54,8 @@ create table report (
 ) strict;
 create table inventory (
   agent text not null, integration text not null, kind text not null, page integer not null,
-  body text not null, received_at integer not null, primary key (agent, integration, kind, page)
+  hash text not null, items text not null, received_at integer not null,
+  primary key (agent, integration, kind, page)
 ) strict, without rowid;
 insert into sqlite_sequence (name, seq) values ('request', 1000);
 ";
@@ -141,6 +142,11 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlit
 
 fn damaged(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+/// The wall clock as the wire writes it.
+pub(super) fn server_time() -> Utc {
+    Utc(Timestamp(now_ms()))
 }
 
 /// Milliseconds since 1970 by the wall clock.
