@@ -135,7 +135,11 @@ impl Agent {
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, StatusCode> {
         let body = body.to_string();
         let answer = self.send(path, &self.proof(path, &body), &body).await;
-        if answer.status() == StatusCode::OK { Ok(answer.json().await.unwrap()) } else { Err(answer.status()) }
+        if answer.status() == StatusCode::OK {
+            Ok(answer.json().await.unwrap())
+        } else {
+            Err(answer.status())
+        }
     }
 
     pub async fn send(&self, path: &str, proof: &str, body: &str) -> reqwest::Response {

@@ -135,7 +135,12 @@ async fn a_stopping_control_plane_answers_its_waiting_polls() {
     let dir = tempfile::tempdir().unwrap();
     let plane = Plane::start(dir.path()).await;
     let agent = Agent::enrolled(&plane).await;
-    let (jobs, _) = tokio::join!(agent.acquire(55, &[]), plane.restart());
+    let restart = async {
+        let operator = plane.operator();
+        while operator.agents().await.unwrap()[0].last_seen_at.is_none() {}
+        plane.restart().await
+    };
+    let (jobs, _) = tokio::join!(agent.acquire(55, &[]), restart);
     assert!(jobs.is_empty());
 }
 
@@ -238,7 +243,8 @@ async fn recovery_names_what_was_granted_and_not_ended_with_its_receipt() {
 
     let ask = json!({ "reason": "empty_ledger", "ledger_created_at": "2026-11-24T10:40:00.000Z" });
     let answer = agent.post("recover", &ask).await.unwrap();
-    let receipts: Vec<_> = answer["grants"].as_array().unwrap().iter().map(|g| g["receipt"].clone()).collect();
+    let receipts: Vec<_> =
+        answer["grants"].as_array().unwrap().iter().map(|g| g["receipt"].clone()).collect();
     assert_eq!(receipts, ["receipt-g2"]);
 }
 

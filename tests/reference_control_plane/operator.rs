@@ -81,7 +81,8 @@ async fn tests_can_send_forged_foreign_and_repeated_jobs() {
 
     let jobs = agent.acquire(0, &[]).await;
     let verify = |jws: &str| jws::verify(jws, JOB_TYP, MAX_JOB_BYTES, |kid| keys.find(kid));
-    let verdict = |job| verify(job["jws"].as_str().unwrap()).map(|_| claims(job)["aud"].clone());
+    let verdict =
+        |job: &serde_json::Value| verify(job["jws"].as_str().unwrap()).map(|_| claims(job)["aud"].clone());
     let verdicts: Vec<_> = jobs.iter().map(verdict).collect();
     let foreign = Ok(json!("somebody-else"));
     let expected = [Err(jws::JwsError::Signature), Err(jws::JwsError::UnknownKey), foreign.clone(), foreign];

@@ -152,7 +152,8 @@ async fn heartbeat(
     let _: HeartbeatRequest = parse(&body)?;
     let unknown = || Problem::not_found("this agent holds no such job".to_owned());
     let id = JobId::new(&id).map_err(|_| unknown())?;
-    let renewed = shared.store.write(|tx| jobs::renew(tx, &sender.agent, &id, shared.lease_until(now_ms())))?;
+    let renewed =
+        shared.store.write(|tx| jobs::renew(tx, &sender.agent, &id, shared.lease_until(now_ms())))?;
     let cancelled = renewed.ok_or_else(unknown)?;
     Ok(Json(HeartbeatAnswer { lease_s: shared.lease_s(), cancelled, server_time: server_time() }))
 }
@@ -169,7 +170,10 @@ async fn take_reports(State(shared): App, parts: Parts, body: Bytes) -> Answer<R
         return Err(Problem::malformed(format!("a request holds 1 to {MOST_REPORTS} reports")));
     }
     let mut acked = shared.store.write(|tx| {
-        reports.iter().map(|report| reports::receive(tx, &agent, report, now_ms())).collect::<Result<Vec<_>, _>>()
+        reports
+            .iter()
+            .map(|report| reports::receive(tx, &agent, report, now_ms()))
+            .collect::<Result<Vec<_>, _>>()
     })?;
     if shared.faults.takes_ack() {
         acked.clear();
@@ -200,7 +204,8 @@ async fn take_inventory(State(shared): App, parts: Parts, body: Bytes) -> Answer
 async fn recover(State(shared): App, parts: Parts, body: Bytes) -> Answer<RecoverAnswer> {
     let Sender { agent, .. } = proofs::check(&shared, &parts, &body)?;
     let request: RecoverRequest = parse(&body)?;
-    let (grants, cursor) = shared.store.write(|tx| reports::believed(tx, &agent, request.cursor.as_deref()))?;
+    let (grants, cursor) =
+        shared.store.write(|tx| reports::believed(tx, &agent, request.cursor.as_deref()))?;
     Ok(Json(RecoverAnswer { grants, cursor, server_time: server_time() }))
 }
 

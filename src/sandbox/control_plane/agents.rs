@@ -97,7 +97,9 @@ fn insert(tx: &Transaction<'_>, secret: &str, key: &PublicKey, now: i64) -> Resu
         "insert into agent (id, public_key, enrolled_at) values (?1, ?2, ?3)",
         params![id.as_str(), key.as_bytes(), now],
     )
-    .and_then(|_| tx.execute("update token set agent = ?2 where hash = ?1", params![hash(secret), id.as_str()]))
+    .and_then(|_| {
+        tx.execute("update token set agent = ?2 where hash = ?1", params![hash(secret), id.as_str()])
+    })
     .map_err(StoreError::Database)?;
     Ok(id)
 }

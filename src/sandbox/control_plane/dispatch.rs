@@ -19,9 +19,7 @@ use crate::{
     control::{
         jws,
         keys::KeyPair,
-        wire::{
-            GrantBody, JOB_TYP, JobBody, JobClaims, Request as AccessRequest, RevokeBody, VERSION,
-        },
+        wire::{GrantBody, JOB_TYP, JobBody, JobClaims, Request as AccessRequest, RevokeBody, VERSION},
     },
     engine::ids::{AgentId, GrantId, JobId},
 };
@@ -113,7 +111,12 @@ fn signed(
 }
 
 /// Queues a job of a test's own making.
-pub(super) fn inject(tx: &Transaction<'_>, shared: &Shared, spec: JobSpec, now: i64) -> Result<Sent, Problem> {
+pub(super) fn inject(
+    tx: &Transaction<'_>,
+    shared: &Shared,
+    spec: JobSpec,
+    now: i64,
+) -> Result<Sent, Problem> {
     let agent = agents::resolve(tx, spec.agent.as_ref())?
         .ok_or_else(|| Problem::unprocessable("no agent is enrolled".to_owned()))?;
     let Value::Object(mut claims) = spec.claims else {
@@ -131,7 +134,8 @@ pub(super) fn inject(tx: &Transaction<'_>, shared: &Shared, spec: JobSpec, now: 
         SignWith::Unknown => stranger,
     };
     let jws = spec.jws.unwrap_or_else(|| jws::sign(JOB_TYP, &key, payload.as_bytes()));
-    let new = NewJob { id: &job, agent: &agent, jws: &jws, request: None, copies: copies(shared, spec.copies) };
+    let new =
+        NewJob { id: &job, agent: &agent, jws: &jws, request: None, copies: copies(shared, spec.copies) };
     jobs::queue(tx, &new, now)?;
     Ok(Sent { job_id: job, agent, jws })
 }

@@ -24,7 +24,15 @@ pub(super) fn receive(
             tx.execute(
                 "insert or replace into inventory (agent, integration, kind, page, hash, items, received_at)
                  values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![agent.as_str(), integration, text(&page.kind), page.index, page.hash, text(items), now],
+                params![
+                    agent.as_str(),
+                    integration,
+                    text(&page.kind),
+                    page.index,
+                    page.hash,
+                    text(items),
+                    now
+                ],
             )?;
         } else if !stored(tx, agent, integration, page)? {
             missing.push(page.hash.clone());

@@ -127,5 +127,8 @@ pub(super) fn finish(tx: &Transaction<'_>, agent: &AgentId, id: &JobId) -> Resul
 /// Returns whether it was taken back.
 pub(super) fn cancel(tx: &Transaction<'_>, id: &JobId) -> Result<bool, StoreError> {
     tx.execute("update job set cancelled = 1 where id = ?1 and state = 'leased'", [id.as_str()])?;
-    Ok(tx.execute("update job set cancelled = 1, state = 'done' where id = ?1 and state = 'queued'", [id.as_str()])? > 0)
+    Ok(tx.execute(
+        "update job set cancelled = 1, state = 'done' where id = ?1 and state = 'queued'",
+        [id.as_str()],
+    )? > 0)
 }

@@ -43,9 +43,8 @@ impl Keys {
 }
 
 fn stored(tx: &Transaction<'_>, name: &str) -> Result<KeyPair, StoreError> {
-    let seed: Option<[u8; 32]> = tx
-        .query_row("select value from secret where name = ?1", [name], |row| row.get(0))
-        .optional()?;
+    let seed: Option<[u8; 32]> =
+        tx.query_row("select value from secret where name = ?1", [name], |row| row.get(0)).optional()?;
     let seed = match seed {
         Some(seed) => seed,
         None => {

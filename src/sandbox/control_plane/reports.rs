@@ -45,7 +45,12 @@ pub struct ResultView {
 }
 
 /// Stores one report and acts on it if it is new; the answer is the number to acknowledge.
-pub(super) fn receive(tx: &Transaction<'_>, agent: &AgentId, report: &Value, now: i64) -> Result<u64, Problem> {
+pub(super) fn receive(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    report: &Value,
+    now: i64,
+) -> Result<u64, Problem> {
     let number = report["seq"].as_u64().and_then(|seq| Some((seq, i64::try_from(seq).ok()?)));
     let (seq, row) = number.ok_or_else(|| Problem::malformed("a report has no usable \"seq\"".to_owned()))?;
     if store_once(tx, agent, row, &report.to_string(), now)? {
@@ -63,9 +68,11 @@ fn store_once(
     now: i64,
 ) -> Result<bool, StoreError> {
     let known: Option<String> = tx
-        .query_row("select body from report where agent = ?1 and seq = ?2", params![agent.as_str(), seq], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "select body from report where agent = ?1 and seq = ?2",
+            params![agent.as_str(), seq],
+            |row| row.get(0),
+        )
         .optional()?;
     let Some(known) = known else {
         tx.execute(
@@ -90,7 +97,9 @@ fn act(tx: &Transaction<'_>, agent: &AgentId, report: &Value, now: i64) -> Resul
         let of_grant = request.map(|number| requests::is_grant_job(tx, number, &job)).transpose()?;
         (request, if of_grant == Some(true) { Some(granting(code)) } else { revoking(code) })
     } else {
-        let Some(grant) = report["grant_id"].as_str().and_then(|id| GrantId::new(id).ok()) else { return Ok(()) };
+        let Some(grant) = report["grant_id"].as_str().and_then(|id| GrantId::new(id).ok()) else {
+            return Ok(());
+        };
         (requests::of_grant(tx, &grant)?, (code == "grant_ended").then_some(Happening::Ended))
     };
     let Some(number) = request else { return Ok(()) };

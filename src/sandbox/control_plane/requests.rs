@@ -240,7 +240,10 @@ pub(super) fn get(tx: &Transaction<'_>, number: i64) -> Result<RequestView, Prob
 }
 
 /// All requests, oldest first; only those in `state`, if given.
-pub(super) fn list(tx: &Transaction<'_>, state: Option<RequestState>) -> Result<Vec<RequestView>, StoreError> {
+pub(super) fn list(
+    tx: &Transaction<'_>,
+    state: Option<RequestState>,
+) -> Result<Vec<RequestView>, StoreError> {
     select(tx, "?1 is null or state = ?1", state.map(RequestState::name))
 }
 

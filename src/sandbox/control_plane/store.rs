@@ -67,7 +67,9 @@ pub enum StoreError {
     #[error("cannot create the data directory {0}")]
     Directory(PathBuf, #[source] std::io::Error),
     /// The file was written by a newer version.
-    #[error("{path} has schema {found}, this version knows {SCHEMA}: use the newer version, or another data directory")]
+    #[error(
+        "{path} has schema {found}, this version knows {SCHEMA}: use the newer version, or another data directory"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
