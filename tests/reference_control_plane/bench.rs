@@ -14,6 +14,7 @@ use ephemerald::{
     control::{
         keys::KeyPair,
         proof::{ProofClaims, SCHEME, body_digest},
+        token::AgentToken,
         wire::EnrollAnswer,
     },
     engine::ids::Email,
@@ -25,74 +26,62 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 /// A control plane that can be stopped and started again on the same files and port.
-pub struct Plane {
-    pub running: Running,
+pub(crate) struct Plane {
+    pub(crate) running: Running,
     stop: oneshot::Sender<()>,
     options: Options,
 }
 
 impl Plane {
-    pub fn options(data: &Path) -> Options {
+    pub(crate) fn options(data: &Path) -> Options {
         Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), data)
     }
 
-    pub async fn start(data: &Path) -> Self {
+    pub(crate) async fn start(data: &Path) -> Self {
         Self::with(Self::options(data)).await
     }
 
-    pub async fn with_lease(data: &Path, lease: Duration) -> Self {
+    pub(crate) async fn with_lease(data: &Path, lease: Duration) -> Self {
         Self::with(Options { lease, ..Self::options(data) }).await
     }
 
-    pub async fn with(options: Options) -> Self {
+    pub(crate) async fn with(options: Options) -> Self {
         let (stop, stopped) = oneshot::channel();
         let running = run(options.clone(), async move { drop(stopped.await) }).await.unwrap();
         Self { options: Options { listen: running.addr, ..options }, running, stop }
     }
 
-    pub async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         drop(self.stop);
         self.running.done.await.unwrap().unwrap();
         Self::with(self.options).await
     }
 
-    pub fn operator(&self) -> Operator {
-        Operator::new(&self.running.admin_url, self.running.ca_file.as_deref(), None).unwrap()
+    pub(crate) fn operator(&self) -> Operator {
+        Operator::of_data_dir(&self.options.data).unwrap()
     }
 }
 
-/// What an agent token says.
-pub struct Token {
-    pub url: String,
-    pub secret: String,
-    pub root: String,
-}
-
-impl Token {
-    pub async fn new(plane: &Plane) -> Self {
-        let text = plane.operator().token().await.unwrap();
-        let body = URL_SAFE_NO_PAD.decode(text.strip_prefix("eph1.").unwrap()).unwrap();
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        let part = |name: &str| body[name].as_str().unwrap().to_owned();
-        Self { url: part("url"), secret: part("secret"), root: part("root") }
-    }
+/// A fresh agent token.
+pub(crate) async fn new_token(plane: &Plane) -> AgentToken {
+    AgentToken::parse(&plane.operator().token().await.unwrap()).unwrap()
 }
 
 /// The least that an agent must do, by hand.
-pub struct Agent {
+pub(crate) struct Agent {
     http: reqwest::Client,
-    pub url: String,
-    pub key: KeyPair,
-    pub id: String,
-    pub nonce: Option<String>,
+    pub(crate) url: String,
+    pub(crate) key: KeyPair,
+    pub(crate) id: String,
+    pub(crate) nonce: Option<String>,
     /// Added to the clock, seconds.
-    pub skew_s: i64,
+    pub(crate) skew_s: i64,
     next_jti: Cell<u64>,
 }
 
 impl Agent {
     /// An agent with a key of its own that is not enrolled.
-    pub fn new(plane: &Plane, seed: u8) -> Self {
+    pub(crate) fn new(plane: &Plane, seed: u8) -> Self {
         let key = KeyPair::from_seed(&[seed; 32]);
         Self {
             http: http(plane.running.ca_file.as_deref().unwrap()),
@@ -105,34 +94,34 @@ impl Agent {
         }
     }
 
-    pub async fn enrolled(plane: &Plane) -> Self {
+    pub(crate) async fn enrolled(plane: &Plane) -> Self {
         let mut agent = Self::new(plane, 1);
-        let answer = agent.enroll(&Token::new(plane).await).await.unwrap();
+        let answer = agent.enroll(&new_token(plane).await).await.unwrap();
         agent.id = answer.agent_id.to_string();
         agent
     }
 
-    pub async fn enroll(&self, token: &Token) -> Result<EnrollAnswer, StatusCode> {
+    pub(crate) async fn enroll(&self, token: &AgentToken) -> Result<EnrollAnswer, StatusCode> {
         let body = json!({ "secret": token.secret, "key": self.key.public().to_jwk(), "version": "test" });
         self.post("enroll", &body).await.map(|answer| serde_json::from_value(answer).unwrap())
     }
 
-    pub async fn acquire(&self, wait_s: u32, known: &[&str]) -> Vec<Value> {
+    pub(crate) async fn acquire(&self, wait_s: u32, known: &[&str]) -> Vec<Value> {
         let body = json!({ "capacity": 10, "wait_s": wait_s, "integrations": [], "known": known });
         self.post("jobs/acquire", &body).await.unwrap()["jobs"].as_array().unwrap().clone()
     }
 
-    pub async fn heartbeat(&self, job: &str) -> Result<Value, StatusCode> {
+    pub(crate) async fn heartbeat(&self, job: &str) -> Result<Value, StatusCode> {
         self.post(&format!("jobs/{job}/heartbeat"), &json!({ "state": "running" })).await
     }
 
     /// The sequence numbers that were acknowledged.
-    pub async fn report(&self, reports: &[&Value]) -> Vec<u64> {
+    pub(crate) async fn report(&self, reports: &[&Value]) -> Vec<u64> {
         let answer = self.post("reports", &json!({ "reports": reports })).await.unwrap();
         answer["acked"].as_array().unwrap().iter().map(|seq| seq.as_u64().unwrap()).collect()
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, StatusCode> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, StatusCode> {
         let body = body.to_string();
         let answer = self.send(path, &self.proof(path, &body), &body).await;
         if answer.status() == StatusCode::OK {
@@ -142,13 +131,13 @@ impl Agent {
         }
     }
 
-    pub async fn send(&self, path: &str, proof: &str, body: &str) -> reqwest::Response {
+    pub(crate) async fn send(&self, path: &str, proof: &str, body: &str) -> reqwest::Response {
         let request = self.http.post(format!("{}/v1/agent/{path}", self.url));
         let request = request.header(header::AUTHORIZATION, format!("{SCHEME} {proof}"));
         request.header(header::CONTENT_TYPE, "application/json").body(body.to_owned()).send().await.unwrap()
     }
 
-    pub fn proof(&self, path: &str, body: &str) -> String {
+    pub(crate) fn proof(&self, path: &str, body: &str) -> String {
         self.next_jti.set(self.next_jti.get() + 1);
         let claims = ProofClaims {
             iss: self.id.clone(),
@@ -167,13 +156,13 @@ impl Agent {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
-pub fn now_s() -> i64 {
+pub(crate) fn now_s() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test's own client, on loopback")]
-pub fn http(ca_file: &Path) -> reqwest::Client {
+pub(crate) fn http(ca_file: &Path) -> reqwest::Client {
     let mut roots = rustls::RootCertStore::empty();
     let pem = fs::read(ca_file).unwrap();
     CertificateDer::pem_slice_iter(&pem).for_each(|certificate| roots.add(certificate.unwrap()).unwrap());
@@ -186,12 +175,12 @@ pub fn http(ca_file: &Path) -> reqwest::Client {
     reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().unwrap()
 }
 
-pub fn email(text: &str) -> Email {
+pub(crate) fn email(text: &str) -> Email {
     Email::new(text).unwrap()
 }
 
 /// Ada asks for Help Desk for herself.
-pub fn help_desk() -> RequestSpec {
+pub(crate) fn help_desk() -> RequestSpec {
     let spec = json!({
         "requester": "ada@example.com",
         "integration": "prod",
@@ -204,24 +193,24 @@ pub fn help_desk() -> RequestSpec {
 }
 
 /// Ada asks, Bob approves; the request's number.
-pub async fn approved(operator: &Operator) -> String {
+pub(crate) async fn approved(operator: &Operator) -> String {
     let asked = operator.request(&help_desk()).await.unwrap();
     assert_eq!(asked.state, RequestState::Requested);
     operator.approve(&asked.number, &[email("bob@example.com")]).await.unwrap().number
 }
 
-pub fn result(seq: u64, job: &str, grant: &str, code: &str) -> Value {
+pub(crate) fn result(seq: u64, job: &str, grant: &str, code: &str) -> Value {
     json!({ "seq": seq, "at": "2026-11-24T10:00:00.000Z", "kind": "result", "job_id": job,
             "grant_id": grant, "code": code })
 }
 
-pub fn ended(seq: u64, grant: &str) -> Value {
+pub(crate) fn ended(seq: u64, grant: &str) -> Value {
     json!({ "seq": seq, "at": "2026-11-24T10:01:00.000Z", "kind": "event", "grant_id": grant,
             "code": "grant_ended", "reason": "expired" })
 }
 
 /// The claims of a delivered job, unverified.
-pub fn claims(delivery: &Value) -> Value {
+pub(crate) fn claims(delivery: &Value) -> Value {
     let payload = delivery["jws"].as_str().unwrap().split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }

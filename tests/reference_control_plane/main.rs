@@ -1,5 +1,6 @@
 //! The reference control plane over real TLS, with an agent written by hand for these tests.
 #![cfg(feature = "sandbox")]
+#![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
 mod bench;
 mod operator;
@@ -17,13 +18,13 @@ use ephemerald::{
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
 
-use bench::{Agent, Plane, Token, approved, claims, email, ended, now_s, result};
+use bench::{Agent, Plane, approved, claims, email, ended, new_token, now_s, result};
 
 #[tokio::test]
 async fn a_token_enrols_one_key_once_and_the_same_key_gets_the_same_answer() {
     let dir = tempfile::tempdir().unwrap();
     let plane = Plane::start(dir.path()).await;
-    let token = Token::new(&plane).await;
+    let token = new_token(&plane).await;
     assert_eq!(token.url, plane.running.url);
 
     let agent = Agent::new(&plane, 1);
@@ -32,7 +33,8 @@ async fn a_token_enrols_one_key_once_and_the_same_key_gets_the_same_answer() {
     KeySet::verify(&first.key_set, &first.root, &token.root).unwrap();
 
     assert_eq!(Agent::new(&plane, 2).enroll(&token).await.unwrap_err(), StatusCode::UNAUTHORIZED);
-    let invented = Token { secret: "invented".to_owned(), ..token };
+    let mut invented = token.clone();
+    "invented, but long enough".clone_into(&mut invented.secret);
     assert_eq!(Agent::new(&plane, 3).enroll(&invented).await.unwrap_err(), StatusCode::UNAUTHORIZED);
 }
 
@@ -41,7 +43,7 @@ async fn an_approved_request_reaches_a_waiting_poll_as_a_job_under_the_pinned_ro
     let dir = tempfile::tempdir().unwrap();
     let plane = Plane::start(dir.path()).await;
     let operator = plane.operator();
-    let token = Token::new(&plane).await;
+    let token = new_token(&plane).await;
     let mut agent = Agent::new(&plane, 1);
     let enrolled = agent.enroll(&token).await.unwrap();
     agent.id = enrolled.agent_id.to_string();

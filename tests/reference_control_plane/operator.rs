@@ -1,6 +1,6 @@
 //! The operator's side.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use ephemerald::{
     control::{
@@ -13,7 +13,7 @@ use ephemerald::{
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::bench::{Agent, Plane, Token, approved, claims, email, help_desk, http, result};
+use crate::bench::{Agent, Plane, approved, claims, email, help_desk, http, new_token, result};
 
 #[tokio::test]
 async fn the_requester_cannot_approve() {
@@ -66,7 +66,7 @@ async fn tests_can_send_forged_foreign_and_repeated_jobs() {
     let dir = tempfile::tempdir().unwrap();
     let plane = Plane::start(dir.path()).await;
     let operator = plane.operator();
-    let token = Token::new(&plane).await;
+    let token = new_token(&plane).await;
     let mut agent = Agent::new(&plane, 1);
     let enrolled = agent.enroll(&token).await.unwrap();
     agent.id = enrolled.agent_id.to_string();
@@ -111,13 +111,15 @@ async fn the_operator_side_wants_its_token_and_no_browser() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { admin_token: Some("sesame".to_owned()), ..Plane::options(dir.path()) };
     let plane = Plane::with(options).await;
-    let refused = plane.operator().requests().await.unwrap_err();
+    let (url, ca) = (&plane.running.admin_url, plane.running.ca_file.as_deref());
+    let refused = Operator::new(url, ca, None).unwrap().requests().await.unwrap_err();
     assert!(matches!(refused, OperatorError::Refused { status: 401, .. }), "{refused}");
 
     let file = dir.path().join("admin-token");
     fs::write(&file, "sesame\n").unwrap();
-    let ca = plane.running.ca_file.as_deref();
-    Operator::new(&plane.running.admin_url, ca, Some(&file)).unwrap().requests().await.unwrap();
+    Operator::new(url, ca, Some(&file)).unwrap().requests().await.unwrap();
+    plane.operator().requests().await.unwrap();
+    assert_eq!(fs::metadata(&plane.running.operator_file).unwrap().permissions().mode() & 0o777, 0o600);
 
     for (name, value) in [("origin", "https://evil.example"), ("host", "evil.example")] {
         let request = http(ca.unwrap()).get(format!("{}/v1/admin/requests", plane.running.admin_url));

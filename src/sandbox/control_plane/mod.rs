@@ -31,8 +31,6 @@ use std::{
 };
 
 use aws_lc_rs::constant_time;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::json;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -50,6 +48,7 @@ pub use self::{
 };
 use self::{faults::FaultSwitch, keys::Keys, proofs::Nonces, store::Store};
 use super::tls::{Bound, Identity, ServeError, Transport};
+use crate::control::token::AgentToken;
 
 /// The longest a poll waits, in seconds, as the protocol allows.
 const LONG_POLL_S: u32 = 55;
@@ -107,6 +106,8 @@ pub struct Running {
     pub url: String,
     /// The URL for [`Operator::new`].
     pub admin_url: String,
+    /// The file in the data directory with which [`Operator::of_data_dir`] finds its way here.
+    pub operator_file: PathBuf,
     /// Ends when it has stopped. Aborting stops it from accepting; what was answered is durable.
     pub done: JoinHandle<io::Result<()>>,
 }
@@ -119,6 +120,7 @@ pub async fn run(
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Running, Error> {
+    let store = Store::open(&options.data)?;
     let transport = if options.plain_http {
         Transport::PlainHttpLoopbackOnly
     } else {
@@ -126,10 +128,10 @@ pub async fn run(
         Transport::Tls(Identity::in_dir(&dir)?)
     };
     let ca_file = transport.ca_file().map(Path::to_owned);
-    let store = Store::open(&options.data)?;
     let keys = Keys::load_or_create(&store)?;
     let bound = Bound::new(options.listen, transport)?;
     let url = bound.origin();
+    let operator_file = client::write_operator_file(&options, &url, ca_file.as_deref())?;
 
     let (stopping, stop) = watch::channel(false);
     let shared = Arc::new(Shared {
@@ -147,7 +149,8 @@ pub async fn run(
         shutdown.await;
         stopping.send_replace(true);
     })?;
-    Ok(Running { addr: serving.addr, ca_file, admin_url: url.clone(), url, done: serving.done })
+    let addr = serving.addr;
+    Ok(Running { addr, ca_file, admin_url: url.clone(), url, operator_file, done: serving.done })
 }
 
 /// What every handler sees.
@@ -175,11 +178,8 @@ impl Shared {
         }
     }
 
-    /// The one string that enrols an agent: URL, one-time secret, root key's thumbprint.
-    fn agent_token(&self, secret: &str) -> String {
-        let root = self.keys.root.kid();
-        let parts = json!({ "url": self.url, "secret": secret, "root": root });
-        format!("eph1.{}", URL_SAFE_NO_PAD.encode(parts.to_string()))
+    fn agent_token(&self, secret: String) -> AgentToken {
+        AgentToken { url: self.url.clone(), secret, root: self.keys.root.kid().to_owned() }
     }
 
     fn lease_s(&self) -> u32 {

@@ -4,6 +4,7 @@
 //! version and holds no logic: what a row means is said by the module that owns its table.
 
 use std::{
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -66,6 +67,9 @@ pub enum StoreError {
     /// The directory cannot be made.
     #[error("cannot create the data directory {0}")]
     Directory(PathBuf, #[source] std::io::Error),
+    /// A file beside the database cannot be written.
+    #[error("cannot write {0}")]
+    File(PathBuf, #[source] std::io::Error),
     /// The file was written by a newer version.
     #[error(
         "{path} has schema {found}, this version knows {SCHEMA}: use the newer version, or another data directory"
@@ -89,7 +93,12 @@ pub(super) struct Store {
 impl Store {
     /// Opens `control-plane.sqlite3` in `dir`, creating both.
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(dir).map_err(|error| StoreError::Directory(dir.to_owned(), error))?;
+        // The database holds signing keys, so the directory is made for its owner only.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|error| StoreError::Directory(dir.to_owned(), error))?;
         let path = dir.join("control-plane.sqlite3");
         let mut connection = Connection::open(&path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
