@@ -94,6 +94,28 @@ impl Agent {
         }
     }
 
+    /// An agent of the control plane that another process runs on `data`.
+    pub(crate) async fn at(operator: &Operator, data: &Path) -> Self {
+        let token = AgentToken::parse(&operator.token().await.unwrap()).unwrap();
+        let key = KeyPair::from_seed(&[1; 32]);
+        let mut agent = Self {
+            http: http(&data.join("tls/ca.pem")),
+            url: token.url.clone(),
+            id: key.kid().to_owned(),
+            key,
+            nonce: None,
+            skew_s: 0,
+            next_jti: Cell::new(0),
+        };
+        agent.id = agent.enroll(&token).await.unwrap().agent_id.to_string();
+        agent
+    }
+
+    /// The same agent after its control plane has got another address.
+    pub(crate) fn moved(self, operator: &Operator) -> Self {
+        Self { url: operator.url().trim_end_matches('/').to_owned(), ..self }
+    }
+
     pub(crate) async fn enrolled(plane: &Plane) -> Self {
         let mut agent = Self::new(plane, 1);
         let answer = agent.enroll(&new_token(plane).await).await.unwrap();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
 mod bench;
+mod killed;
 mod operator;
 
 use std::time::Duration;

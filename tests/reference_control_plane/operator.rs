@@ -6,6 +6,7 @@ use ephemerald::{
     control::{
         jws,
         keys::KeySet,
+        token::AgentToken,
         wire::{JOB_TYP, MAX_JOB_BYTES},
     },
     sandbox::control_plane::{Faults, JobSpec, Operator, OperatorError, Options, RequestState, SignWith},
@@ -126,6 +127,21 @@ async fn the_operator_side_wants_its_token_and_no_browser() {
         let answer = request.bearer_auth("sesame").header(name, value).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{name}");
     }
+}
+
+#[tokio::test]
+async fn what_is_handed_over_in_files_is_enough_to_enrol() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = Plane::start(dir.path()).await;
+    let (ca, token) = (dir.path().join("copy.pem"), dir.path().join("token"));
+    plane.running.write_ca(&ca).unwrap();
+    plane.running.write_token(&token).await.unwrap();
+
+    assert_eq!(fs::metadata(&token).unwrap().permissions().mode() & 0o777, 0o600);
+    let token = AgentToken::parse(&fs::read_to_string(&token).unwrap()).unwrap();
+    let url = format!("{}/v1/admin/agents", token.url);
+    assert_eq!(http(&ca).get(url).send().await.unwrap().status(), StatusCode::OK);
+    Agent::new(&plane, 1).enroll(&token).await.unwrap();
 }
 
 #[test]

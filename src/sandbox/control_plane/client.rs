@@ -4,9 +4,7 @@
 //! Refuses to talk to anything but loopback; follows no redirect and uses no proxy.
 
 use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -18,11 +16,10 @@ use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Options, StoreError,
     admin_api::{JobSpec, Sent},
     agents::AgentView,
     faults::Faults,
@@ -59,41 +56,6 @@ pub enum OperatorError {
     },
 }
 
-/// Where an operator on this machine finds the control plane of a data directory.
-const OPERATOR_FILE: &str = "operator.json";
-
-#[derive(Serialize, Deserialize)]
-struct OperatorFile {
-    url: String,
-    ca_file: Option<PathBuf>,
-    token: Option<String>,
-}
-
-/// Leaves the way to a control plane, and its admin token, in its data directory, mode 0600.
-pub(super) fn write_operator_file(
-    options: &Options,
-    url: &str,
-    ca_file: Option<&Path>,
-) -> Result<PathBuf, StoreError> {
-    let ca_file = ca_file.map(std::path::absolute).transpose();
-    let path = options.data.join(OPERATOR_FILE);
-    let failed = |error| StoreError::File(path.clone(), error);
-    let file = OperatorFile {
-        url: url.to_owned(),
-        ca_file: ca_file.map_err(failed)?,
-        token: options.admin_token.clone(),
-    };
-    let text = serde_json::to_vec_pretty(&file).map_err(|error| failed(error.into()))?;
-    let new = options.data.join("operator.json.new");
-    let mut target = fs::OpenOptions::new();
-    let target = target.write(true).create(true).truncate(true).mode(0o600).open(&new);
-    target
-        .and_then(|mut target| target.write_all(&text))
-        .and_then(|()| fs::rename(&new, &path))
-        .map_err(failed)?;
-    Ok(path)
-}
-
 /// An operator's connection to a reference control plane.
 #[derive(Clone)]
 pub struct Operator {
@@ -121,17 +83,14 @@ impl Operator {
         Ok(Self { http: http_client(ca_file)?, base, token })
     }
 
-    /// Prepares a connection to the control plane that was last started on this data directory.
-    ///
-    /// # Errors
-    /// [`OperatorError::File`] if none was, else as [`new`](Self::new).
-    pub fn of_data_dir(dir: &Path) -> Result<Self, OperatorError> {
-        let path = dir.join(OPERATOR_FILE);
-        let unreadable = |error| OperatorError::File(path.clone(), error);
-        let text = fs::read(&path).map_err(unreadable)?;
-        let file: OperatorFile = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
-        let operator = Self::new(&file.url, file.ca_file.as_deref(), None)?;
-        Ok(Self { token: file.token, ..operator })
+    pub(super) fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// Where the control plane is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.base.as_str()
     }
 
     /// Makes a new one-time agent token.

@@ -11,6 +11,7 @@ mod agents;
 mod client;
 mod dispatch;
 mod faults;
+mod handover;
 mod inventory;
 mod jobs;
 mod keys;
@@ -131,7 +132,7 @@ pub async fn run(
     let keys = Keys::load_or_create(&store)?;
     let bound = Bound::new(options.listen, transport)?;
     let url = bound.origin();
-    let operator_file = client::write_operator_file(&options, &url, ca_file.as_deref())?;
+    let operator_file = handover::write_operator_file(&options, &url, ca_file.as_deref())?;
 
     let (stopping, stop) = watch::channel(false);
     let shared = Arc::new(Shared {
