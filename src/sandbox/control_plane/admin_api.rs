@@ -26,13 +26,11 @@ use super::{
     jobs,
     lifecycle::{Happening, RequestState},
     problem::Problem,
-    reports,
+    reports::{self, ResultView},
     requests::{self, RequestSpec, RequestView},
     store::now_ms,
 };
 use crate::engine::ids::{AgentId, Email, JobId};
-
-pub use super::reports::ResultView;
 
 /// A job of a test's own making.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -147,7 +145,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 async fn new_token(State(shared): App) -> Answer<Token> {
     let secret = shared.store.write(|tx| agents::new_token(tx, now_ms()))?;
-    Ok(Json(Token { token: shared.agent_token(secret)? }))
+    Ok(Json(Token { token: shared.agent_token(secret).to_text() }))
 }
 
 async fn create(State(shared): App, Json(spec): Json<RequestSpec>) -> Answer<RequestView> {

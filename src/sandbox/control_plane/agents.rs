@@ -15,7 +15,15 @@ use super::{
     problem::Problem,
     store::{self, StoreError},
 };
-use crate::engine::ids::AgentId;
+use crate::{
+    control::{
+        keys::PublicKey,
+        wire::{JournalHead, StatusRequest},
+    },
+    engine::ids::AgentId,
+};
+
+type Key = [u8; 32];
 
 /// How long an agent token may be used, in milliseconds.
 const TOKEN_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
@@ -51,7 +59,7 @@ pub(super) fn new_token(tx: &Transaction<'_>, now: i64) -> Result<String, StoreE
 pub(super) fn enroll(
     tx: &Transaction<'_>,
     secret: &str,
-    public_key: &[u8],
+    key: &PublicKey,
     now: i64,
 ) -> Result<AgentId, Problem> {
     let refused = || {
@@ -68,17 +76,17 @@ pub(super) fn enroll(
         .map_err(StoreError::Database)?;
     match token {
         Some((_, Some(id))) => {
-            let stored = public_key_of(tx, &id)?;
-            if stored.as_deref() == Some(public_key) { Ok(id) } else { Err(refused()) }
+            let known = keys_of(tx, &id)?.unwrap_or_default();
+            if known.contains(key) { Ok(id) } else { Err(refused()) }
         }
-        Some((expires_at, None)) if expires_at > now => insert(tx, secret, public_key, now),
+        Some((expires_at, None)) if expires_at > now => insert(tx, secret, key, now),
         _ => Err(refused()),
     }
 }
 
-fn insert(tx: &Transaction<'_>, secret: &str, public_key: &[u8], now: i64) -> Result<AgentId, Problem> {
+fn insert(tx: &Transaction<'_>, secret: &str, key: &PublicKey, now: i64) -> Result<AgentId, Problem> {
     let taken: Option<String> = tx
-        .query_row("select id from agent where public_key = ?1", [public_key], |row| row.get(0))
+        .query_row("select id from agent where public_key = ?1", [key.as_bytes()], |row| row.get(0))
         .optional()
         .map_err(StoreError::Database)?;
     if let Some(id) = taken {
@@ -87,15 +95,23 @@ fn insert(tx: &Transaction<'_>, secret: &str, public_key: &[u8], now: i64) -> Re
     let id = AgentId::new(&format!("agent-{}", random_hex::<8>())).expect("hexadecimal is a valid id");
     tx.execute(
         "insert into agent (id, public_key, enrolled_at) values (?1, ?2, ?3)",
-        params![id.as_str(), public_key, now],
+        params![id.as_str(), key.as_bytes(), now],
     )
-    .and_then(|_| tx.execute("update token set agent = ?2 where hash = ?1", params![hash(secret), id.as_str()]))
+    .and_then(|_| {
+        tx.execute("update token set agent = ?2 where hash = ?1", params![hash(secret), id.as_str()])
+    })
     .map_err(StoreError::Database)?;
     Ok(id)
 }
 
-pub(super) fn public_key_of(tx: &Transaction<'_>, id: &AgentId) -> Result<Option<Vec<u8>>, StoreError> {
-    Ok(tx.query_row("select public_key from agent where id = ?1", [id.as_str()], |row| row.get(0)).optional()?)
+/// The keys that an agent's proofs may be signed with: its own and, during a rotation, the next.
+pub(super) fn keys_of(tx: &Transaction<'_>, id: &AgentId) -> Result<Option<Vec<PublicKey>>, StoreError> {
+    let keys: Option<(Key, Option<Key>)> = tx
+        .query_row("select public_key, next_key from agent where id = ?1", [id.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    Ok(keys.map(|(own, next)| [Some(own), next].into_iter().flatten().map(PublicKey::from_bytes).collect()))
 }
 
 /// Remembers a used proof until `forget_at`; false if it was used before.
@@ -114,28 +130,46 @@ pub(super) fn first_use(
     Ok(added == 1)
 }
 
+/// Notes who was heard of; the first use of a new key retires the old one.
 pub(super) fn seen(
     tx: &Transaction<'_>,
     agent: &AgentId,
+    key: &PublicKey,
     instance: &str,
     epoch: u64,
     now: i64,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "update agent set last_seen_at = ?2, instance = ?3, epoch = ?4 where id = ?1",
-        params![agent.as_str(), now, instance, i64::try_from(epoch).unwrap_or(i64::MAX)],
+        "update agent set last_seen_at = ?2, instance = ?3, epoch = ?4,
+           public_key = ?5, next_key = case when next_key = ?5 then null else next_key end
+         where id = ?1",
+        params![agent.as_str(), now, instance, i64::try_from(epoch).unwrap_or(i64::MAX), key.as_bytes()],
     )?;
     Ok(())
 }
 
-pub(super) fn set_status(tx: &Transaction<'_>, agent: &AgentId, status: &str) -> Result<(), StoreError> {
-    tx.execute("update agent set status = ?2 where id = ?1", params![agent.as_str(), status])?;
+/// Accepts a new key beside the old one until the new one has been used.
+pub(super) fn add_key(tx: &Transaction<'_>, agent: &AgentId, key: &PublicKey) -> Result<(), StoreError> {
+    tx.execute("update agent set next_key = ?2 where id = ?1", params![agent.as_str(), key.as_bytes()])?;
     Ok(())
 }
 
-pub(super) fn replace_key(tx: &Transaction<'_>, agent: &AgentId, key: &[u8]) -> Result<(), StoreError> {
-    tx.execute("update agent set public_key = ?2 where id = ?1", params![agent.as_str(), key])?;
-    Ok(())
+/// Keeps a status and the newest journal head ever told, which is returned.
+pub(super) fn set_status(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    status: &StatusRequest,
+    text: &str,
+) -> Result<Option<JournalHead>, StoreError> {
+    tx.execute("update agent set status = ?2 where id = ?1", params![agent.as_str(), text])?;
+    let stored: Option<JournalHead> =
+        tx.query_row("select head from agent where id = ?1", [agent.as_str()], |row| store::json(row, 0))?;
+    // Of two heads with one number the stored one stays: the agent must notice the fork.
+    let newest = [status.journal.clone(), stored].into_iter().flatten().max_by_key(|head| head.seq);
+    if let Some(text) = newest.as_ref().and_then(|head| serde_json::to_string(head).ok()) {
+        tx.execute("update agent set head = ?2 where id = ?1", params![agent.as_str(), text])?;
+    }
+    Ok(newest)
 }
 
 /// The agent a request names, or the only one there is; `None` while nobody is enrolled.

@@ -20,9 +20,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    admin_api::{JobSpec, ResultView, Sent},
+    admin_api::{JobSpec, Sent},
     agents::AgentView,
     faults::Faults,
+    reports::ResultView,
     requests::{RequestSpec, RequestView},
 };
 use crate::engine::ids::Email;
@@ -80,6 +81,16 @@ impl Operator {
             .transpose()?
             .map(|text| text.trim().to_owned());
         Ok(Self { http: http_client(ca_file)?, base, token })
+    }
+
+    pub(super) fn with_token(self, token: Option<String>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// Where the control plane is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.base.as_str()
     }
 
     /// Makes a new one-time agent token.

@@ -11,18 +11,21 @@ use super::{
     admin_api::{JobSpec, Sent, SignWith},
     agents,
     jobs::{self, NewJob},
-    keys::Signer,
     lifecycle::RequestState,
     problem::Problem,
     requests::{self, RequestView},
 };
-use crate::engine::ids::{AgentId, GrantId, JobId};
+use crate::{
+    control::{
+        jws,
+        keys::KeyPair,
+        wire::{GrantBody, JOB_TYP, JobBody, JobClaims, Request as AccessRequest, RevokeBody, VERSION},
+    },
+    engine::ids::{AgentId, GrantId, JobId},
+};
 
 /// Seconds within which a revoke job may be started.
 const REVOKE_WITHIN_S: i64 = 24 * 60 * 60;
-
-/// The `typ` of a signed job.
-const JOB: &str = "ephemerald-job+jws";
 
 /// Signs and queues a grant job for every approved request whose agent is enrolled.
 pub(super) fn queue_approved(tx: &Transaction<'_>, shared: &Shared, now: i64) -> Result<(), Problem> {
@@ -47,29 +50,20 @@ fn queue_grant(
     // Random beside the number: an agent's ledger may outlive this control plane's database.
     let grant = GrantId::new(&format!("grant-{number}-{}", agents::random_hex::<4>()))
         .expect("digits and hexadecimal make a valid id");
-    let claims = json!({
-        "v": 1,
-        "iss": shared.options.name,
-        "aud": agent,
-        "job_id": job,
-        "iat": now / 1000,
-        "start_by": now / 1000 + i64::from(spec.start_within_s),
-        "integration": spec.integration,
-        "job": {
-            "type": "grant",
-            "grant_id": grant,
-            "target": spec.target,
-            "role": spec.role,
-            "duration_s": spec.duration_s,
-            "request": {
-                "number": request.number,
-                "requester": spec.requester,
-                "approvers": request.approvers,
-                "justification": spec.justification.as_deref().unwrap_or("(none given)"),
-            },
+    let body = JobBody::Grant(GrantBody {
+        grant_id: grant.clone(),
+        target: spec.target.clone(),
+        role: spec.role.clone(),
+        duration_s: spec.duration_s,
+        until: None,
+        request: AccessRequest {
+            number: Some(request.number.clone()),
+            requester: Some(spec.requester.to_string()),
+            approvers: request.approvers.iter().map(ToString::to_string).collect(),
+            justification: spec.justification.clone(),
         },
     });
-    let jws = shared.keys.signing.sign(JOB, &claims);
+    let jws = signed(shared, request, agent, &job, (now, i64::from(spec.start_within_s)), body);
     let new = NewJob { id: &job, agent, jws: &jws, request: Some(number), copies: copies(shared, 0) };
     jobs::queue(tx, &new, now)?;
     requests::queued(tx, number, agent, &grant, &job, now)
@@ -87,24 +81,42 @@ pub(super) fn queue_revoke(
         return Err(Problem::conflict(format!("{} has no grant to revoke", request.number)));
     };
     let job = new_job_id();
-    let claims = json!({
-        "v": 1,
-        "iss": shared.options.name,
-        "aud": agent,
-        "job_id": job,
-        "iat": now / 1000,
-        "start_by": now / 1000 + REVOKE_WITHIN_S,
-        "integration": request.spec.integration,
-        "job": { "type": "revoke", "grant_id": grant, "reason": reason },
-    });
-    let jws = shared.keys.signing.sign(JOB, &claims);
+    let body = JobBody::Revoke(RevokeBody { grant_id: grant.clone(), reason: Some(reason.to_owned()) });
+    let jws = signed(shared, request, agent, &job, (now, REVOKE_WITHIN_S), body);
     let number = Some(requests::number(&request.number)?);
     let new = NewJob { id: &job, agent, jws: &jws, request: number, copies: copies(shared, 0) };
     Ok(jobs::queue(tx, &new, now)?)
 }
 
+fn signed(
+    shared: &Shared,
+    request: &RequestView,
+    agent: &AgentId,
+    job: &JobId,
+    (now, within_s): (i64, i64),
+    body: JobBody,
+) -> String {
+    let claims = JobClaims {
+        v: VERSION,
+        iss: shared.url.clone(),
+        aud: agent.clone(),
+        job_id: job.clone(),
+        iat: now / 1000,
+        start_by: now / 1000 + within_s,
+        integration: request.spec.integration.clone(),
+        job: body,
+    };
+    let payload = serde_json::to_vec(&claims).expect("claims of checked names serialise");
+    jws::sign(JOB_TYP, &shared.keys.signing, &payload)
+}
+
 /// Queues a job of a test's own making.
-pub(super) fn inject(tx: &Transaction<'_>, shared: &Shared, spec: JobSpec, now: i64) -> Result<Sent, Problem> {
+pub(super) fn inject(
+    tx: &Transaction<'_>,
+    shared: &Shared,
+    spec: JobSpec,
+    now: i64,
+) -> Result<Sent, Problem> {
     let agent = agents::resolve(tx, spec.agent.as_ref())?
         .ok_or_else(|| Problem::unprocessable("no agent is enrolled".to_owned()))?;
     let Value::Object(mut claims) = spec.claims else {
@@ -113,22 +125,25 @@ pub(super) fn inject(tx: &Transaction<'_>, shared: &Shared, spec: JobSpec, now: 
     fill_in(&mut claims, shared, &agent, now);
     // A claim that is no id at all is a fine thing to send; the row then has an id of its own.
     let job = claims["job_id"].as_str().and_then(|id| JobId::new(id).ok()).unwrap_or_else(new_job_id);
-    let claims = Value::Object(claims);
+    let payload = Value::Object(claims).to_string();
+    let stranger = KeyPair::from_seed(&agents::random());
     let good = &shared.keys.signing;
-    let jws = spec.jws.unwrap_or_else(|| match spec.key {
-        SignWith::Good => good.sign(JOB, &claims),
-        SignWith::Forged => Signer::stranger(Some(&good.kid)).sign(JOB, &claims),
-        SignWith::Unknown => Signer::stranger(None).sign(JOB, &claims),
-    });
-    let new = NewJob { id: &job, agent: &agent, jws: &jws, request: None, copies: copies(shared, spec.copies) };
+    let key = match spec.key {
+        SignWith::Good => good.clone(),
+        SignWith::Forged => stranger.named(good.kid()),
+        SignWith::Unknown => stranger,
+    };
+    let jws = spec.jws.unwrap_or_else(|| jws::sign(JOB_TYP, &key, payload.as_bytes()));
+    let new =
+        NewJob { id: &job, agent: &agent, jws: &jws, request: None, copies: copies(shared, spec.copies) };
     jobs::queue(tx, &new, now)?;
     Ok(Sent { job_id: job, agent, jws })
 }
 
 fn fill_in(claims: &mut Map<String, Value>, shared: &Shared, agent: &AgentId, now: i64) {
     let usual = [
-        ("v", json!(1)),
-        ("iss", json!(shared.options.name)),
+        ("v", json!(VERSION)),
+        ("iss", json!(shared.url)),
         ("aud", json!(agent)),
         ("job_id", json!(new_job_id())),
         ("iat", json!(now / 1000)),

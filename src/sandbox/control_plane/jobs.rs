@@ -6,7 +6,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::store::StoreError;
+use super::store::{self, StoreError};
 use crate::engine::ids::{AgentId, JobId};
 
 /// A job to be queued.
@@ -25,6 +25,8 @@ pub(super) struct NewJob<'a> {
 
 /// A job handed out.
 pub(super) struct Leased {
+    /// The job's id.
+    pub(super) id: JobId,
     /// The signed job.
     pub(super) jws: String,
     /// The access request behind it.
@@ -61,12 +63,13 @@ pub(super) fn lease(
         )?;
     }
     let mut select = tx.prepare_cached(
-        "select seq, jws, request, copy from job
+        "select seq, jws, request, copy, id from job
          where agent = ?1 and (state = 'queued' or (state = 'leased' and lease_until <= ?2))
          order by seq limit ?3",
     )?;
     let rows = select.query_map(params![agent.as_str(), now, capacity], |row| {
-        Ok(Leased { seq: row.get(0)?, jws: row.get(1)?, request: row.get(2)?, copy: row.get(3)? })
+        let id = store::id(row, 4, JobId::new)?.ok_or(rusqlite::Error::InvalidQuery)?;
+        Ok(Leased { id, seq: row.get(0)?, jws: row.get(1)?, request: row.get(2)?, copy: row.get(3)? })
     })?;
     let leased = rows.collect::<Result<Vec<_>, _>>()?;
     for job in &leased {
@@ -124,5 +127,8 @@ pub(super) fn finish(tx: &Transaction<'_>, agent: &AgentId, id: &JobId) -> Resul
 /// Returns whether it was taken back.
 pub(super) fn cancel(tx: &Transaction<'_>, id: &JobId) -> Result<bool, StoreError> {
     tx.execute("update job set cancelled = 1 where id = ?1 and state = 'leased'", [id.as_str()])?;
-    Ok(tx.execute("update job set cancelled = 1, state = 'done' where id = ?1 and state = 'queued'", [id.as_str()])? > 0)
+    Ok(tx.execute(
+        "update job set cancelled = 1, state = 'done' where id = ?1 and state = 'queued'",
+        [id.as_str()],
+    )? > 0)
 }

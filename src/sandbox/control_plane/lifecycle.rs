@@ -102,7 +102,7 @@ impl RequestState {
 
 #[cfg(test)]
 mod tests {
-    use super::{Happening as H, RequestState as S, *};
+    use super::{Happening as H, RequestState as S};
 
     const STATES: [S; 11] = [
         S::Requested,

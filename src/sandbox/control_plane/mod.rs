@@ -11,6 +11,8 @@ mod agents;
 mod client;
 mod dispatch;
 mod faults;
+mod handover;
+mod inventory;
 mod jobs;
 mod keys;
 mod lifecycle;
@@ -45,11 +47,12 @@ pub use self::{
     requests::{RequestSpec, RequestView, Step},
     store::StoreError,
 };
-use self::{faults::FaultSwitch, keys::Keys, problem::Problem, proofs::Nonces, store::Store};
+use self::{faults::FaultSwitch, keys::Keys, proofs::Nonces, store::Store};
 use super::tls::{Bound, Identity, ServeError, Transport};
+use crate::control::token::AgentToken;
 
-/// The longest a poll waits, as the protocol allows.
-const LONG_POLL: Duration = Duration::from_secs(55);
+/// The longest a poll waits, in seconds, as the protocol allows.
+const LONG_POLL_S: u32 = 55;
 
 /// How to run a reference control plane.
 #[derive(Clone)]
@@ -62,8 +65,6 @@ pub struct Options {
     pub tls_dir: Option<PathBuf>,
     /// Plain HTTP; loopback only.
     pub plain_http: bool,
-    /// The issuer's name in signed jobs.
-    pub name: String,
     /// How long a job stays with an agent that says nothing; 30 to 60 s outside tests.
     pub lease: Duration,
     /// A bearer token that operators must send; without one, being on this machine is enough.
@@ -79,7 +80,6 @@ impl Options {
             data: data.to_owned(),
             tls_dir: None,
             plain_http: false,
-            name: "ephemerald reference control plane".to_owned(),
             lease: Duration::from_secs(45),
             admin_token: None,
         }
@@ -95,9 +95,6 @@ pub enum Error {
     /// Its database cannot be used.
     #[error("the reference control plane has no database")]
     Store(#[from] StoreError),
-    /// Its stored keys cannot be used.
-    #[error("the keys in the reference control plane's database cannot be used: {0}; start with a new data directory")]
-    Keys(String),
 }
 
 /// A reference control plane at work.
@@ -110,6 +107,8 @@ pub struct Running {
     pub url: String,
     /// The URL for [`Operator::new`].
     pub admin_url: String,
+    /// The file in the data directory with which [`Operator::of_data_dir`] finds its way here.
+    pub operator_file: PathBuf,
     /// Ends when it has stopped. Aborting stops it from accepting; what was answered is durable.
     pub done: JoinHandle<io::Result<()>>,
 }
@@ -122,6 +121,7 @@ pub async fn run(
     options: Options,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Running, Error> {
+    let store = Store::open(&options.data)?;
     let transport = if options.plain_http {
         Transport::PlainHttpLoopbackOnly
     } else {
@@ -129,10 +129,10 @@ pub async fn run(
         Transport::Tls(Identity::in_dir(&dir)?)
     };
     let ca_file = transport.ca_file().map(Path::to_owned);
-    let store = Store::open(&options.data)?;
     let keys = Keys::load_or_create(&store)?;
     let bound = Bound::new(options.listen, transport)?;
     let url = bound.origin();
+    let operator_file = handover::write_operator_file(&options, &url, ca_file.as_deref())?;
 
     let (stopping, stop) = watch::channel(false);
     let shared = Arc::new(Shared {
@@ -150,7 +150,8 @@ pub async fn run(
         shutdown.await;
         stopping.send_replace(true);
     })?;
-    Ok(Running { addr: serving.addr, ca_file, admin_url: url.clone(), url, done: serving.done })
+    let addr = serving.addr;
+    Ok(Running { addr, ca_file, admin_url: url.clone(), url, operator_file, done: serving.done })
 }
 
 /// What every handler sees.
@@ -176,6 +177,14 @@ impl Shared {
             }
             (Some(_), None) => false,
         }
+    }
+
+    fn agent_token(&self, secret: String) -> AgentToken {
+        AgentToken { url: self.url.clone(), secret, root: self.keys.root.kid().to_owned() }
+    }
+
+    fn lease_s(&self) -> u32 {
+        u32::try_from(self.options.lease.as_secs()).unwrap_or(u32::MAX)
     }
 
     fn lease_until(&self, now: i64) -> i64 {

@@ -45,6 +45,11 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, kind, detail)
     }
 
+    /// The answer that asks for the same request again with the nonce in its header.
+    pub(super) fn use_nonce(detail: &str) -> Self {
+        Self::unauthorized("use-nonce", detail.to_owned())
+    }
+
     pub(super) const fn forbidden(detail: String) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }

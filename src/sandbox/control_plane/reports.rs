@@ -15,7 +15,15 @@ use super::{
     requests,
     store::{self, StoreError},
 };
-use crate::engine::ids::{AgentId, GrantId, JobId};
+use crate::{
+    control::wire::{Believed, Report},
+    engine::ids::{AgentId, GrantId, JobId},
+};
+
+/// The most grants in one answer to `recover`.
+const PAGE: usize = 200;
+/// One more than that, to see whether there is a next page.
+const ONE_MORE: i64 = 201;
 
 /// A report as tests and operators see it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,15 +38,22 @@ pub struct ResultView {
     pub repeats: i64,
     /// How often another body arrived under this number; anything but 0 is the agent's fault.
     pub conflicting: i64,
+    /// Why it is not a report of this protocol version; it is kept all the same.
+    pub malformed: Option<String>,
     /// The report as it was sent.
     pub report: Value,
 }
 
 /// Stores one report and acts on it if it is new; the answer is the number to acknowledge.
-pub(super) fn receive(tx: &Transaction<'_>, agent: &AgentId, report: &Value, now: i64) -> Result<i64, Problem> {
-    let seq = report["seq"].as_i64().filter(|seq| *seq >= 0);
-    let seq = seq.ok_or_else(|| Problem::malformed("a report has no usable \"seq\"".to_owned()))?;
-    if store_once(tx, agent, seq, &report.to_string(), now)? {
+pub(super) fn receive(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    report: &Value,
+    now: i64,
+) -> Result<u64, Problem> {
+    let number = report["seq"].as_u64().and_then(|seq| Some((seq, i64::try_from(seq).ok()?)));
+    let (seq, row) = number.ok_or_else(|| Problem::malformed("a report has no usable \"seq\"".to_owned()))?;
+    if store_once(tx, agent, row, &report.to_string(), now)? {
         act(tx, agent, report, now)?;
     }
     Ok(seq)
@@ -53,9 +68,11 @@ fn store_once(
     now: i64,
 ) -> Result<bool, StoreError> {
     let known: Option<String> = tx
-        .query_row("select body from report where agent = ?1 and seq = ?2", params![agent.as_str(), seq], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "select body from report where agent = ?1 and seq = ?2",
+            params![agent.as_str(), seq],
+            |row| row.get(0),
+        )
         .optional()?;
     let Some(known) = known else {
         tx.execute(
@@ -80,7 +97,9 @@ fn act(tx: &Transaction<'_>, agent: &AgentId, report: &Value, now: i64) -> Resul
         let of_grant = request.map(|number| requests::is_grant_job(tx, number, &job)).transpose()?;
         (request, if of_grant == Some(true) { Some(granting(code)) } else { revoking(code) })
     } else {
-        let Some(grant) = report["grant_id"].as_str().and_then(|id| GrantId::new(id).ok()) else { return Ok(()) };
+        let Some(grant) = report["grant_id"].as_str().and_then(|id| GrantId::new(id).ok()) else {
+            return Ok(());
+        };
         (requests::of_grant(tx, &grant)?, (code == "grant_ended").then_some(Happening::Ended))
     };
     let Some(number) = request else { return Ok(()) };
@@ -117,14 +136,53 @@ pub(super) fn list(tx: &Transaction<'_>) -> Result<Vec<ResultView>, StoreError> 
         "select agent, seq, received_at, repeats, conflicting, body from report order by place",
     )?;
     let views = select.query_map([], |row| {
+        let report: Value = store::json(row, 5)?.unwrap_or_default();
         Ok(ResultView {
+            malformed: Report::deserialize(&report).err().map(|error| error.to_string()),
             agent: store::id(row, 0, AgentId::new)?.ok_or(rusqlite::Error::InvalidQuery)?,
             seq: row.get(1)?,
             received_at: row.get(2)?,
             repeats: row.get(3)?,
             conflicting: row.get(4)?,
-            report: store::json(row, 5)?.unwrap_or_default(),
+            report,
         })
     })?;
     Ok(views.collect::<Result<_, _>>()?)
+}
+
+/// Grants reported as granted and not as over, a page from `cursor` on: what a new ledger asks for.
+pub(super) fn believed(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    cursor: Option<&str>,
+) -> Result<(Vec<Believed>, Option<String>), StoreError> {
+    let after: i64 = cursor.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut select = tx.prepare_cached(
+        "select place, body from report as given
+         where agent = ?1 and place > ?2 and body ->> '$.code' = 'granted' and not exists (
+           select 1 from report as gone
+           where gone.agent = given.agent and gone.body ->> '$.grant_id' = given.body ->> '$.grant_id'
+             and gone.body ->> '$.code' in ('revoked', 'already_ended', 'grant_ended'))
+         order by place limit ?3",
+    )?;
+    let rows = select.query_map(params![agent.as_str(), after, ONE_MORE], |row| {
+        Ok((row.get::<_, i64>(0)?, store::json::<Value>(row, 1)?.unwrap_or_default()))
+    })?;
+    let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+    let more = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let cursor = rows.last().filter(|_| more).map(|(place, _)| place.to_string());
+    let grants = rows.iter().filter_map(|(_, report)| belief(&Report::deserialize(report).ok()?)).collect();
+    Ok((grants, cursor))
+}
+
+fn belief(report: &Report) -> Option<Believed> {
+    Some(Believed {
+        grant_id: report.grant_id.clone()?,
+        integration: report.integration.clone()?,
+        account: report.account.clone()?,
+        role: report.role.clone()?,
+        ends_at: report.ends_at?,
+        receipt: report.receipt.clone(),
+    })
 }

@@ -12,7 +12,10 @@ use super::{
     problem::Problem,
     store::{self, StoreError},
 };
-use crate::engine::ids::{AccountId, AgentId, Email, GrantId, IntegrationId, JobId, RoleName};
+use crate::{
+    control::wire::Target,
+    engine::ids::{AgentId, Email, GrantId, IntegrationId, JobId, RoleName},
+};
 
 /// What a person asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,27 +40,6 @@ pub struct RequestSpec {
     /// Which agent; may be left out while only one is enrolled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
-}
-
-/// Whose access a request is about, as the job will name it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Target {
-    /// The administrator with this address.
-    Email(Email),
-    /// The administrator with this id.
-    AccountId(AccountId),
-    /// An account made for this grant and deleted at its end.
-    Ephemeral {
-        /// The mailbox that gets the activation mail.
-        requester: Email,
-        /// For the console's display.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        firstname: Option<String>,
-        /// For the console's display.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        lastname: Option<String>,
-    },
 }
 
 const fn five_minutes() -> u32 {
@@ -231,6 +213,12 @@ pub(super) fn told(
     Ok(())
 }
 
+/// The agent has a job of this request; its first delivery moves the request on.
+pub(super) fn leased(tx: &Transaction<'_>, number: i64, job: &JobId, now: i64) -> Result<(), StoreError> {
+    let happening = is_grant_job(tx, number, job)?.then_some(Happening::Lease);
+    heard(tx, number, happening, &format!("job {job} delivered"), now)
+}
+
 /// Whether `job` is the one that asked for the access, not one that revokes it.
 pub(super) fn is_grant_job(tx: &Transaction<'_>, number: i64, job: &JobId) -> Result<bool, StoreError> {
     Ok(tx.query_row(
@@ -252,7 +240,10 @@ pub(super) fn get(tx: &Transaction<'_>, number: i64) -> Result<RequestView, Prob
 }
 
 /// All requests, oldest first; only those in `state`, if given.
-pub(super) fn list(tx: &Transaction<'_>, state: Option<RequestState>) -> Result<Vec<RequestView>, StoreError> {
+pub(super) fn list(
+    tx: &Transaction<'_>,
+    state: Option<RequestState>,
+) -> Result<Vec<RequestView>, StoreError> {
     select(tx, "?1 is null or state = ?1", state.map(RequestState::name))
 }
 

@@ -4,6 +4,7 @@
 //! version and holds no logic: what a row means is said by the module that owns its table.
 
 use std::{
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -12,22 +13,22 @@ use std::{
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, types::Type};
 use serde::de::DeserializeOwned;
 
-use crate::engine::ids::BadName;
+use crate::{
+    control::wire::Utc,
+    engine::{ids::BadName, time::Timestamp},
+};
 
 /// The schema that this version writes, kept in SQLite's `user_version`.
 const SCHEMA: i64 = 1;
 
 const TABLES: &str = "
 create table secret (name text primary key, value blob not null) strict;
-create table signing_key (
-  kid text primary key, pkcs8 blob not null, version integer not null, retired integer not null default 0
-) strict;
 create table token (
   hash blob primary key, created_at integer not null, expires_at integer not null, agent text
 ) strict;
 create table agent (
   id text primary key, public_key blob not null unique, enrolled_at integer not null, last_seen_at integer,
-  instance text, epoch integer, status text, inventory_hash text
+  instance text, epoch integer, status text, next_key blob, head text
 ) strict;
 create table proof (
   agent text not null, jti text not null, forget_at integer not null, primary key (agent, jti)
@@ -54,7 +55,8 @@ create table report (
 ) strict;
 create table inventory (
   agent text not null, integration text not null, kind text not null, page integer not null,
-  body text not null, received_at integer not null, primary key (agent, integration, kind, page)
+  hash text not null, items text not null, received_at integer not null,
+  primary key (agent, integration, kind, page)
 ) strict, without rowid;
 insert into sqlite_sequence (name, seq) values ('request', 1000);
 ";
@@ -65,8 +67,13 @@ pub enum StoreError {
     /// The directory cannot be made.
     #[error("cannot create the data directory {0}")]
     Directory(PathBuf, #[source] std::io::Error),
+    /// A file beside the database cannot be written.
+    #[error("cannot write {0}")]
+    File(PathBuf, #[source] std::io::Error),
     /// The file was written by a newer version.
-    #[error("{path} has schema {found}, this version knows {SCHEMA}: use the newer version, or another data directory")]
+    #[error(
+        "{path} has schema {found}, this version knows {SCHEMA}: use the newer version, or another data directory"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -86,7 +93,12 @@ pub(super) struct Store {
 impl Store {
     /// Opens `control-plane.sqlite3` in `dir`, creating both.
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(dir).map_err(|error| StoreError::Directory(dir.to_owned(), error))?;
+        // The database holds signing keys, so the directory is made for its owner only.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|error| StoreError::Directory(dir.to_owned(), error))?;
         let path = dir.join("control-plane.sqlite3");
         let mut connection = Connection::open(&path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
@@ -141,6 +153,11 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlit
 
 fn damaged(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+/// The wall clock as the wire writes it.
+pub(super) fn server_time() -> Utc {
+    Utc(Timestamp(now_ms()))
 }
 
 /// Milliseconds since 1970 by the wall clock.
