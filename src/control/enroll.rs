@@ -4,7 +4,10 @@
 //! step is mended by running it again with the same token. Refuses a root key other than the one
 //! that the token pins, before anything is stored.
 
-use std::path::Path;
+use std::{
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
 use zeroize::Zeroizing;
 
@@ -12,10 +15,45 @@ use super::{
     client::{Client, ControlError},
     identity::{Identity, IdentityError, load_or_create_key},
     keys::{KeyError, KeyPair, KeySet},
-    token::AgentToken,
+    token::{AgentToken, TokenError},
     wire::{EnrollRequest, Utc},
 };
-use crate::engine::time::Timestamp;
+use crate::{
+    engine::time::Timestamp,
+    secrets::{self, SecretError},
+};
+
+/// Where the agent token is read from; never an argument, where every user of the machine sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// A file that only we can read.
+    File(PathBuf),
+    /// A systemd credential.
+    Credential(String),
+    /// Standard input, up to its end.
+    Stdin,
+}
+
+impl TokenSource {
+    /// Reads the token. Blocks on standard input.
+    ///
+    /// # Errors
+    /// [`EnrollError::Secret`], [`EnrollError::Stdin`] or [`EnrollError::Token`].
+    pub fn read(&self) -> Result<AgentToken, EnrollError> {
+        let text = match self {
+            Self::File(path) => secrets::read_private(path)?,
+            Self::Credential(name) => secrets::read_private(&secrets::credential(name)?)?,
+            Self::Stdin => {
+                let mut text = String::new();
+                io::stdin().take(MAX_TOKEN_BYTES).read_to_string(&mut text).map_err(EnrollError::Stdin)?;
+                secrets::Secret::new(text)
+            }
+        };
+        Ok(AgentToken::parse(text.expose())?)
+    }
+}
+
+const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 
 /// Makes the agent's key durable, or finds the one of an earlier attempt. `entropy` is 32 random
 /// bytes.
@@ -77,6 +115,15 @@ pub enum EnrollError {
         /// The agent's id.
         agent: String,
     },
+    /// The token's file or credential cannot be read.
+    #[error("agent token: {0}")]
+    Secret(#[from] SecretError),
+    /// Standard input cannot be read.
+    #[error("agent token: standard input: {0}")]
+    Stdin(io::Error),
+    /// What was read is none.
+    #[error("{0}")]
+    Token(#[from] TokenError),
     /// The control plane did not take it.
     #[error("enrolment: {0}")]
     Control(#[from] ControlError),
