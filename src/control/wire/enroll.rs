@@ -76,6 +76,9 @@ pub struct KeySetClaims {
     pub keys: Vec<Jwk>,
 }
 
+/// `typ` of the protected header of a rotation.
+pub const ROTATION_TYP: &str = "ephemerald-rotation+jws";
+
 /// `POST /v1/agent/rotate-key`, proven by the old key like every request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotateKeyRequest {

@@ -14,7 +14,8 @@ mod status;
 mod utc;
 
 pub use enroll::{
-    EnrollAnswer, EnrollRequest, Jwk, KeySetClaims, RotateKeyAnswer, RotateKeyRequest, RotationClaims,
+    EnrollAnswer, EnrollRequest, Jwk, KeySetClaims, ROTATION_TYP, RotateKeyAnswer, RotateKeyRequest,
+    RotationClaims,
 };
 pub use inventory::{
     InventoryAccount, InventoryAnswer, InventoryItem, InventoryPage, InventoryPermission, InventoryRequest,
