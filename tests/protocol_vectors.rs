@@ -1,5 +1,7 @@
 //! The published test vectors, schemas and code list, run through the code that ships.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use ephemerald::{

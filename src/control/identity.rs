@@ -182,7 +182,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&beside, path)?;
-        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        fs::File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
     };
     write().map_err(|source| IdentityError::Io { path: path.to_owned(), source })
 }

@@ -1,4 +1,4 @@
-//! Compact JWS (RFC 7515) with one algorithm: EdDSA over Ed25519 (RFC 8037).
+//! Compact JWS (RFC 7515) with one algorithm: `EdDSA` over Ed25519 (RFC 8037).
 //!
 //! Verifies the bytes as they came, with a pinned key and an expected `typ`. Refuses `none`, every
 //! other algorithm, unknown header fields, `crit`, keys carried in the header, padding and

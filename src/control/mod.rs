@@ -4,9 +4,12 @@
 //! raise anything is for the local policy.
 
 pub mod backoff;
+pub mod client;
+pub mod enroll;
 pub mod identity;
 pub mod jws;
 pub mod keys;
+pub mod poll;
 pub mod proof;
 pub mod strict;
 pub mod token;

@@ -75,7 +75,7 @@ impl<'de> Visitor<'de> for Value {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let below = self.0.checked_sub(1).ok_or_else(|| A::Error::custom("nested too deeply"))?;
-        while items.next_element_seed(Value(below))?.is_some() {}
+        while items.next_element_seed(Self(below))?.is_some() {}
         Ok(())
     }
 
@@ -86,7 +86,7 @@ impl<'de> Visitor<'de> for Value {
             if !seen.insert(key) {
                 return Err(A::Error::custom("a key twice"));
             }
-            fields.next_value_seed(Value(below))?;
+            fields.next_value_seed(Self(below))?;
         }
         Ok(())
     }

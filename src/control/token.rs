@@ -81,26 +81,29 @@ pub enum TokenError {
     Garbled,
     /// Its URL cannot be used.
     #[error(
-        "the agent token's URL is not an https origin (https://host[:port], no path): ask the control plane's owner for a new token"
+        "the agent token's URL is not an https origin (https://host[:port], lower case, no default port, no path): ask the control plane's owner for a new token"
     )]
     Url,
 }
 
-/// `https://host[:port]` and nothing more; `http` for loopback only.
+/// `https://host[:port]` and nothing more, in the one spelling that proofs use as their audience;
+/// `http` for loopback only.
 fn is_origin(url: &str) -> bool {
-    let plain = |host: &str| {
-        !host.is_empty()
-            && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))
+    let plain = |host: &str, default_port: &str| {
+        let ok = |c: char| {
+            c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | ':' | '[' | ']')
+        };
+        !host.is_empty() && host.chars().all(ok) && !host.ends_with(default_port) && !host.ends_with(':')
     };
     if let Some(host) = url.strip_prefix("https://") {
-        return plain(host);
+        return plain(host, ":443");
     }
     let Some(host) = url.strip_prefix("http://") else { return false };
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(""),
         None => host.split(':').next().unwrap_or(""),
     };
-    plain(host) && matches!(name, "localhost" | "127.0.0.1" | "::1")
+    plain(host, ":80") && matches!(name, "localhost" | "127.0.0.1" | "::1")
 }
 
 #[cfg(test)]
@@ -139,11 +142,13 @@ mod tests {
             "https://u@cp.example",
             "ftp://x",
             "http://localhost.x",
+            "https://CP.example",
+            "https://cp.example:443",
         ] {
             let bad = with_url(url);
             assert_eq!(AgentToken::parse(&bad.to_text()), Err(TokenError::Url), "{url}");
         }
-        for url in ["http://127.0.0.1:80", "http://[::1]:80", "http://localhost"] {
+        for url in ["http://127.0.0.1:81", "http://[::1]:8080", "http://localhost"] {
             let good = with_url(url);
             assert_eq!(AgentToken::parse(&good.to_text()), Ok(good));
         }

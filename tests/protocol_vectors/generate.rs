@@ -109,18 +109,7 @@ fn key_sets() -> KeySets {
 
 fn proofs() -> Proofs {
     let (path, body) = ("/v1/agent/reports", r#"{"reports":[]}"#);
-    let claims = ProofClaims {
-        iss: "agent-7f3a".to_owned(),
-        aud: ORIGIN.to_owned(),
-        htm: "POST".to_owned(),
-        htu: format!("{ORIGIN}{path}"),
-        body: proof::body_digest(body.as_bytes()),
-        iat: NOW,
-        jti: "AAECAwQFBgcICQoLDA0ODw".to_owned(),
-        nonce: Some("n-1".to_owned()),
-        instance: "3f9c2a".to_owned(),
-        epoch: 7,
-    };
+    let claims = proof_claims(path, body);
     let proof = claims.sign(&agent());
     let mut cases = Vec::new();
     let mut case =
@@ -163,6 +152,21 @@ fn proofs() -> Proofs {
     }
 }
 
+fn proof_claims(path: &str, body: &str) -> ProofClaims {
+    ProofClaims {
+        iss: "agent-7f3a".to_owned(),
+        aud: ORIGIN.to_owned(),
+        htm: "POST".to_owned(),
+        htu: format!("{ORIGIN}{path}"),
+        body: proof::body_digest(body.as_bytes()),
+        iat: NOW,
+        jti: "AAECAwQFBgcICQoLDA0ODw".to_owned(),
+        nonce: Some("n-1".to_owned()),
+        instance: "3f9c2a".to_owned(),
+        epoch: 7,
+    }
+}
+
 fn tokens() -> Tokens {
     let pack = |value: Value| format!("eph1.{}", URL_SAFE_NO_PAD.encode(value.to_string()));
     let root = root().public().thumbprint();
@@ -178,6 +182,8 @@ fn tokens() -> Tokens {
     case("plain http on loopback", token("http://127.0.0.1:8080"), Some("http://127.0.0.1:8080"));
     case("plain http elsewhere", token("http://cp.example.com"), None);
     case("plain http on a name that begins like loopback", token("http://localhost.example.com"), None);
+    case("the default port spelt out", token("https://cp.example.com:443"), None);
+    case("capitals", token("https://CP.example.com"), None);
     case("a path", token("https://cp.example.com/x"), None);
     case("user information", token("https://u:p@cp.example.com"), None);
     case("empty", String::new(), None);
