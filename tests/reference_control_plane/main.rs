@@ -5,6 +5,7 @@
 mod bench;
 mod killed;
 mod operator;
+mod shipped_client;
 
 use std::time::Duration;
 
