@@ -76,6 +76,7 @@ pub(crate) struct Agent {
     pub(crate) nonce: Option<String>,
     /// Added to the clock, seconds.
     pub(crate) skew_s: i64,
+    pub(crate) epoch: u64,
     next_jti: Cell<u64>,
 }
 
@@ -90,6 +91,7 @@ impl Agent {
             key,
             nonce: None,
             skew_s: 0,
+            epoch: 1,
             next_jti: Cell::new(0),
         }
     }
@@ -105,6 +107,7 @@ impl Agent {
             key,
             nonce: None,
             skew_s: 0,
+            epoch: 1,
             next_jti: Cell::new(0),
         };
         agent.id = agent.enroll(&token).await.unwrap().agent_id.to_string();
@@ -171,7 +174,7 @@ impl Agent {
             jti: format!("{}-{}", self.key.kid(), self.next_jti.get()),
             nonce: self.nonce.clone(),
             instance: "test".to_owned(),
-            epoch: 1,
+            epoch: self.epoch,
         };
         claims.sign(&self.key)
     }

@@ -5,6 +5,7 @@
 mod bench;
 mod killed;
 mod operator;
+mod shipped_client;
 
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use ephemerald::{
     control::{
         jws,
         keys::KeySet,
-        wire::{JOB_TYP, JobBody, JobClaims, MAX_JOB_BYTES, NONCE_HEADER, RotationClaims, Target},
+        wire::{
+            JOB_TYP, JobBody, JobClaims, MAX_JOB_BYTES, NONCE_HEADER, ROTATION_TYP, RotationClaims, Target,
+        },
     },
     sandbox::control_plane::{Faults, RequestState},
 };
@@ -33,10 +36,10 @@ async fn a_token_enrols_one_key_once_and_the_same_key_gets_the_same_answer() {
     assert_eq!(agent.enroll(&token).await.unwrap().agent_id, first.agent_id);
     KeySet::verify(&first.key_set, &first.root, &token.root).unwrap();
 
-    assert_eq!(Agent::new(&plane, 2).enroll(&token).await.unwrap_err(), StatusCode::UNAUTHORIZED);
+    assert_eq!(Agent::new(&plane, 2).enroll(&token).await.unwrap_err(), StatusCode::FORBIDDEN);
     let mut invented = token.clone();
     "invented, but long enough".clone_into(&mut invented.secret);
-    assert_eq!(Agent::new(&plane, 3).enroll(&invented).await.unwrap_err(), StatusCode::UNAUTHORIZED);
+    assert_eq!(Agent::new(&plane, 3).enroll(&invented).await.unwrap_err(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
@@ -205,7 +208,7 @@ async fn a_new_key_takes_over_once_it_has_been_used() {
         new: new.key.kid().to_owned(),
         iat: now_s(),
     };
-    let proof = jws::sign("ephemerald-rotation+jws", &new.key, &serde_json::to_vec(&rotation).unwrap());
+    let proof = jws::sign(ROTATION_TYP, &new.key, &serde_json::to_vec(&rotation).unwrap());
     let body = json!({ "key": new.key.public().to_jwk(), "proof": proof });
     old.post("rotate-key", &body).await.unwrap();
 
@@ -213,6 +216,35 @@ async fn a_new_key_takes_over_once_it_has_been_used() {
     old.post("jobs/acquire", &nothing).await.unwrap();
     new.post("jobs/acquire", &nothing).await.unwrap();
     assert_eq!(old.post("jobs/acquire", &nothing).await.unwrap_err(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_process_that_was_replaced_gets_no_jobs_and_may_still_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = Plane::start(dir.path()).await;
+    let mut agent = Agent::enrolled(&plane).await;
+    approved(&plane.operator()).await;
+    agent.epoch = 2;
+    let nothing = json!({ "capacity": 0, "wait_s": 0, "integrations": [], "known": [] });
+    agent.post("jobs/acquire", &nothing).await.unwrap();
+
+    agent.epoch = 1;
+    assert!(agent.acquire(0, &[]).await.is_empty());
+    assert_eq!(agent.report(&[&result(1, "j", "g", "tested")]).await, [1]);
+    agent.epoch = 2;
+    assert_eq!(agent.acquire(0, &[]).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_read_does_not_hold_up_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = Plane::start(dir.path()).await;
+    let agent = Agent::enrolled(&plane).await;
+    let (good, strange) = (result(1, "j", "g", "tested"), result(2, "j", "g", "no_such_code"));
+    assert_eq!(agent.report(&[&json!({ "seq": "x" }), &strange, &good]).await, [2, 1]);
+    let malformed: Vec<_> = plane.operator().results().await.unwrap();
+    let malformed: Vec<_> = malformed.iter().map(|report| report.malformed.is_some()).collect();
+    assert_eq!(malformed, [true, false]);
 }
 
 #[tokio::test]

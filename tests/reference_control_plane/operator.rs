@@ -9,7 +9,12 @@ use ephemerald::{
         token::AgentToken,
         wire::{JOB_TYP, MAX_JOB_BYTES},
     },
-    sandbox::control_plane::{Faults, JobSpec, Operator, OperatorError, Options, RequestState, SignWith},
+    sandbox::{
+        control_plane::{
+            Error, Faults, JobSpec, Operator, OperatorError, Options, RequestState, SignWith, run,
+        },
+        tls::ServeError,
+    },
 };
 use reqwest::StatusCode;
 use serde_json::json;
@@ -120,7 +125,10 @@ async fn the_operator_side_wants_its_token_and_no_browser() {
     fs::write(&file, "sesame\n").unwrap();
     Operator::new(url, ca, Some(&file)).unwrap().requests().await.unwrap();
     plane.operator().requests().await.unwrap();
-    assert_eq!(fs::metadata(&plane.running.operator_file).unwrap().permissions().mode() & 0o777, 0o600);
+    for secret in ["operator.json", "control-plane.sqlite3", "control-plane.sqlite3-wal", "tls/ca.key"] {
+        let mode = fs::metadata(dir.path().join(secret)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{secret}");
+    }
 
     for (name, value) in [("origin", "https://evil.example"), ("host", "evil.example")] {
         let request = http(ca.unwrap()).get(format!("{}/v1/admin/requests", plane.running.admin_url));
@@ -142,6 +150,31 @@ async fn what_is_handed_over_in_files_is_enough_to_enrol() {
     let url = format!("{}/v1/admin/agents", token.url);
     assert_eq!(http(&ca).get(url).send().await.unwrap().status(), StatusCode::OK);
     Agent::new(&plane, 1).enroll(&token).await.unwrap();
+}
+
+#[tokio::test]
+async fn plain_http_is_served_on_loopback_and_refused_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = Options { plain_http: true, ..Plane::options(dir.path()) };
+    let plane = Plane::with(plain.clone()).await;
+    assert!(plane.running.url.starts_with("http://127.0.0.1:") && plane.running.ca_file.is_none());
+    assert!(plane.operator().requests().await.unwrap().is_empty());
+
+    let everywhere = Options { listen: ([0, 0, 0, 0], 0).into(), ..plain };
+    let refused = run(everywhere, std::future::pending()).await.err().unwrap();
+    assert!(matches!(refused, Error::Serve(ServeError::PlainHttpBeyondLoopback(_))), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = Plane::start(dir.path()).await;
+    let file = dir.path().join("control-plane.sqlite3");
+    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    drop(plane);
+    let refused = run(Plane::options(dir.path()), std::future::pending()).await.err().unwrap();
+    let Error::Store(refused) = refused else { panic!("{refused}") };
+    assert!(refused.to_string().contains("control-plane.sqlite3 has schema 99"), "{refused}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::{
     problem::Problem,
     proofs::{self, Sender},
     reports, requests,
-    store::{now_ms, server_time},
+    store::{StoreError, now_ms, server_time},
 };
 use crate::{
     control::{
@@ -31,8 +31,9 @@ use crate::{
         keys::PublicKey,
         wire::{
             AcquireAnswer, AcquireRequest, Delivery, EnrollAnswer, EnrollRequest, HeartbeatAnswer,
-            HeartbeatRequest, InventoryAnswer, InventoryRequest, NONCE_HEADER, RecoverAnswer, RecoverRequest,
-            ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, RotationClaims, StatusAnswer, StatusRequest,
+            HeartbeatRequest, InventoryAnswer, InventoryRequest, NONCE_HEADER, ROTATION_TYP, RecoverAnswer,
+            RecoverRequest, ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, RotationClaims, StatusAnswer,
+            StatusRequest,
         },
     },
     engine::ids::{AgentId, JobId},
@@ -42,8 +43,6 @@ use crate::{
 const MOST_JOBS: u32 = 100;
 /// The most reports in one request.
 const MOST_REPORTS: usize = 100;
-/// `typ` of the JWS by which a new agent key vouches for itself.
-const ROTATION_TYP: &str = "ephemerald-rotation+jws";
 /// The longest such JWS.
 const MAX_ROTATION_BYTES: usize = 4096;
 
@@ -99,7 +98,11 @@ async fn enroll(State(shared): App, parts: Parts, body: Bytes) -> Answer<EnrollA
 
 async fn acquire(State(shared): App, parts: Parts, body: Bytes) -> Answer<AcquireAnswer> {
     let sender = proofs::check(&shared, &parts, &body)?;
-    let request: AcquireRequest = parse(&body)?;
+    let mut request: AcquireRequest = parse(&body)?;
+    if sender.replaced {
+        // Another process of this agent runs on a later epoch: the jobs are for that one.
+        request = AcquireRequest { wait_s: request.wait_s, ..AcquireRequest::default() };
+    }
     let deadline = now_ms() + i64::from(request.wait_s.min(LONG_POLL_S)) * 1000;
     let mut stop = shared.stop.clone();
     loop {
@@ -170,10 +173,8 @@ async fn take_reports(State(shared): App, parts: Parts, body: Bytes) -> Answer<R
         return Err(Problem::malformed(format!("a request holds 1 to {MOST_REPORTS} reports")));
     }
     let mut acked = shared.store.write(|tx| {
-        reports
-            .iter()
-            .map(|report| reports::receive(tx, &agent, report, now_ms()))
-            .collect::<Result<Vec<_>, _>>()
+        let receive = |report| reports::receive(tx, &agent, report, now_ms()).transpose();
+        reports.iter().filter_map(receive).collect::<Result<Vec<_>, StoreError>>()
     })?;
     if shared.faults.takes_ack() {
         acked.clear();
@@ -210,7 +211,7 @@ async fn recover(State(shared): App, parts: Parts, body: Bytes) -> Answer<Recove
 }
 
 async fn rotate_key(State(shared): App, parts: Parts, body: Bytes) -> Answer<RotateKeyAnswer> {
-    let Sender { agent, key: old } = proofs::check(&shared, &parts, &body)?;
+    let Sender { agent, key: old, .. } = proofs::check(&shared, &parts, &body)?;
     let request: RotateKeyRequest = parse(&body)?;
     let refused = |why: &str| Problem::malformed(format!("the new key does not vouch for itself: {why}"));
     let new = PublicKey::from_jwk(&request.key).map_err(|error| refused(&error.to_string()))?;

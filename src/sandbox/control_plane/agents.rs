@@ -7,6 +7,7 @@ use aws_lc_rs::{
     digest::{SHA256, digest},
     rand,
 };
+use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -62,12 +63,7 @@ pub(super) fn enroll(
     key: &PublicKey,
     now: i64,
 ) -> Result<AgentId, Problem> {
-    let refused = || {
-        Problem::unauthorized(
-            "token-refused",
-            "the agent token is unknown, spent or expired: ask for a new one".to_owned(),
-        )
-    };
+    let forbidden = |kind, detail: &str| Problem::new(StatusCode::FORBIDDEN, kind, detail.to_owned());
     let token: Option<(i64, Option<AgentId>)> = tx
         .query_row("select expires_at, agent from token where hash = ?1", [hash(secret)], |row| {
             Ok((row.get(0)?, store::id(row, 1, AgentId::new)?))
@@ -75,12 +71,13 @@ pub(super) fn enroll(
         .optional()
         .map_err(StoreError::Database)?;
     match token {
-        Some((_, Some(id))) => {
-            let known = keys_of(tx, &id)?.unwrap_or_default();
-            if known.contains(key) { Ok(id) } else { Err(refused()) }
+        Some((_, Some(id))) if keys_of(tx, &id)?.is_some_and(|keys| keys.contains(key)) => Ok(id),
+        Some((_, Some(_))) => {
+            tracing::warn!("a spent agent token was shown with another key: it has leaked");
+            Err(forbidden("token-spent", "the agent token is spent: ask for a new one"))
         }
         Some((expires_at, None)) if expires_at > now => insert(tx, secret, key, now),
-        _ => Err(refused()),
+        _ => Err(forbidden("token-unknown", "the agent token is unknown or too old: ask for a new one")),
     }
 }
 
@@ -130,7 +127,8 @@ pub(super) fn first_use(
     Ok(added == 1)
 }
 
-/// Notes who was heard of; the first use of a new key retires the old one.
+/// Notes who was heard of; the first use of a new key retires the old one. True if the process was
+/// replaced by one of a later epoch.
 pub(super) fn seen(
     tx: &Transaction<'_>,
     agent: &AgentId,
@@ -138,14 +136,25 @@ pub(super) fn seen(
     instance: &str,
     epoch: u64,
     now: i64,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "update agent set last_seen_at = ?2, instance = ?3, epoch = ?4,
-           public_key = ?5, next_key = case when next_key = ?5 then null else next_key end
-         where id = ?1",
-        params![agent.as_str(), now, instance, i64::try_from(epoch).unwrap_or(i64::MAX), key.as_bytes()],
+) -> Result<bool, StoreError> {
+    let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+    let (newest, holder): (i64, Option<String>) = tx.query_row(
+        "update agent set last_seen_at = ?2, public_key = ?3,
+           next_key = case when next_key = ?3 then null else next_key end
+         where id = ?1 returning coalesce(epoch, -1), instance",
+        params![agent.as_str(), now, key.as_bytes()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    Ok(())
+    if epoch == newest && holder.as_deref().is_some_and(|holder| holder != instance) {
+        tracing::warn!(agent.id = %agent, "two processes share one epoch: a cloned machine?");
+    }
+    if epoch >= newest {
+        tx.execute(
+            "update agent set instance = ?2, epoch = ?3 where id = ?1",
+            params![agent.as_str(), instance, epoch],
+        )?;
+    }
+    Ok(epoch < newest)
 }
 
 /// Accepts a new key beside the old one until the new one has been used.

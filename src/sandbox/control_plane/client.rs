@@ -196,8 +196,9 @@ impl Operator {
         if status.is_success() {
             return response.json().await.map_err(failed);
         }
-        let problem: Value = response.json().await.unwrap_or_default();
-        let detail = problem["detail"].as_str().unwrap_or("no reason given").to_owned();
+        let text = response.text().await.map_err(failed)?;
+        let problem: Value = serde_json::from_str(&text).unwrap_or_default();
+        let detail = problem["detail"].as_str().unwrap_or(&text).to_owned();
         Err(OperatorError::Refused { status: status.as_u16(), detail })
     }
 }

@@ -39,7 +39,7 @@ impl Running {
     /// # Errors
     /// [`OperatorError::File`] names the file; else as [`Operator::token`].
     pub async fn write_token(&self, to: &Path) -> Result<(), OperatorError> {
-        let dir = self.operator_file.parent().unwrap_or(Path::new("."));
+        let dir = self.operator_file.parent().unwrap_or_else(|| Path::new("."));
         let token = Operator::of_data_dir(dir)?.token().await?;
         write_private(to, format!("{token}\n").as_bytes())
             .map_err(|error| OperatorError::File(to.to_owned(), error))

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How far a proof's issue time may be off, in seconds, without a fresh nonce.
-const SKEW_S: u64 = 60;
+const SKEW_S: u64 = 120;
 /// How long a nonce stays fresh, in milliseconds; the one before it is accepted as well.
 const NONCE_MS: i64 = 5 * 60 * 1000;
 
@@ -53,6 +53,8 @@ pub(super) struct Sender {
     pub(super) agent: AgentId,
     /// The key that signed the proof.
     pub(super) key: PublicKey,
+    /// Whether a process of a later epoch has been heard of.
+    pub(super) replaced: bool,
 }
 
 /// Checks the proof of a request by an enrolled agent and uses it up.
@@ -70,8 +72,8 @@ pub(super) fn check(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<Sende
             .ok_or_else(refused)?;
         judge(shared, &claims, parts, body)?;
         use_up(tx, &agent, &claims)?;
-        agents::seen(tx, &agent, &key, &claims.instance, claims.epoch, now_ms())?;
-        Ok(Sender { agent, key })
+        let replaced = agents::seen(tx, &agent, &key, &claims.instance, claims.epoch, now_ms())?;
+        Ok(Sender { agent, key, replaced })
     })
 }
 

@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::{
     jobs,
     lifecycle::Happening,
-    problem::Problem,
     requests,
     store::{self, StoreError},
 };
@@ -44,19 +43,20 @@ pub struct ResultView {
     pub report: Value,
 }
 
-/// Stores one report and acts on it if it is new; the answer is the number to acknowledge.
+/// Stores one report and acts on it if it is new; the answer is the number to acknowledge, `None` if
+/// it has none that could be.
 pub(super) fn receive(
     tx: &Transaction<'_>,
     agent: &AgentId,
     report: &Value,
     now: i64,
-) -> Result<u64, Problem> {
+) -> Result<Option<u64>, StoreError> {
     let number = report["seq"].as_u64().and_then(|seq| Some((seq, i64::try_from(seq).ok()?)));
-    let (seq, row) = number.ok_or_else(|| Problem::malformed("a report has no usable \"seq\"".to_owned()))?;
+    let Some((seq, row)) = number else { return Ok(None) };
     if store_once(tx, agent, row, &report.to_string(), now)? {
         act(tx, agent, report, now)?;
     }
-    Ok(seq)
+    Ok(Some(seq))
 }
 
 /// True if the report is new.
@@ -95,7 +95,7 @@ fn act(tx: &Transaction<'_>, agent: &AgentId, report: &Value, now: i64) -> Resul
         let Some(job) = report["job_id"].as_str().and_then(|id| JobId::new(id).ok()) else { return Ok(()) };
         let request = jobs::finish(tx, agent, &job)?;
         let of_grant = request.map(|number| requests::is_grant_job(tx, number, &job)).transpose()?;
-        (request, if of_grant == Some(true) { Some(granting(code)) } else { revoking(code) })
+        (request, if of_grant == Some(true) { Some(granting(code)) } else { revoking(report, code) })
     } else {
         let Some(grant) = report["grant_id"].as_str().and_then(|id| GrantId::new(id).ok()) else {
             return Ok(());
@@ -115,13 +115,16 @@ fn granting(code: &str) -> Happening {
         "granted" => Happening::Granted,
         "already_granted" => Happening::AlreadyGranted,
         "dry_run" => Happening::DryRun,
+        "cancelled" => Happening::Ended,
         _ => Happening::Refused,
     }
 }
 
 /// What the result of a revoke job means for its access request; a failed one leaves it `ending`.
-fn revoking(code: &str) -> Option<Happening> {
-    matches!(code, "revoked" | "already_ended").then_some(Happening::Ended)
+/// A grant that the agent does not know never came about.
+fn revoking(report: &Value, code: &str) -> Option<Happening> {
+    let over = matches!(code, "revoked" | "already_ended") || report["rule"] == "unknown_grant";
+    over.then_some(Happening::Ended)
 }
 
 /// `rejected (role_not_grantable)`, `grant_ended (expired)`.
@@ -162,7 +165,7 @@ pub(super) fn believed(
          where agent = ?1 and place > ?2 and body ->> '$.code' = 'granted' and not exists (
            select 1 from report as gone
            where gone.agent = given.agent and gone.body ->> '$.grant_id' = given.body ->> '$.grant_id'
-             and gone.body ->> '$.code' in ('revoked', 'already_ended', 'grant_ended'))
+             and gone.body ->> '$.code' = 'grant_ended')
          order by place limit ?3",
     )?;
     let rows = select.query_map(params![agent.as_str(), after, ONE_MORE], |row| {

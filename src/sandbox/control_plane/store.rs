@@ -4,7 +4,7 @@
 //! version and holds no logic: what a row means is said by the module that owns its table.
 
 use std::{
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -100,6 +100,9 @@ impl Store {
             .create(dir)
             .map_err(|error| StoreError::Directory(dir.to_owned(), error))?;
         let path = dir.join("control-plane.sqlite3");
+        // SQLite gives its other files the mode of this one; a directory of the user's may be open.
+        let private = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+        private.map_err(|error| StoreError::File(path.clone(), error))?;
         let mut connection = Connection::open(&path)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "wal")?;
