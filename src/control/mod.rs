@@ -1,1 +1,14 @@
-//! To be written.
+//! The control plane as this agent sees it: what is said ([`wire`]), what is believed ([`jws`]).
+//!
+//! Refuses to act: a job that passed here is authentic and fresh, nothing more. Whether it may
+//! raise anything is for the local policy.
+
+pub mod backoff;
+pub mod identity;
+pub mod jws;
+pub mod keys;
+pub mod proof;
+pub mod strict;
+pub mod token;
+pub mod verify;
+pub mod wire;

@@ -13,7 +13,7 @@ use super::{
     ids::{AccountId, Email, GrantId, JobId, RoleName},
     job::{Ask, GrantJob, Job, Target},
     plan,
-    record::{GrantActive, Record},
+    record::Record,
     settings::RoleMode,
     tenant::Errand,
     time::Millis,
@@ -242,19 +242,15 @@ impl Engine {
         self.pending.remove(&job.id);
         self.drop_from_desk(at, &job.id);
         self.arm(&grant.grant);
+        if let Some(tenant) = self.tenants.get_mut(&at.integration).filter(|t| t.observe_at <= self.now.boot) {
+            tenant.observe_at = self.now.boot + tenant.settings.observe_interval;
+        }
     }
 
     /// Another grant of ours (or something of ours that is about to go) carries the role already.
     fn confirm_covered(&mut self, at: &AccountRef, grant: &GrantId, seen: &Sighting) {
         let Some(found) = self.state.grants.get(grant) else { return };
-        let active = GrantActive {
-            about: found.about(),
-            account: seen.account.id.clone(),
-            before: seen.account.roles.clone(),
-            after: seen.account.roles.clone(),
-            attempts: 0,
-            awaiting_activation: None,
-        };
+        let active = found.active(&seen.account.id, &seen.account.roles, 0, None);
         self.write(Record::GrantActive(active));
         self.dirty.insert(at.clone());
     }

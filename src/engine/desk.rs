@@ -5,7 +5,7 @@ use super::{
     action::CallId,
     alarms::Alarm,
     budget::Lane,
-    ids::JobId,
+    ids::{Email, JobId},
     observed::ObservedAccount,
     time::{BootTime, Millis},
 };
@@ -19,6 +19,8 @@ pub(super) struct Desk {
     pub writing: bool,
     /// What was read last.
     pub seen: Option<Sighting>,
+    /// An address that differs from the recorded one, as read last.
+    pub(super) found_email: Option<Email>,
     /// When the last write came back: older reads say nothing.
     pub written_at: BootTime,
     /// Nothing is tried before this instant.

@@ -10,9 +10,9 @@ use super::{
     codes::{EndReason, ResultCode, WokenBy},
     desk::Sighting,
     grant::{Grant, Phase},
-    ids::{AccountId, GrantId, RoleName},
+    ids::{AccountId, Email, GrantId, RoleName},
     plan::{self, Ending},
-    record::{Answer, GrantActive, GrantGone, Record},
+    record::{Answer, GrantGone, Record},
     state::JOB_MEMORY_MS,
     time::Timestamp,
 };
@@ -28,6 +28,9 @@ impl Engine {
         desk.absent = false;
         desk.awaits_listing = None;
         let began = sighting.at;
+        let recorded = self.state.accounts.get(at).map(|a| &a.email);
+        let differs = |found: &&Email| recorded.is_some_and(|email| !email.same_mailbox(found));
+        desk.found_email = Some(&sighting.account.email).filter(differs).cloned();
         if desk.seen.as_ref().is_none_or(|old| old.at <= began) {
             desk.seen = Some(sighting);
             self.watched(at, began);
@@ -79,18 +82,10 @@ impl Engine {
             matches!(g.phase, Phase::Applying | Phase::Indeterminate)
                 && tenant.order.any_covers(roles, &g.terms.role)
         };
-        let found: Vec<_> = self
-            .state
-            .grants_of(at)
-            .filter(shown)
-            .map(|g| (g.about(), g.terms.roles_before.clone()))
-            .collect();
+        let found: Vec<Grant> = self.state.grants_of(at).filter(shown).cloned().collect();
         let attempts = self.state.accounts.get(at).map_or(0, |a| a.attempts);
-        for (about, before) in found {
-            let after = roles.to_vec();
-            let account = id.clone();
-            let active =
-                GrantActive { about, account, before, after, attempts, awaiting_activation: awaiting };
+        for grant in found {
+            let active = grant.active(id, roles, attempts, awaiting);
             self.write(Record::GrantActive(active));
             if let Some(desk) = self.desks.get_mut(at) {
                 desk.reraise = false;
@@ -138,8 +133,7 @@ impl Engine {
             }
             _ => asked,
         };
-        let seen = self.desks.get(at).and_then(|d| d.seen.as_ref());
-        let found_email = seen.map(|s| s.account.email.clone()).filter(|e| !e.same_mailbox(&account.email));
+        let found_email = self.desks.get(at).and_then(|d| d.found_email.clone());
         let wrote = account.sent.iter().filter(|s| !s.raised).map(|s| s.role.clone()).collect::<Vec<_>>();
         let jobs = found.revoke_jobs.clone();
         let gone = GrantGone {

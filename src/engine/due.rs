@@ -8,10 +8,10 @@ use super::{
     clockwatch::Reading,
     codes::{EndReason, Rule, WokenBy},
     grant::{Grant, Phase},
-    ids::GrantId,
+    ids::{AccountId, GrantId, RoleName},
     input::Outcome,
     observed::{Fault, FaultClass},
-    record::{About, GrantEnding, Record},
+    record::{About, GrantActive, GrantEnding, Record},
     time::{Millis, Now, Timestamp},
 };
 
@@ -127,6 +127,10 @@ impl Engine {
         let desk = self.desks.entry(at.clone()).or_default();
         desk.calm();
         desk.reraise = false;
+        if matches!(reason, EndReason::Expired | EndReason::Requested | EndReason::Operator) {
+            // An ending is computed from a read that began after it: the race with a person stays short.
+            desk.seen = None;
+        }
         self.dirty.insert(at);
     }
 
@@ -228,6 +232,21 @@ impl Grant {
             integration: self.terms.integration.clone(),
             email: self.terms.email.clone(),
             role: self.terms.role.clone(),
+        }
+    }
+
+    /// The record of its read-back.
+    #[must_use]
+    pub fn active(&self, account: &AccountId, after: &[RoleName], attempts: u32, awaiting: Option<bool>) -> GrantActive {
+        GrantActive {
+            about: self.about(),
+            account: account.clone(),
+            before: self.terms.roles_before.clone(),
+            after: after.to_vec(),
+            attempts,
+            ends_at: self.terms.ends_at,
+            policy_hash: self.terms.policy_hash.clone(),
+            awaiting_activation: awaiting,
         }
     }
 

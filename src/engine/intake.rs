@@ -29,6 +29,9 @@ impl Engine {
         if self.is_repeat(&job) {
             return;
         }
+        if let Ask::Revoke(grant) = job.ask.clone() {
+            return self.revoke(&job, &grant); // no window and no gate for an ending
+        }
         if !self.tenants.contains_key(&job.integration) {
             return self.reject(&job, Rule::UnknownIntegration);
         }
@@ -36,10 +39,9 @@ impl Engine {
             return self.answer(&job, ResultCode::ExpiredBeforeStart, None, Evidence::default());
         }
         match job.ask.clone() {
-            Ask::Extend(..) | Ask::Sync => {
+            Ask::Extend(..) | Ask::Sync | Ask::Revoke(_) => {
                 self.answer(&job, ResultCode::UnsupportedJobType, None, Evidence::default());
             }
-            Ask::Revoke(grant) => self.revoke(&job, &grant),
             Ask::Test => self.begin_test(job),
             Ask::Grant(grant, _) => match self.gate(&job) {
                 Err((code, rule)) => self.answer(&job, code, rule, Evidence::default()),

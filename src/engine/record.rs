@@ -222,6 +222,10 @@ pub struct GrantActive {
     pub after: Vec<RoleName>,
     /// How many writes it took; none if another grant of ours carried the role already.
     pub attempts: u32,
+    /// When it will end.
+    pub ends_at: Timestamp,
+    /// The policy that allowed it.
+    pub policy_hash: String,
     /// An ephemeral account whose owner has not signed in yet, as far as that can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting_activation: Option<bool>,
