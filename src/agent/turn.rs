@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{assemble::Parts, intake, journal_log, status::Snapshot, views};
 use crate::{
-    admin::Query,
+    admin::server::Query,
     clock,
     control::poll::{ControlEvent, Wants},
     engine::{

@@ -3,7 +3,7 @@
 use super::turn::Turn;
 use crate::{
     admin::{
-        Query,
+        server::Query,
         view::{ClockView, ControlPlaneView, GrantCounts, GrantView, HealthView, IntegrationView, LedgerView, PolicyView, StatusView},
     },
     clock,
