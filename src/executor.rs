@@ -34,7 +34,10 @@ impl Executor {
     /// An executor over the configured integrations. Reports are as many as calls, and calls are
     /// bounded by the engine's budget, so the channel needs no bound of its own.
     #[must_use]
-    pub fn new(clients: BTreeMap<IntegrationId, Arc<Client>>, reports: mpsc::UnboundedSender<Report>) -> Self {
+    pub fn new(
+        clients: BTreeMap<IntegrationId, Arc<Client>>,
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> Self {
         Self { clients, reports }
     }
 

@@ -213,7 +213,10 @@ impl Door {
 fn origin(text: &str) -> Result<Url, DoorError> {
     let refuse = || DoorError::Origin { origin: text.chars().take(200).collect() };
     let url = Url::parse(text).map_err(|_| refuse())?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
     let root = matches!(url.path(), "" | "/");
     let scheme = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     if plain && root && scheme && url.host_str().is_some() { Ok(url) } else { Err(refuse()) }
@@ -256,7 +259,8 @@ fn tls(options: &DoorOptions) -> Result<ClientConfig, DoorError> {
 }
 
 fn make_proxy(options: &ProxyOptions) -> Result<reqwest::Proxy, DoorError> {
-    let proxy = reqwest::Proxy::all(&options.url).map_err(|_| DoorError::Proxy("the URL is not one".to_owned()))?;
+    let proxy =
+        reqwest::Proxy::all(&options.url).map_err(|_| DoorError::Proxy("the URL is not one".to_owned()))?;
     Ok(match (&options.user, &options.password) {
         (Some(user), Some(password)) => proxy.basic_auth(user, password.expose()),
         (Some(user), None) => proxy.basic_auth(user, ""),

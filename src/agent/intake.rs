@@ -1,13 +1,14 @@
 //! From verified claims to the engine's jobs. The shell's part: the tagged address of an ephemeral
 //! account needs the tag key, and the engine holds no key.
 
-use super::assemble::Parts;
+use super::assemble::{Parts, org_of};
 use crate::{
     control::{
         verify::{Refusal as Unverified, VerifiedJob},
         wire::{self, JobBody},
     },
     engine::{
+        Engine,
         codes::{ResultCode, Rule},
         ids::{Email, IntegrationId, JobId},
         input::Refusal,
@@ -20,7 +21,7 @@ use crate::{
 ///
 /// # Errors
 /// A refusal, if an ephemeral account's address cannot be made.
-pub(super) fn job(verified: &VerifiedJob, parts: &Parts) -> Result<Job, Refusal> {
+pub(super) fn job(verified: &VerifiedJob, engine: &Engine, parts: &Parts) -> Result<Job, Refusal> {
     let claims = &verified.claims;
     let refuse = |rule| Refusal {
         job: claims.job_id.clone(),
@@ -32,7 +33,7 @@ pub(super) fn job(verified: &VerifiedJob, parts: &Parts) -> Result<Job, Refusal>
         JobBody::Grant(body) => {
             let grant = GrantJob {
                 grant: body.grant_id.clone(),
-                target: target(body, &claims.integration, parts).map_err(refuse)?,
+                target: target(body, &claims.integration, engine, parts).map_err(refuse)?,
                 role: body.role.clone(),
                 duration: Millis::from_secs(body.duration_s),
                 until: body.until.map(seconds),
@@ -64,12 +65,17 @@ pub(super) fn refusal(delivered_as: JobId, unverified: &Unverified) -> Refusal {
     }
 }
 
-fn target(body: &wire::GrantBody, integration: &IntegrationId, parts: &Parts) -> Result<Target, Rule> {
+fn target(
+    body: &wire::GrantBody,
+    integration: &IntegrationId,
+    engine: &Engine,
+    parts: &Parts,
+) -> Result<Target, Rule> {
     Ok(match &body.target {
         wire::Target::Email(email) => Target::Email(email.clone()),
         wire::Target::AccountId(id) => Target::Account(id.clone()),
         wire::Target::Ephemeral(person) => Target::Ephemeral {
-            address: address(body, &person.requester, integration, parts)?,
+            address: address(body, &person.requester, integration, engine, parts)?,
             requester: person.requester.clone(),
             firstname: person.firstname.clone(),
             lastname: person.lastname.clone(),
@@ -77,7 +83,13 @@ fn target(body: &wire::GrantBody, integration: &IntegrationId, parts: &Parts) ->
     })
 }
 
-fn address(body: &wire::GrantBody, requester: &Email, integration: &IntegrationId, parts: &Parts) -> Result<Email, Rule> {
+fn address(
+    body: &wire::GrantBody,
+    requester: &Email,
+    integration: &IntegrationId,
+    engine: &Engine,
+    parts: &Parts,
+) -> Result<Email, Rule> {
     let policy = parts.policy.as_ref().ok_or(Rule::NoPolicy)?;
     let rules = policy.ephemeral.as_ref().ok_or(Rule::EphemeralNotAllowed)?;
     let domain = requester.domain();
@@ -85,7 +97,7 @@ fn address(body: &wire::GrantBody, requester: &Email, integration: &IntegrationI
         return Err(Rule::DomainNotAllowed);
     }
     let key = parts.tag_key.as_ref().ok_or(Rule::EphemeralNotAllowed)?;
-    let org = parts.org_of(integration).ok_or(Rule::NotObservable)?;
+    let org = org_of(engine, integration).ok_or(Rule::NotObservable)?;
     key.address(&rules.template, requester, &domain, &org, &body.grant_id).map_err(|_| Rule::Malformed)
 }
 

@@ -42,7 +42,9 @@ pub(super) fn line(entry: &Entry) {
         }
         Record::GrantSettled { about: a, .. } => about(seq, kind, a, "grant settled: still gone"),
         Record::GrantClosed { about: a } => about(seq, kind, a, "grant closed"),
-        Record::GrantIndeterminate { about: a } => about(seq, kind, a, "grant indeterminate: the raise may or may not have happened"),
+        Record::GrantIndeterminate { about: a } => {
+            about(seq, kind, a, "grant indeterminate: the raise may or may not have happened")
+        }
         Record::RevokeRequested { about: a, .. } => about(seq, kind, a, "revocation requested"),
         Record::GrantReappeared { about: a, .. } => {
             warn!(seq, kind, grant.id = %a.grant, account.email = %a.email, role = %a.role, "access reappeared after its end; it is taken away again");
@@ -100,7 +102,8 @@ fn account(seq: u64, record: &Record) {
 pub(super) fn warning(warning: &Warning) {
     match warning {
         Warning::ClockUntrusted { jumped_ms } => error!(
-            jumped_ms, "clock: the wall clock disagrees with the boot-time clock or the journal; raises pause until the control plane's time agrees: check NTP"
+            jumped_ms,
+            "clock: the wall clock disagrees with the boot-time clock or the journal; raises pause until the control plane's time agrees: check NTP"
         ),
         Warning::ClockTrusted => info!("clock: a second witness agrees; raises go on"),
         Warning::WrongOrganization(integration) => error!(

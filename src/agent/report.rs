@@ -18,7 +18,12 @@ const SESSION_MS: i64 = 60 * 60 * 1000;
 
 /// The report of a record, or `None` if it is not reported.
 #[must_use]
-pub fn of(seq: u64, at: i64, record: &Record, receipt: impl Fn(&GrantActive) -> Option<String>) -> Option<Report> {
+pub fn of(
+    seq: u64,
+    at: i64,
+    record: &Record,
+    receipt: impl Fn(&GrantActive) -> Option<String>,
+) -> Option<Report> {
     let base = |code: Code| Report {
         seq,
         at: Utc(Timestamp(at)),
@@ -45,18 +50,34 @@ pub fn of(seq: u64, at: i64, record: &Record, receipt: impl Fn(&GrantActive) -> 
             Some(granted(report, active, receipt(active)))
         }
         Record::GrantEnding(ending) => never_active(base, ending),
-        Record::GrantGone(gone) => Some(ended(about(base(Code::Event(EventCode::GrantEnded)), &gone.about), gone, at)),
+        Record::GrantGone(gone) => {
+            Some(ended(about(base(Code::Event(EventCode::GrantEnded)), &gone.about), gone, at))
+        }
         Record::GrantSettled { about: grant, observed } => {
-            let evidence = Evidence { roles_after: Some(observed.clone()), verified_by_read: Some(true), ..Evidence::default() };
-            Some(Report { evidence: Some(evidence), ..about(base(Code::Event(EventCode::GrantSettled)), grant) })
+            let evidence = Evidence {
+                roles_after: Some(observed.clone()),
+                verified_by_read: Some(true),
+                ..Evidence::default()
+            };
+            Some(Report {
+                evidence: Some(evidence),
+                ..about(base(Code::Event(EventCode::GrantSettled)), grant)
+            })
         }
         Record::GrantReappeared { about: grant, observed } => {
             let evidence = Evidence { observed: Some(observed.clone()), ..Evidence::default() };
-            Some(Report { evidence: Some(evidence), ..about(base(Code::Event(EventCode::GrantReappeared)), grant) })
+            Some(Report {
+                evidence: Some(evidence),
+                ..about(base(Code::Event(EventCode::GrantReappeared)), grant)
+            })
         }
         Record::RevocationOverdue { about: grant, overdue_ms, attempts, .. } => {
-            let evidence = Evidence { lateness_ms: Some(*overdue_ms), attempts: Some(*attempts), ..Evidence::default() };
-            Some(Report { evidence: Some(evidence), ..about(base(Code::Event(EventCode::RevocationOverdue)), grant) })
+            let evidence =
+                Evidence { lateness_ms: Some(*overdue_ms), attempts: Some(*attempts), ..Evidence::default() };
+            Some(Report {
+                evidence: Some(evidence),
+                ..about(base(Code::Event(EventCode::RevocationOverdue)), grant)
+            })
         }
         _ => None,
     }
@@ -94,7 +115,10 @@ fn answered(base: impl Fn(Code) -> Report, answer: &Answer) -> Report {
 
 fn granted(report: Report, active: &GrantActive, receipt: Option<String>) -> Report {
     Report {
-        account: Some(AccountRef { id: Some(active.account.clone()), email: Some(active.about.email.clone()) }),
+        account: Some(AccountRef {
+            id: Some(active.account.clone()),
+            email: Some(active.about.email.clone()),
+        }),
         evidence: Some(Evidence {
             roles_before: Some(active.before.clone()),
             roles_after: Some(active.after.clone()),
@@ -127,17 +151,24 @@ fn ended(report: Report, gone: &GrantGone, at: i64) -> Report {
         observed: gone.observed.clone().filter(|_| left),
         ..Evidence::default()
     };
-    let detail = gone.found_email.as_ref().map(|found| format!("the account's address had been changed to {found}"));
+    let detail =
+        gone.found_email.as_ref().map(|found| format!("the account's address had been changed to {found}"));
     Report {
         reason: Some(gone.reason),
         detail,
         evidence: Some(evidence),
-        session_may_persist_until: gone.observed.is_some().then_some(Utc(Timestamp(at.saturating_add(SESSION_MS)))),
+        session_may_persist_until: gone
+            .observed
+            .is_some()
+            .then_some(Utc(Timestamp(at.saturating_add(SESSION_MS)))),
         ..report
     }
 }
 
 fn describe(fault: &crate::engine::observed::Fault) -> String {
-    let class = serde_json::to_value(fault.class).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let class = serde_json::to_value(fault.class)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default();
     fault.status.map_or_else(|| class.clone(), |status| format!("{class} (HTTP {status})"))
 }

@@ -72,12 +72,17 @@ impl Reporter {
         if rows.is_empty() {
             return Ok(0);
         }
-        let reports: Vec<Report> = rows.iter().filter_map(|row| self.report(row.seq, row.at, codec::record(row).ok()?)).collect();
+        let reports: Vec<Report> =
+            rows.iter().filter_map(|row| self.report(row.seq, row.at, codec::record(row).ok()?)).collect();
         let answer = self.client.report(&reports).await?;
         for refused in &answer.refused {
-            tracing::error!(seq = refused.seq, "reports: the control plane will not take this report; it is parked in the journal");
+            tracing::error!(
+                seq = refused.seq,
+                "reports: the control plane will not take this report; it is parked in the journal"
+            );
         }
-        let done: Vec<Seq> = answer.acked.iter().copied().chain(answer.refused.iter().map(|r| r.seq)).map(Seq).collect();
+        let done: Vec<Seq> =
+            answer.acked.iter().copied().chain(answer.refused.iter().map(|r| r.seq)).map(Seq).collect();
         let known: Vec<Seq> = done.into_iter().filter(|seq| rows.iter().any(|row| row.seq == *seq)).collect();
         let delivered = known.len();
         if let Err(error) = self.ledger.ack(&known).await {

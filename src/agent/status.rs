@@ -34,7 +34,8 @@ impl Snapshot {
     pub(super) fn of(turn: &Turn) -> Self {
         let now = clock::now();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let overdue = turn.engine.grants().filter(|g| g.phase == Phase::Revoking && g.terms.overdue_ms(now) > 30_000);
+        let overdue =
+            turn.engine.grants().filter(|g| g.phase == Phase::Revoking && g.terms.overdue_ms(now) > 30_000);
         Self {
             live: count(turn.engine.state().live_grants()),
             overdue: count(overdue.count()),
@@ -111,7 +112,10 @@ impl Status {
                     return;
                 }
                 let verifier = Verifier { keys, ..self.verifier.borrow().as_ref().clone() };
-                tracing::info!(version = verifier.keys.version(), "key set: a newer one, signed by the pinned root, is in force");
+                tracing::info!(
+                    version = verifier.keys.version(),
+                    "key set: a newer one, signed by the pinned root, is in force"
+                );
                 self.verifier.send_replace(Arc::new(verifier));
             }
             Ok(_) => {}

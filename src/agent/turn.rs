@@ -26,9 +26,12 @@ const LONGEST_SLEEP: Millis = Millis(1_000);
 const REOPEN_FIRST: Millis = Millis(1_000);
 const REOPEN_CAP: Millis = Millis(60_000);
 
+/// How long a start waits for JumpCloud before it takes jobs all the same.
+const PATIENCE: Millis = Millis(10_000);
+
 /// What the loop listens to.
 pub(super) struct Ears {
-    pub(super) ledger: mpsc::Receiver<Event<Raise>>,
+    pub(super) ledger: mpsc::UnboundedReceiver<Event<Raise>>,
     pub(super) executor: mpsc::UnboundedReceiver<executor::Report>,
     pub(super) control: mpsc::Receiver<ControlEvent>,
     pub(super) admin: mpsc::Receiver<Query>,
@@ -45,6 +48,7 @@ pub(super) struct Turn {
     reopen_at: Option<(Now, Millis)>,
     pub(super) contact: Contact,
     seed: u64,
+    started: Now,
 }
 
 /// What is known of the control plane.
@@ -57,7 +61,15 @@ pub(super) struct Contact {
 
 impl Turn {
     pub(super) fn new(engine: Engine, parts: Parts, seed: u64) -> Self {
-        Self { engine, parts, ledger_ok: true, reopen_at: None, contact: Contact::default(), seed }
+        Self {
+            engine,
+            parts,
+            ledger_ok: true,
+            reopen_at: None,
+            contact: Contact::default(),
+            seed,
+            started: clock::now(),
+        }
     }
 
     /// Runs until told to stop, then waits for what is in flight to be recorded.
@@ -182,7 +194,7 @@ impl Turn {
                 self.contact.error = Some(error.to_string());
             }
             ControlEvent::Cancelled(job) => self.feed(Input::Cancelled(job)),
-            ControlEvent::Job(job) => match intake::job(&job, &self.parts) {
+            ControlEvent::Job(job) => match intake::job(&job, &self.engine, &self.parts) {
                 Ok(job) => self.feed(Input::Job(Box::new(job))),
                 Err(refusal) => self.feed(Input::Refused(refusal)),
             },
@@ -232,12 +244,21 @@ impl Turn {
 
     fn wants(&self) -> Wants {
         let in_hand = self.engine.jobs_in_hand();
+        if !self.is_settled() {
+            return Wants::default();
+        }
         let room = self.parts.capacity.saturating_sub(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
         Wants {
             capacity: if self.ledger_ok { room } else { 0 },
             integrations: views::reachable(&self.engine),
             in_hand: in_hand.into_iter().map(|job| (job, crate::control::wire::JobState::Running)).collect(),
         }
+    }
+
+    /// Jobs are taken once each integration has said which organization it is, or has had its time.
+    fn is_settled(&self) -> bool {
+        let known = self.engine.integrations().all(|i| i.org.is_some());
+        known || clock::now().boot.since(self.started.boot) > PATIENCE
     }
 
     /// No new work; what is in flight is given a moment to come back and be recorded. Live grants stay
@@ -251,6 +272,9 @@ impl Turn {
                 () = tokio::time::sleep(Duration::from_millis(50)) => {}
             }
         }
-        tracing::info!(grants.live = self.engine.state().live_grants(), "stopped; live grants are taken over at the next start");
+        tracing::info!(
+            grants.live = self.engine.state().live_grants(),
+            "stopped; live grants are taken over at the next start"
+        );
     }
 }

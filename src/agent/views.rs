@@ -4,7 +4,10 @@ use super::turn::Turn;
 use crate::{
     admin::{
         server::Query,
-        view::{ClockView, ControlPlaneView, GrantCounts, GrantView, HealthView, IntegrationView, LedgerView, PolicyView, StatusView},
+        view::{
+            ClockView, ControlPlaneView, GrantCounts, GrantView, HealthView, IntegrationView, LedgerView,
+            PolicyView, StatusView,
+        },
     },
     clock,
     control::wire::{IntegrationStatus, Reachable, Utc},

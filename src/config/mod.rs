@@ -146,6 +146,20 @@ impl Config {
 }
 
 impl ProxyUrl {
+    /// The proxy for the HTTP client: the URL apart from user name and password.
+    #[must_use]
+    pub fn split(&self) -> crate::http::ProxyOptions {
+        let Ok(mut url) = reqwest::Url::parse(&self.0) else {
+            return crate::http::ProxyOptions { url: self.0.clone(), user: None, password: None };
+        };
+        let user = Some(url.username().to_owned()).filter(|u| !u.is_empty());
+        let password = url.password().map(|p| crate::secrets::Secret::new(p.to_owned()));
+        // An http(s) URL with a host takes both; nothing else passes the configuration.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        crate::http::ProxyOptions { url: url.to_string(), user, password }
+    }
+
     /// The URL with its user name and password, for the HTTP client only.
     #[must_use]
     pub fn expose(&self) -> &str {

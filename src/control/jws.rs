@@ -8,10 +8,8 @@ use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    keys::{KeyPair, PublicKey},
-    strict,
-};
+use super::keys::{KeyPair, PublicKey};
+use crate::strict;
 
 /// The only algorithm.
 pub const ALG: &str = "EdDSA";

@@ -13,9 +13,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
     jws::{self, JwsError},
-    strict,
     wire::{Jwk, KeySetClaims, VERSION},
 };
+use crate::strict;
 
 /// `typ` of the protected header of a key set.
 pub const KEY_SET_TYP: &str = "ephemerald-keys+jws";

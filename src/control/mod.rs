@@ -11,7 +11,6 @@ pub mod jws;
 pub mod keys;
 pub mod poll;
 pub mod proof;
-pub mod strict;
 pub mod token;
 pub mod verify;
 pub mod wire;

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     jws::{self, JwsError},
     keys::{KeyPair, PublicKey},
-    strict,
 };
+use crate::strict;
 
 /// `typ` of the protected header of a proof.
 pub const PROOF_TYP: &str = "ephemerald-proof+jwt";

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::strict;
+use crate::strict;
 
 const PREFIX: &str = "eph1.";
 const MAX_BYTES: usize = 8 * 1024;

@@ -10,7 +10,6 @@ use serde::Deserialize;
 use super::{
     jws::{self, JwsError},
     keys::KeySet,
-    strict,
     wire::{JOB_TYP, JOB_TYPES, JobBody, JobClaims, MAX_JOB_BYTES, VERSION},
 };
 use crate::engine::{
@@ -19,6 +18,7 @@ use crate::engine::{
     job::Digest,
     time::{Millis, Timestamp},
 };
+use crate::strict;
 
 /// What jobs are judged against.
 #[derive(Clone, Debug)]

@@ -242,7 +242,8 @@ impl Engine {
         self.pending.remove(&job.id);
         self.drop_from_desk(at, &job.id);
         self.arm(&grant.grant);
-        if let Some(tenant) = self.tenants.get_mut(&at.integration).filter(|t| t.observe_at <= self.now.boot) {
+        if let Some(tenant) = self.tenants.get_mut(&at.integration).filter(|t| t.observe_at <= self.now.boot)
+        {
             tenant.observe_at = self.now.boot + tenant.settings.observe_interval;
         }
     }

@@ -237,7 +237,13 @@ impl Grant {
 
     /// The record of its read-back.
     #[must_use]
-    pub fn active(&self, account: &AccountId, after: &[RoleName], attempts: u32, awaiting: Option<bool>) -> GrantActive {
+    pub fn active(
+        &self,
+        account: &AccountId,
+        after: &[RoleName],
+        attempts: u32,
+        awaiting: Option<bool>,
+    ) -> GrantActive {
         GrantActive {
             about: self.about(),
             account: account.clone(),

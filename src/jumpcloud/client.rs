@@ -68,7 +68,10 @@ impl Client {
         let mut key = HeaderValue::from_str(connection.token.expose())
             .map_err(|_| DoorError::Client("the token cannot be sent in a header".to_owned()))?;
         key.set_sensitive(true);
-        let mut headers = vec![(HeaderName::from_static("x-api-key"), key), (ACCEPT, HeaderValue::from_static("application/json"))];
+        let mut headers = vec![
+            (HeaderName::from_static("x-api-key"), key),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+        ];
         let org = connection.org_id.as_ref().map(|org| HeaderValue::from_str(org.as_str()));
         if let Some(Ok(org)) = org {
             headers.push((HeaderName::from_static("x-org-id"), org));
@@ -111,7 +114,8 @@ impl Client {
             let (body, status) = self.get_body(&path, true).await?;
             let (found, stated) = wire::accounts(&body).map_err(|_| outcome::garbled(status))?;
             total = stated.or(total);
-            let last = found.is_empty() || (found.len() as u64) < u64::from(self.page_size) && total.is_none();
+            let last =
+                found.is_empty() || (found.len() as u64) < u64::from(self.page_size) && total.is_none();
             accounts.extend(found);
             if last || total.is_some_and(|total| accounts.len() as u64 >= total) {
                 break;
@@ -140,7 +144,8 @@ impl Client {
             let path = format!("/api/v2/roles?limit={}&skip={}", self.page_size, page * self.page_size);
             let (body, status) = self.get_body(&path, true).await?;
             let (found, total) = wire::roles(&body).map_err(|_| outcome::garbled(status))?;
-            let news = found.iter().filter(|r| !roles.iter().any(|k| k.name == r.name)).cloned().collect::<Vec<_>>();
+            let news =
+                found.iter().filter(|r| !roles.iter().any(|k| k.name == r.name)).cloned().collect::<Vec<_>>();
             let done = news.is_empty() || (found.len() as u64) < u64::from(self.page_size);
             roles.extend(news);
             if done || total.is_some_and(|total| roles.len() as u64 >= total) {
@@ -202,22 +207,41 @@ impl Client {
     async fn get_body(&self, path: &str, with_org: bool) -> ReadOutcome<(Vec<u8>, u16)> {
         let mut headers = self.headers.clone();
         headers.retain(|(name, _)| with_org || name != "x-org-id");
-        let request = Request { method: Method::GET, path: path.to_owned(), headers, body: None, total_timeout: Some(READ_TIMEOUT) };
+        let request = Request {
+            method: Method::GET,
+            path: path.to_owned(),
+            headers,
+            body: None,
+            total_timeout: Some(READ_TIMEOUT),
+        };
         let answer = self.send(request).await?;
         Ok((answer.body, answer.status))
     }
 
-    async fn write<B: Serialize>(&self, method: Method, path: &str, body: Option<&B>) -> Result<Answer, Fault> {
+    async fn write<B: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&B>,
+    ) -> Result<Answer, Fault> {
         let mut headers = self.headers.clone();
         let body = body.map(|body| serde_json::to_vec(body).expect("texts and lists serialise"));
         if body.is_some() {
             headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
         }
-        self.send(Request { method, path: path.to_owned(), headers, body, total_timeout: Some(WRITE_TIMEOUT) }).await
+        self.send(Request {
+            method,
+            path: path.to_owned(),
+            headers,
+            body,
+            total_timeout: Some(WRITE_TIMEOUT),
+        })
+        .await
     }
 
     async fn send(&self, request: Request) -> Result<Answer, Fault> {
-        let (method, path) = (request.method.clone(), request.path.split('?').next().unwrap_or("").to_owned());
+        let (method, path) =
+            (request.method.clone(), request.path.split('?').next().unwrap_or("").to_owned());
         match self.door.send(request).await {
             Ok(answer) => {
                 tracing::debug!(method = %method, path, status = answer.status, "JumpCloud answered");

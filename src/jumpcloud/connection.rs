@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    control::strict,
     engine::ids::OrgId,
     secrets::{Secret, SecretError},
+    strict,
 };
 
 /// A connection to one JumpCloud organization.
@@ -36,7 +36,9 @@ pub enum ConnectionError {
     #[error("connection {0}")]
     File(#[from] SecretError),
     /// It is no JSON object, or a key comes twice.
-    #[error("connection {origin}: not a JSON object with each key once ({problem}); expected {{\"url\": …, \"token\": …}}")]
+    #[error(
+        "connection {origin}: not a JSON object with each key once ({problem}); expected {{\"url\": …, \"token\": …}}"
+    )]
     Json {
         /// The file.
         origin: String,
@@ -112,11 +114,20 @@ impl Connection {
                 return Err(value(key, "a text"));
             }
         }
-        let raw: Raw = serde_json::from_value(Value::Object(object)).map_err(|_| value("options", "an object"))?;
-        let url = raw.url.filter(|u| is_origin(u)).ok_or(value("url", "https://console.jumpcloud.com, or that of your region (https; http only on loopback)"))?;
+        let raw: Raw =
+            serde_json::from_value(Value::Object(object)).map_err(|_| value("options", "an object"))?;
+        let url = raw.url.filter(|u| is_origin(u)).ok_or(value(
+            "url",
+            "https://console.jumpcloud.com, or that of your region (https; http only on loopback)",
+        ))?;
         let token = raw.token.filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()));
-        let token = token.ok_or(value("token", "an administrator's API key: printable characters without spaces"))?;
-        let org_id = raw.org_id.map(|id| OrgId::new(&id)).transpose().map_err(|_| value("org_id", "an organization id"))?;
+        let token =
+            token.ok_or(value("token", "an administrator's API key: printable characters without spaces"))?;
+        let org_id = raw
+            .org_id
+            .map(|id| OrgId::new(&id))
+            .transpose()
+            .map_err(|_| value("org_id", "an organization id"))?;
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
             token: Secret::new(token),
@@ -127,7 +138,11 @@ impl Connection {
     }
 }
 
-fn known_keys<'a>(origin: &str, keys: impl Iterator<Item = &'a String>, known: &[&'static str]) -> Result<(), ConnectionError> {
+fn known_keys<'a>(
+    origin: &str,
+    keys: impl Iterator<Item = &'a String>,
+    known: &[&'static str],
+) -> Result<(), ConnectionError> {
     for key in keys.filter(|k| !known.contains(&k.as_str())) {
         if LATER.contains(&key.as_str()) {
             let expected = "an API key in `token`: service accounts are not supported by this version";
@@ -137,7 +152,8 @@ fn known_keys<'a>(origin: &str, keys: impl Iterator<Item = &'a String>, known: &
         let lower = key.to_ascii_lowercase();
         let alias = TOKEN_ALIASES.contains(&lower.as_str()).then_some("token");
         let close = |k: &&&str| strsim::damerau_levenshtein(k, &lower) <= 3;
-        let nearest = known.iter().filter(close).min_by_key(|k| strsim::damerau_levenshtein(k, &lower)).copied();
+        let nearest =
+            known.iter().filter(close).min_by_key(|k| strsim::damerau_levenshtein(k, &lower)).copied();
         return Err(ConnectionError::UnknownKey {
             origin: origin.to_owned(),
             key: key.chars().filter(|c| !c.is_control()).take(64).collect(),
@@ -152,16 +168,28 @@ fn is_origin(text: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(text) else { return false };
     let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let scheme = url.scheme() == "https" || (url.scheme() == "http" && loopback);
-    scheme && url.username().is_empty() && url.password().is_none() && url.path() == "/" && url.query().is_none()
+    scheme
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
 }
 
-fn ca(origin: &str, path: Option<PathBuf>, content: Option<String>) -> Result<Option<Vec<u8>>, ConnectionError> {
+fn ca(
+    origin: &str,
+    path: Option<PathBuf>,
+    content: Option<String>,
+) -> Result<Option<Vec<u8>>, ConnectionError> {
     match (path, content) {
         (None, None) => Ok(None),
         (None, Some(content)) => Ok(Some(content.into_bytes())),
         (Some(path), None) => {
             let read = std::fs::read(&path);
-            let failed = |e: std::io::Error| ConnectionError::CaFile { origin: origin.to_owned(), path, problem: e.to_string() };
+            let failed = |e: std::io::Error| ConnectionError::CaFile {
+                origin: origin.to_owned(),
+                path,
+                problem: e.to_string(),
+            };
             read.map(Some).map_err(failed)
         }
         (Some(_), Some(_)) => Err(ConnectionError::Value {
@@ -178,7 +206,11 @@ fn page_size(origin: &str, options: Option<&Map<String, Value>>) -> Result<u32, 
     let Some(value) = options.get("page_size") else { return Ok(100) };
     let size = value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=100).contains(n));
     let expected = "a whole number from 1 to 100";
-    size.ok_or_else(|| ConnectionError::Value { origin: origin.to_owned(), key: "options.page_size", expected })
+    size.ok_or_else(|| ConnectionError::Value {
+        origin: origin.to_owned(),
+        key: "options.page_size",
+        expected,
+    })
 }
 
 #[cfg(test)]
@@ -191,15 +223,22 @@ mod tests {
 
     #[test]
     fn the_guides_example_works_verbatim() {
-        let c = parse(r#"{"url": "https://console.jumpcloud.com", "token": "YOUR_JUMP_CLOUD_API_KEY"}"#).unwrap();
-        assert_eq!((c.url.as_str(), c.token.expose(), c.page_size), ("https://console.jumpcloud.com", "YOUR_JUMP_CLOUD_API_KEY", 100));
+        let c =
+            parse(r#"{"url": "https://console.jumpcloud.com", "token": "YOUR_JUMP_CLOUD_API_KEY"}"#).unwrap();
+        assert_eq!(
+            (c.url.as_str(), c.token.expose(), c.page_size),
+            ("https://console.jumpcloud.com", "YOUR_JUMP_CLOUD_API_KEY", 100)
+        );
         assert!(!format!("{c:?}").contains("YOUR_JUMP"));
     }
 
     #[test]
     fn a_bad_connection_names_the_file_and_the_key_and_never_the_token() {
         for (json, expected) in [
-            (r#"{"url": "https://console.jumpcloud.com", "apiKey": "canary"}"#, "unknown key `apiKey`, did you mean `token`?"),
+            (
+                r#"{"url": "https://console.jumpcloud.com", "apiKey": "canary"}"#,
+                "unknown key `apiKey`, did you mean `token`?",
+            ),
             (r#"{"url": "https://console.jumpcloud.com", "tokn": "canary"}"#, "did you mean `token`?"),
             (r#"{"url": "http://console.jumpcloud.com", "token": "canary"}"#, "`url`"),
             (r#"{"url": "https://console.jumpcloud.com/api", "token": "canary"}"#, "`url`"),
@@ -207,7 +246,10 @@ mod tests {
             (r#"{"url": "https://console.jumpcloud.com", "token": ["canary"]}"#, "`token`"),
             (r#"{"url": "https://console.jumpcloud.com", "token": "canary", "token": "b"}"#, "a key twice"),
             (r#"{"url": "https://console.jumpcloud.com", "token": "canary", "client_id": "x"}"#, "client_id"),
-            (r#"{"url": "https://console.jumpcloud.com", "token": "canary", "options": {"page_sise": 3}}"#, "did you mean `page_size`?"),
+            (
+                r#"{"url": "https://console.jumpcloud.com", "token": "canary", "options": {"page_sise": 3}}"#,
+                "did you mean `page_size`?",
+            ),
             (r#"{"url": "https://console.jumpcloud.com", "token": "canary""#, "jc.json"),
         ] {
             let error = parse(json).unwrap_err().to_string();

@@ -67,7 +67,9 @@ pub(super) fn account(body: &[u8]) -> Result<(ObservedAccount, Option<OrgId>), U
 }
 
 /// A page of accounts and the total that it states. A bare array is a page without a total.
-pub(super) fn accounts(body: &[u8]) -> Result<(Vec<(ObservedAccount, Option<OrgId>)>, Option<u64>), Unusable> {
+pub(super) fn accounts(
+    body: &[u8],
+) -> Result<(Vec<(ObservedAccount, Option<OrgId>)>, Option<u64>), Unusable> {
     let page = page(body)?;
     let accounts = page.results.into_iter().map(of).collect::<Result<_, _>>()?;
     Ok((accounts, page.total_count))
@@ -130,10 +132,15 @@ fn of(value: Value) -> Result<(ObservedAccount, Option<OrgId>), Unusable> {
     let id = admin.v1_id.or(admin.id).ok_or(Unusable)?;
     let email = admin.email.ok_or(Unusable)?;
     let plural = admin.role_names.as_ref().is_some_and(|names| !names.is_empty());
-    let names = if plural { admin.role_names.unwrap_or_default() } else { admin.role_name.into_iter().collect() };
+    let names =
+        if plural { admin.role_names.unwrap_or_default() } else { admin.role_name.into_iter().collect() };
     // A role name that cannot be read would make the set look smaller than it is.
-    let mut roles: Vec<RoleName> =
-        names.iter().filter(|n| !n.is_empty()).map(|n| RoleName::new(n)).collect::<Result<_, _>>().map_err(|_| Unusable)?;
+    let mut roles: Vec<RoleName> = names
+        .iter()
+        .filter(|n| !n.is_empty())
+        .map(|n| RoleName::new(n))
+        .collect::<Result<_, _>>()
+        .map_err(|_| Unusable)?;
     roles.sort();
     roles.dedup();
     let account = ObservedAccount {

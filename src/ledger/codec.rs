@@ -62,12 +62,18 @@ pub fn record(row: &StoredRow) -> Result<Record, serde_json::Error> {
 
 /// The fold of what the ledger holds, and the rows that could not be read.
 #[must_use]
-pub fn restore(rows: &[StoredRow], seen: &[SeenJob], last: super::Seq, newest: Option<i64>) -> (Restored, Vec<super::Seq>) {
+pub fn restore(
+    rows: &[StoredRow],
+    seen: &[SeenJob],
+    last: super::Seq,
+    newest: Option<i64>,
+) -> (Restored, Vec<super::Seq>) {
     let mut restored = Restored { last: Seq(last.0), newest: newest.map(Timestamp), ..Restored::default() };
     for job in seen {
         if let Ok(id) = JobId::new(&job.job_id) {
             let answer = job.answer.map(|s| Seq(s.0));
-            let memory = state::SeenJob { digest: Digest(job.digest), answer, forget_at: Timestamp(job.forget_at) };
+            let memory =
+                state::SeenJob { digest: Digest(job.digest), answer, forget_at: Timestamp(job.forget_at) };
             restored.state.jobs.insert(id, memory);
         }
     }

@@ -262,7 +262,10 @@ impl<R: Send + 'static> Ledger<R> {
     ///
     /// # Errors
     /// [`LedgerError`]; nothing is changed then.
-    pub async fn open(dir: &Path, now: i64) -> Result<(Self, Opened, mpsc::UnboundedReceiver<Event<R>>), LedgerError> {
+    pub async fn open(
+        dir: &Path,
+        now: i64,
+    ) -> Result<(Self, Opened, mpsc::UnboundedReceiver<Event<R>>), LedgerError> {
         let lock = create::lock(dir)?;
         let path = create::find_or_create(dir, now)?;
         let opened = schema::open(&path.path, path.created)?;

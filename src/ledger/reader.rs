@@ -64,16 +64,23 @@ pub(super) fn load_open(db: &Db) -> Result<Loaded, LedgerError> {
                 JOIN journal j ON j.stream = o.stream AND j.seq >= o.since ORDER BY j.seq";
     let mut loaded = Loaded { rows: db.rows(rows, [])?, ..Loaded::default() };
     let seen = |r: &SqlRow<'_>| {
-        Ok(SeenJob { job_id: r.get(0)?, digest: r.get(1)?, answer: r.get::<_, Option<u64>>(2)?.map(Seq), forget_at: r.get(3)? })
+        Ok(SeenJob {
+            job_id: r.get(0)?,
+            digest: r.get(1)?,
+            answer: r.get::<_, Option<u64>>(2)?.map(Seq),
+            forget_at: r.get(3)?,
+        })
     };
     loaded.seen = db.all("SELECT job_id, digest, answer, forget_at FROM seen_job", [], seen)?;
-    let prefix = |r: &SqlRow<'_>| Ok((r.get::<_, String>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, Vec<u8>>(2)?));
+    let prefix =
+        |r: &SqlRow<'_>| Ok((r.get::<_, String>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, Vec<u8>>(2)?));
     let sql = "SELECT stream, revoke, revoke_sum FROM open WHERE revoke IS NOT NULL";
     let prefixes = db.all(sql, [], prefix)?;
     let whole = |(_, bytes, sum): &(String, Vec<u8>, Vec<u8>)| chain::checksum(bytes)[..] == sum[..];
     loaded.prefixes = prefixes.into_iter().filter(whole).map(|(stream, bytes, _)| (stream, bytes)).collect();
     let newest = |r: &SqlRow<'_>| Ok((r.get::<_, Option<u64>>(0)?, r.get(1)?));
-    let (last, newest_at) = db.db.query_row("SELECT max(seq), max(at) FROM journal", [], newest).map_err(|e| io(&db.path, e))?;
+    let (last, newest_at) =
+        db.db.query_row("SELECT max(seq), max(at) FROM journal", [], newest).map_err(|e| io(&db.path, e))?;
     loaded.last = Seq(last.unwrap_or(0));
     loaded.newest_at = newest_at;
     Ok(loaded)
@@ -101,7 +108,13 @@ pub(super) fn head(db: &Db) -> Result<Head, LedgerError> {
 impl Db {
     fn rows(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<StoredRow>, LedgerError> {
         self.all(sql, params, |r| {
-            Ok(StoredRow { seq: Seq(r.get(0)?), stream: r.get(1)?, at: r.get(2)?, kind: r.get(3)?, body: r.get(4)? })
+            Ok(StoredRow {
+                seq: Seq(r.get(0)?),
+                stream: r.get(1)?,
+                at: r.get(2)?,
+                kind: r.get(3)?,
+                body: r.get(4)?,
+            })
         })
     }
 

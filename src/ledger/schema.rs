@@ -87,7 +87,8 @@ pub(super) fn head(db: &Connection, path: &Path) -> Result<Head, LedgerError> {
         let id = meta(db, "ledger_id").map_err(failed)?.unwrap_or_default();
         return Ok(Head { seq: Seq(0), hash: chain::genesis(&id) });
     };
-    let prev = previous(db, seq).map_err(failed)?.ok_or_else(|| damaged(format!("row {} is missing", seq - 1)))?;
+    let prev =
+        previous(db, seq).map_err(failed)?.ok_or_else(|| damaged(format!("row {} is missing", seq - 1)))?;
     let expected = chain::link(&prev, seq, &stream, at, &kind, &body);
     if hash != expected {
         return Err(damaged(format!("row {seq} does not match its hash")));

@@ -44,13 +44,16 @@ pub fn verify(path: &Path) -> Result<VerifyReport, LedgerError> {
         bad: None,
         ledger_id,
     };
-    let mut statement = db.prepare("SELECT seq, stream, at, kind, body, hash FROM journal ORDER BY seq").map_err(failed)?;
+    let mut statement =
+        db.prepare("SELECT seq, stream, at, kind, body, hash FROM journal ORDER BY seq").map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     while report.bad.is_none() {
         match rows.next() {
             Ok(None) => break,
             Ok(Some(row)) => report.bad = check(row, &mut report.head).err(),
-            Err(error) => report.bad = Some(BadRow { seq: report.head.seq.0 + 1, problem: error.to_string() }),
+            Err(error) => {
+                report.bad = Some(BadRow { seq: report.head.seq.0 + 1, problem: error.to_string() })
+            }
         }
         report.rows += u64::from(report.bad.is_none());
     }
@@ -59,7 +62,8 @@ pub fn verify(path: &Path) -> Result<VerifyReport, LedgerError> {
 
 fn check(row: &rusqlite::Row<'_>, head: &mut Head) -> Result<(), BadRow> {
     let expected_seq = head.seq.0 + 1;
-    let unreadable = |e: rusqlite::Error| BadRow { seq: expected_seq, problem: format!("cannot be read: {e}") };
+    let unreadable =
+        |e: rusqlite::Error| BadRow { seq: expected_seq, problem: format!("cannot be read: {e}") };
     let seq: u64 = row.get(0).map_err(unreadable)?;
     if seq != expected_seq {
         return Err(BadRow { seq: expected_seq, problem: format!("is missing: the next row is {seq}") });
@@ -70,7 +74,10 @@ fn check(row: &rusqlite::Row<'_>, head: &mut Head) -> Result<(), BadRow> {
     let expected = chain::link(&head.hash, seq, &stream, at, &kind, &body);
     if hash != expected {
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        return Err(BadRow { seq, problem: format!("hash expected {}, found {}", hex(&expected), hex(&hash)) });
+        return Err(BadRow {
+            seq,
+            problem: format!("hash expected {}, found {}", hex(&expected), hex(&hash)),
+        });
     }
     *head = Head { seq: Seq(seq), hash: expected };
     Ok(())

@@ -211,7 +211,11 @@ fn write<R>(tail: &mut Tail, path: &Path, group: &Group<R>) -> Result<(), Ledger
         append(&tx, row, &hash).map_err(failed)?;
     }
     for (seqs, put, _) in &group.outbox {
-        let sql = if *put { "INSERT OR IGNORE INTO outbox VALUES (?1)" } else { "DELETE FROM outbox WHERE seq = ?1" };
+        let sql = if *put {
+            "INSERT OR IGNORE INTO outbox VALUES (?1)"
+        } else {
+            "DELETE FROM outbox WHERE seq = ?1"
+        };
         let mut statement = tx.prepare_cached(sql).map_err(failed)?;
         for seq in seqs {
             statement.execute([seq.0]).map_err(failed)?;
@@ -242,7 +246,14 @@ fn append(tx: &Transaction<'_>, row: &Row, hash: &[u8; 32]) -> rusqlite::Result<
             "INSERT INTO open VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT(stream) DO UPDATE SET account = ?2, ends_at = ?3, revoke = ?5, revoke_sum = ?6",
         )?
-        .execute((&row.stream, &open.account, open.ends_at, seq, &open.revoke, sum.as_ref().map(<[u8; 32]>::as_slice)))?;
+        .execute((
+            &row.stream,
+            &open.account,
+            open.ends_at,
+            seq,
+            &open.revoke,
+            sum.as_ref().map(<[u8; 32]>::as_slice),
+        ))?;
     }
     if marks.snapshot {
         tx.prepare_cached("UPDATE open SET since = ?2 WHERE stream = ?1")?.execute((&row.stream, seq))?;

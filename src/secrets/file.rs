@@ -61,7 +61,9 @@ pub enum SecretError {
         found: &'static str,
     },
     /// No credentials directory.
-    #[error("credential {name}: $CREDENTIALS_DIRECTORY is not set; use LoadCredential={name}:/path in the unit")]
+    #[error(
+        "credential {name}: $CREDENTIALS_DIRECTORY is not set; use LoadCredential={name}:/path in the unit"
+    )]
     NoCredentials {
         /// The credential.
         name: String,
@@ -114,7 +116,8 @@ pub fn read_private_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError
 /// [`SecretError::NoCredentials`] outside a unit that loads credentials.
 pub fn credential(name: &str) -> Result<PathBuf, SecretError> {
     let dir = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|d| !d.is_empty());
-    dir.map(|dir| PathBuf::from(dir).join(name)).ok_or_else(|| SecretError::NoCredentials { name: name.to_owned() })
+    dir.map(|dir| PathBuf::from(dir).join(name))
+        .ok_or_else(|| SecretError::NoCredentials { name: name.to_owned() })
 }
 
 fn judge(path: &Path, meta: &std::fs::Metadata) -> Result<(), SecretError> {
@@ -155,7 +158,10 @@ mod tests {
         assert_eq!(read_private(&good).unwrap().expose(), "s3cret");
         let open = write(dir.path(), "open", 0o644, "s3cret");
         let error = read_private(&open).unwrap_err().to_string();
-        assert!(error.contains("0644") && error.contains("chmod 600") && !error.contains("s3cret"), "{error}");
+        assert!(
+            error.contains("0644") && error.contains("chmod 600") && !error.contains("s3cret"),
+            "{error}"
+        );
         let link = dir.path().join("link");
         symlink(&good, &link).unwrap();
         assert!(matches!(read_private(&link), Err(SecretError::NotAFile { .. })));

@@ -1,7 +1,12 @@
 //! The tag key: makes addresses of ephemeral accounts recognisable as ours by the key alone, and
 //! authenticates receipts. It is part of the backup: without it our own accounts are strangers.
 
-use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::{Path, PathBuf}};
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use aws_lc_rs::{digest, hmac, rand};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -65,7 +70,9 @@ impl TagKey {
         let nonce = digest::digest(&digest::SHA256, grant.as_str().as_bytes());
         let nonce = &nonce.as_ref()[..NONCE_BYTES];
         let mut bytes = nonce.to_vec();
-        bytes.extend_from_slice(&self.mac(&[b"ephemerald tag v1", org.as_str().as_bytes(), nonce])[..MAC_BYTES]);
+        bytes.extend_from_slice(
+            &self.mac(&[b"ephemerald tag v1", org.as_str().as_bytes(), nonce])[..MAC_BYTES],
+        );
         base32(&bytes)
     }
 
@@ -73,14 +80,24 @@ impl TagKey {
     ///
     /// # Errors
     /// [`BadName`] if what comes out is no address.
-    pub fn address(&self, template: &str, requester: &Email, domain: &str, org: &OrgId, grant: &GrantId) -> Result<Email, BadName> {
+    pub fn address(
+        &self,
+        template: &str,
+        requester: &Email,
+        domain: &str,
+        org: &OrgId,
+        grant: &GrantId,
+    ) -> Result<Email, BadName> {
         let text = template
             .replace("{requester}", requester.local())
             .replace("{tag}", &self.tag(org, grant))
             .replace("{domain}", domain);
         let address = Email::new(&text)?;
         if address.local().len() > 64 {
-            return Err(BadName { what: "e-mail", problem: "its local part would be longer than 64 characters".to_owned() });
+            return Err(BadName {
+                what: "e-mail",
+                problem: "its local part would be longer than 64 characters".to_owned(),
+            });
         }
         Ok(address)
     }
@@ -129,7 +146,8 @@ fn create(path: &Path) -> Result<(), String> {
     let temporary = path.with_extension("tmp");
     let _ = fs::remove_file(&temporary);
     let text = |e: std::io::Error| e.to_string();
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(text)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(text)?;
     file.write_all(key.as_ref()).and_then(|()| file.sync_all()).map_err(text)?;
     fs::rename(&temporary, path).map_err(text)?;
     let dir = path.parent().unwrap_or_else(|| Path::new("/"));
@@ -177,7 +195,10 @@ mod tests {
         let address = key.address("{requester}+{tag}@{domain}", &ada, "example.com", &org, &grant).unwrap();
         assert!(address.as_str().starts_with("ada+") && address.as_str().ends_with("@example.com"));
         let again = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
-        assert_eq!(again.address("{requester}+{tag}@{domain}", &ada, "example.com", &org, &grant).unwrap(), address);
+        assert_eq!(
+            again.address("{requester}+{tag}@{domain}", &ada, "example.com", &org, &grant).unwrap(),
+            address
+        );
         assert!(again.verify(&org, &address));
         assert!(!again.verify(&OrgId::new("5f02").unwrap(), &address), "bound to the organization");
         let other = TagKey::load_or_create(&dir.path().join("other.key")).unwrap();
