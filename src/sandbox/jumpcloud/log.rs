@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::account::Account;
 
@@ -99,6 +100,7 @@ impl Changed {
 pub(super) struct Log {
     entries: VecDeque<Entry>,
     last: u64,
+    changes: watch::Sender<u64>,
 }
 
 impl Log {
@@ -108,7 +110,16 @@ impl Log {
             self.entries.pop_front();
         }
         self.last += 1;
+        let is_change = matches!(event, Event::Changed(_));
         self.entries.push_back(Entry { seq: self.last, at_ms, event });
+        if is_change {
+            self.changes.send_replace(self.last);
+        }
+    }
+
+    /// The number of the last change, as it grows.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The entries after `seq`.

@@ -7,6 +7,7 @@
 mod account;
 mod api;
 mod console;
+mod control_api;
 mod faults;
 mod log;
 mod roles;
@@ -165,7 +166,7 @@ pub async fn run(
         state_file: options.state_file,
     });
     let console = Console::new(shared.clone());
-    let router = console::router(console.clone()).merge(routes::router(shared));
+    let router = control_api::router(console.clone()).merge(routes::router(shared));
     let serving = bound.serve(router, shutdown)?;
     Ok(Running { addr: serving.addr, ca_file, url, api_key, console, done: serving.done })
 }

@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::watch;
+
 use super::{
     account::Account,
     api::{self, Reply, Request},
@@ -30,16 +32,27 @@ pub(super) struct World {
 
 /// A shared [`World`].
 #[derive(Clone)]
-pub(super) struct Shared(Arc<Mutex<World>>);
+pub(super) struct Shared {
+    world: Arc<Mutex<World>>,
+    /// The number of the last entry in the log that is a change.
+    changes: watch::Receiver<u64>,
+}
 
 impl Shared {
     pub(super) fn new(world: World) -> Self {
-        Self(Arc::new(Mutex::new(world)))
+        let changes = world.log.changes();
+        Self { world: Arc::new(Mutex::new(world)), changes }
+    }
+
+    /// Waits until the log has a change after entry `seq`.
+    pub(super) async fn changed_after(&self, seq: u64) {
+        // The sender lives in the world, which `self` keeps alive.
+        let _ = self.changes.clone().wait_for(|last| *last > seq).await;
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, World> {
         // A panic in one handler leaves a state that is still whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
