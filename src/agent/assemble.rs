@@ -35,7 +35,7 @@ use crate::{
     executor::Executor,
     http::{Door, DoorOptions},
     jumpcloud,
-    ledger::{Ledger, LedgerError, Opened, Seq, codec},
+    ledger::{Ledger, LedgerError, Opened, Options, Seq, codec},
     secrets::{self, TagKey},
 };
 
@@ -98,16 +98,16 @@ impl Parts {
 /// # Errors
 /// [`AgentError`]: it could not start. Once it runs, nothing but `stop` ends it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
-    let (ledger, opened, ledger_events) = Ledger::open(&config.agent.state_dir, clock::now().wall.0).await?;
+    let (ledger, opened, ledger_events) =
+        Ledger::open(&config.agent.state_dir, Options { created_at: clock::now().wall.0 }).await?;
     let ledger = Arc::new(ledger);
     tracing::info!(
         ledger.id = opened.ledger_id,
         created = opened.created,
         seq = opened.head.seq.0,
-        epoch = opened.epoch,
         "journal: open"
     );
-    let restored = load(&ledger).await?;
+    let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
     let (clients, broken) = connect(&config);
@@ -149,21 +149,30 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         let _ = task.await;
     }
     let _ = socket.await;
-    if let Some(ledger) = Arc::into_inner(ledger) {
-        ledger.close().await;
-    }
+    ledger.close().await;
     Ok(())
 }
 
 /// The fold of what the ledger holds; rows that cannot be read are named and left out.
-pub(super) async fn load(ledger: &Ledger<Raise>) -> Result<Restored, LedgerError> {
+pub(super) async fn load(ledger: &Ledger<Raise>, opened: &Opened) -> Result<Restored, LedgerError> {
     let loaded = ledger.load_open().await?;
-    let (restored, unreadable) = codec::restore(&loaded.rows, &loaded.seen, loaded.last, loaded.newest_at);
+    let (restored, unreadable) = codec::restore(&loaded, opened);
+    for bad in &loaded.quarantined {
+        tracing::error!(
+            seq = bad.seq.map(|s| s.0),
+            stream = bad.stream,
+            problem = bad.problem,
+            "journal: a row is quarantined; its grant must be looked at by a person, all others go on"
+        );
+    }
     for seq in unreadable {
         tracing::error!(
             seq = seq.0,
-            "journal: a row cannot be read; its grant must be looked at by a person, all others go on"
+            "journal: a row holds no record of this version; its grant must be looked at by a person, all others go on"
         );
+    }
+    if !opened.ballast {
+        tracing::error!("journal: the disk is nearly full; free some space");
     }
     tracing::info!(
         grants = restored.state.grants.len(),
@@ -309,7 +318,7 @@ impl Talk<'_> {
         let url = self.config.control_plane.url.clone().unwrap_or_else(|| identity.url.clone());
         let door = Arc::new(control_door(self.config, &url)?);
         let instance = format!("{:016x}", entropy().map_err(|e| e.to_string())?);
-        let speaker = Speaker { instance, epoch: self.opened.epoch };
+        let speaker = Speaker { instance, epoch: self.opened.head.seq.0 + 1 };
         let verifier = Verifier {
             agent: identity.agent_id.clone(),
             keys: identity.keys().map_err(|e| e.to_string())?,

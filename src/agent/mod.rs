@@ -21,4 +21,4 @@ mod status;
 mod turn;
 mod views;
 
-pub use assemble::{AgentError, run};
+pub use assemble::{AgentError, connection, control_door, run};

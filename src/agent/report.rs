@@ -18,7 +18,7 @@ const SESSION_MS: i64 = 60 * 60 * 1000;
 
 /// The report of a record, or `None` if it is not reported.
 #[must_use]
-pub fn of(
+pub(super) fn of(
     seq: u64,
     at: i64,
     record: &Record,

@@ -49,7 +49,7 @@ async fn signals(stopper: watch::Sender<bool>) {
 
 fn failure(error: AgentError) -> Failure {
     let exit = match &error {
-        AgentError::Ledger(LedgerError::Locked(_)) => Exit::Locked,
+        AgentError::Ledger(LedgerError::Locked { .. }) => Exit::Locked,
         AgentError::Socket(crate::admin::server::ServeError::InUse(_)) => Exit::Locked,
         AgentError::Ledger(_) | AgentError::Socket(_) => Exit::Config,
         AgentError::Signals(_) | AgentError::Entropy => Exit::Failed,
