@@ -25,7 +25,7 @@ pub(super) struct Slab<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Outside,
-    Slot { slot: u16, index: u32 },
+    Slot { slot: u32, index: u32 },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ struct Node<T> {
 
 const SLOT_BITS: u32 = 10;
 const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
-const OUTSIDE: u32 = slots::COUNT as u32;
+const OUTSIDE: u32 = slots::COUNT;
 const LAST_GENERATION: u32 = u32::MAX >> SLOT_BITS;
 
 impl Timer {
@@ -85,7 +85,7 @@ impl<T: Copy> Slab<T> {
         }
         Some(match node.tag & SLOT_MASK {
             OUTSIDE => Place::Outside,
-            slot => Place::Slot { slot: slot as u16, index: node.index },
+            slot => Place::Slot { slot, index: node.index },
         })
     }
 
@@ -94,7 +94,7 @@ impl<T: Copy> Slab<T> {
         let node = &mut self.nodes[node as usize];
         let (slot, index) = match place {
             Place::Outside => (OUTSIDE, 0),
-            Place::Slot { slot, index } => (u32::from(slot), index),
+            Place::Slot { slot, index } => (slot, index),
         };
         node.tag = node.tag & !SLOT_MASK | slot;
         node.index = index;

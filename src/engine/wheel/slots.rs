@@ -7,10 +7,11 @@
 use std::mem;
 
 const BITS: u32 = 6;
-const SLOTS: u16 = 1 << BITS;
-const LEVELS: u16 = 6;
+const SLOTS: u32 = 1 << BITS;
+const DIGIT: u64 = 0x3F;
+const LEVELS: u32 = 6;
 /// How many slots there are, on all levels.
-pub(super) const COUNT: u16 = LEVELS * SLOTS;
+pub(super) const COUNT: u32 = LEVELS * SLOTS;
 const LOW: u64 = 0xFFFF_FFFF;
 /// A slot that once held a burst gives its memory back.
 const KEPT_CAPACITY: usize = 256;
@@ -21,7 +22,7 @@ pub(super) struct Slots {
     occupied: [u64; LEVELS as usize],
     entries: Vec<Vec<Entry>>,
     /// The slot that is being worked through, and how far. Its bit stays set until it is done.
-    open: Option<(u16, usize)>,
+    open: Option<(u32, usize)>,
 }
 
 /// A deadline's low half, and where its item is.
@@ -34,7 +35,7 @@ pub(super) struct Entry {
 /// The slot whose turn is next.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) number: u16,
+    pub(super) number: u32,
     /// The first millisecond that it covers.
     pub(super) start: u64,
     /// The last millisecond that it covers.
@@ -57,14 +58,14 @@ impl Entry {
 }
 
 /// The slot for a deadline when the wheel has worked up to `at`; `None` outside of the levels.
-pub(super) fn slot_of(deadline: u64, at: u64) -> Option<u16> {
+pub(super) fn slot_of(deadline: u64, at: u64) -> Option<u32> {
     let differing = deadline ^ at;
-    if deadline < at || differing >> (BITS * u32::from(LEVELS)) != 0 {
+    if deadline < at || differing >> (BITS * LEVELS) != 0 {
         return None;
     }
     let level = (differing | 1).ilog2() / BITS;
-    let digit = deadline >> (level * BITS) & (u64::from(SLOTS) - 1);
-    Some((level * u32::from(SLOTS)) as u16 + (digit & 0xFF) as u16)
+    let digit = deadline >> (level * BITS) & DIGIT;
+    Some(level * SLOTS + digit as u32)
 }
 
 impl Slots {
@@ -74,17 +75,17 @@ impl Slots {
     }
 
     /// Adds an entry and says at which index.
-    pub(super) fn push(&mut self, slot: u16, entry: Entry) -> u32 {
-        let entries = &mut self.entries[usize::from(slot)];
+    pub(super) fn push(&mut self, slot: u32, entry: Entry) -> u32 {
+        let entries = &mut self.entries[slot as usize];
         let index = u32::try_from(entries.len()).expect("there are fewer than 2^32 entries");
         entries.push(entry);
-        self.occupied[usize::from(slot / SLOTS)] |= 1 << (slot % SLOTS);
+        self.occupied[(slot / SLOTS) as usize] |= 1 << (slot % SLOTS);
         index
     }
 
     /// Removes the entry at `index` and returns the node of the one that took its place, if any.
-    pub(super) fn remove(&mut self, slot: u16, index: u32) -> Option<u32> {
-        let entries = &mut self.entries[usize::from(slot)];
+    pub(super) fn remove(&mut self, slot: u32, index: u32) -> Option<u32> {
+        let entries = &mut self.entries[slot as usize];
         entries.swap_remove(index as usize);
         let moved = entries.get(index as usize).map(|entry| entry.node);
         let done = self.open.filter(|(open, _)| *open == slot).map_or(0, |(_, done)| done);
@@ -103,34 +104,34 @@ impl Slots {
             Some((slot, _)) => (slot, false),
             None => (self.lowest()?, true),
         };
-        let shift = u32::from(number / SLOTS) * BITS;
+        let shift = number / SLOTS * BITS;
         let above = at >> (shift + BITS) << (shift + BITS);
         let start = above | u64::from(number % SLOTS) << shift;
         let last = start | ((1 << shift) - 1);
-        Some(Slot { number, start, last, len: self.entries[usize::from(number)].len(), untouched })
+        Some(Slot { number, start, last, len: self.entries[number as usize].len(), untouched })
     }
 
-    fn lowest(&self) -> Option<u16> {
+    fn lowest(&self) -> Option<u32> {
         let (level, bits) = (0..LEVELS).zip(self.occupied).find(|(_, bits)| *bits != 0)?;
-        Some(level * SLOTS + (bits.trailing_zeros() & 0xFF) as u16)
+        Some(level * SLOTS + bits.trailing_zeros())
     }
 
     /// Lends a slot's entries out, with the index of the first one still to be worked on.
-    pub(super) fn open(&mut self, slot: u16) -> (Vec<Entry>, usize) {
+    pub(super) fn open(&mut self, slot: u32) -> (Vec<Entry>, usize) {
         let done = self.open.map_or(0, |(_, done)| done);
-        (mem::take(&mut self.entries[usize::from(slot)]), done)
+        (mem::take(&mut self.entries[slot as usize]), done)
     }
 
     /// Takes a slot's entries back after those before `done` were worked on.
-    pub(super) fn close(&mut self, slot: u16, mut entries: Vec<Entry>, done: usize) {
+    pub(super) fn close(&mut self, slot: u32, mut entries: Vec<Entry>, done: usize) {
         if done < entries.len() {
             self.open = Some((slot, done));
         } else {
             self.open = self.open.filter(|(open, _)| *open != slot);
-            self.occupied[usize::from(slot / SLOTS)] &= !(1 << (slot % SLOTS));
+            self.occupied[(slot / SLOTS) as usize] &= !(1 << (slot % SLOTS));
             entries.clear();
             entries.shrink_to(KEPT_CAPACITY);
         }
-        self.entries[usize::from(slot)] = entries;
+        self.entries[slot as usize] = entries;
     }
 }

@@ -279,6 +279,33 @@ fn a_timer_inserted_late_while_work_is_left_over_fires_too() {
 }
 
 #[test]
+fn a_far_timer_keeps_its_turn_among_near_ones() {
+    let mut wheel = Wheel::new(WINDOW - 1_000);
+    wheel.insert(WINDOW + 1_000_010, 2_u32);
+    let mut fired = Vec::new();
+    assert!(!wheel.advance(WINDOW, 1, &mut fired));
+    wheel.insert(WINDOW + 1_000_020, 3);
+    wheel.insert(WINDOW + 1_000_005, 1);
+    assert!(!wheel.advance(WINDOW + 2_000_000, usize::MAX, &mut fired));
+    assert_eq!(fired.iter().map(|fired| fired.item).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[test]
+fn cancelling_the_rest_of_a_half_done_slot_leaves_nothing_to_wake_for() {
+    let mut wheel = Wheel::new(0);
+    let timers: Vec<Timer> = (0..10).map(|item| wheel.insert(50, item)).collect();
+    let mut fired = Vec::new();
+    assert!(wheel.advance(50, 4, &mut fired));
+    for timer in timers {
+        wheel.cancel(timer);
+    }
+    assert!(wheel.is_empty());
+    assert_eq!(wheel.next_wake(), None);
+    assert!(!wheel.advance(50, 4, &mut fired));
+    assert_eq!(fired.len(), 4);
+}
+
+#[test]
 fn one_advance_does_no_more_than_its_budget() {
     let mut wheel = Wheel::new(0);
     for item in 0..10_000_u32 {
