@@ -17,7 +17,7 @@ use crate::{
             DiscoveredRole, Fault, FaultClass, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome,
         },
     },
-    http::{Answer, Door, DoorError, DoorOptions, Request},
+    http::{Answer, Door, DoorError, DoorOptions, ProxyOptions, Request},
 };
 
 /// A write's total time-out; the engine serialises on it, so it bounds how long a lower waits.
@@ -55,11 +55,19 @@ impl Client {
     /// # Errors
     /// [`DoorError`] if the origin or the certificate authorities cannot be used.
     pub fn new(connection: &Connection) -> Result<Self, DoorError> {
+        Self::through(connection, None)
+    }
+
+    /// As [`Client::new`], through a proxy if there is one.
+    ///
+    /// # Errors
+    /// [`DoorError`], also for a proxy's URL that is none.
+    pub fn through(connection: &Connection, proxy: Option<ProxyOptions>) -> Result<Self, DoorError> {
         let door = Door::new(DoorOptions {
             origin: connection.url.clone(),
             extra_ca_pem: connection.ca_pem.clone(),
             only_extra_ca: false,
-            proxy: None,
+            proxy,
             connect_timeout: Duration::from_secs(5),
             read_timeout: WRITE_TIMEOUT,
             total_timeout: WRITE_TIMEOUT,
@@ -119,7 +127,7 @@ impl Client {
     /// # Errors
     /// The first fault: half a listing is none.
     pub async fn list(&self) -> ReadOutcome<Listing> {
-        let mut accounts: Vec<(ObservedAccount, Option<OrgId>)> = Vec::new();
+        let mut accounts: Vec<wire::Found> = Vec::new();
         let mut ids = HashSet::new();
         let mut totals = Vec::new();
         for _ in 0..MAX_PAGES {
@@ -282,7 +290,7 @@ impl Client {
 
 /// A listing is complete if no id came twice and every page stated the number that came: a total
 /// that moved means that rows moved between pages too, and no total proves no absence.
-fn whole(accounts: Vec<(ObservedAccount, Option<OrgId>)>, ids: usize, totals: &[Option<u64>]) -> Listing {
+fn whole(accounts: Vec<wire::Found>, ids: usize, totals: &[Option<u64>]) -> Listing {
     let count = accounts.len();
     let complete = ids == count && totals.iter().all(|total| *total == Some(count as u64));
     let org = accounts.first().and_then(|(_, org)| org.clone());

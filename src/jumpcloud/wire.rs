@@ -61,15 +61,16 @@ pub(super) enum SetRoles<'a> {
 pub(super) struct Unusable;
 
 /// An account and the organization it says it belongs to.
-pub(super) fn account(body: &[u8]) -> Result<(ObservedAccount, Option<OrgId>), Unusable> {
+pub(super) type Found = (ObservedAccount, Option<OrgId>);
+
+/// One account.
+pub(super) fn account(body: &[u8]) -> Result<Found, Unusable> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Unusable)?;
     of(value)
 }
 
 /// A page of accounts and the total that it states. A bare array is a page without a total.
-pub(super) fn accounts(
-    body: &[u8],
-) -> Result<(Vec<(ObservedAccount, Option<OrgId>)>, Option<u64>), Unusable> {
+pub(super) fn accounts(body: &[u8]) -> Result<(Vec<Found>, Option<u64>), Unusable> {
     let page = page(body)?;
     let accounts = page.results.into_iter().map(of).collect::<Result<_, _>>()?;
     Ok((accounts, page.total_count))
@@ -137,7 +138,7 @@ fn page(body: &[u8]) -> Result<Page, Unusable> {
     }
 }
 
-fn of(value: Value) -> Result<(ObservedAccount, Option<OrgId>), Unusable> {
+fn of(value: Value) -> Result<Found, Unusable> {
     let admin: Admin = serde_json::from_value(value).map_err(|_| Unusable)?;
     let id = admin.v1_id.or(admin.id).ok_or(Unusable)?;
     let email = admin.email.ok_or(Unusable)?;
