@@ -229,7 +229,9 @@ fn connect(config: &Config) -> (Clients, BTreeMap<IntegrationId, String>) {
     for integration in &config.integrations {
         let id = integration.settings.id.clone();
         let made = connection(&integration.connection);
-        match made.and_then(|c| jumpcloud::Client::new(&c).map_err(|e| e.to_string())) {
+        let proxy = config.control_plane.proxy.as_ref().map(crate::config::ProxyUrl::split);
+        let made = made.and_then(|c| jumpcloud::Client::through(&c, proxy).map_err(|e| e.to_string()));
+        match made {
             Ok(client) => {
                 clients.insert(id, Arc::new(client));
             }
