@@ -112,9 +112,10 @@ impl Engine {
             return Some(Verdict::Answer(code, rule));
         }
         if let Ask::Grant(grant, _) = &job.ask
-            && self.state.grants.contains_key(&grant.grant) {
-                return Some(Verdict::Answer(ResultCode::Conflict, Some(Rule::DuplicateGrant)));
-            }
+            && self.state.grants.contains_key(&grant.grant)
+        {
+            return Some(Verdict::Answer(ResultCode::Conflict, Some(Rule::DuplicateGrant)));
+        }
         let pinned = self.state.organizations.get(&at.integration);
         let tenant = self.tenants.get(&at.integration)?;
         let same_org = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);

@@ -41,9 +41,10 @@ impl Engine {
             self.write(Record::GrantReappeared { about, observed: seen.roles.clone() });
         }
         if !self.has_revoking(at)
-            && let Some(desk) = self.desks.get_mut(at) {
-                desk.calm();
-            }
+            && let Some(desk) = self.desks.get_mut(at)
+        {
+            desk.calm();
+        }
     }
 
     fn raising(&self, at: &AccountRef) -> Option<Grant> {

@@ -58,8 +58,7 @@ impl Teller {
     pub(super) fn finished(&self) {
         let at = self.began.elapsed();
         if self.json {
-            let line =
-                json!({"finished": true, "ok": true, "steps": self.steps, "at_ms": ms(at)});
+            let line = json!({"finished": true, "ok": true, "steps": self.steps, "at_ms": ms(at)});
             return say(&format!("{line}\n"));
         }
         say(&format!(
