@@ -174,8 +174,9 @@ fn remove(path: &Path) -> Result<(), LedgerError> {
 }
 
 fn private(path: &Path, new: bool) -> io::Result<File> {
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).create_new(new).mode(0o600).open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).create_new(new).truncate(false);
+    let file = options.mode(0o600).open(path)?;
     // The umask may have taken more away than is ours to work with.
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     Ok(file)
