@@ -31,8 +31,7 @@ const BALLAST: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Place {
     dir: PathBuf,
-    /// Held, never read: closing it gives the directory up.
-    _lock: File,
+    lock: File,
 }
 
 impl Place {
@@ -42,7 +41,7 @@ impl Place {
         let path = dir.join("ledger.lock");
         let lock = private(&path, false).map_err(io_error(&path, "open the lock file"))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { dir: dir.to_owned(), lock }),
             Err(Errno::WOULDBLOCK) => Err(LedgerError::Locked { path }),
             Err(errno) => Err(io_error(&path, "lock it")(errno.into())),
         }
@@ -144,6 +143,13 @@ impl Place {
 
     fn sync(&self) -> Result<(), LedgerError> {
         sync_dir(&self.dir)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Not left to closing the file: a child that is just being started still holds a copy of it.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
