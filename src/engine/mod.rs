@@ -1,6 +1,247 @@
 //! The pure core: no clock, no I/O, no async, no randomness. Time and entropy are arguments.
+//!
+//! ```text
+//!   Input ──▶ Engine::handle(now) ──▶ Step { records, raises, actions }
+//!                  │      ▲
+//!               apply   fold
+//!                  ▼      │
+//!                 State (grants, accounts, jobs) = fold of the records
+//! ```
+//!
+//! Raising is edge-triggered and bounded: it happens while a verified job is decided, on a read that
+//! is at most a second old. Lowering is level-triggered and unbounded: whatever a read shows of ours
+//! beyond what should be there is taken away, again and again, until a read shows it gone.
+//!
+//! Refuses to believe a status code: granted and revoked are reads. Refuses to give up an ending.
 
+pub mod account;
+pub mod action;
+mod alarms;
+mod answer;
+mod budget;
+mod clockwatch;
+pub mod codes;
+mod decide;
+mod desk;
+mod digest;
+mod drive;
+mod due;
+mod endings;
+mod ephemeral;
+pub mod grant;
 pub mod ids;
+pub mod input;
+mod intake;
+pub mod job;
+mod listing;
 pub mod observed;
+pub mod plan;
+pub mod policy;
+mod probe;
+pub mod record;
+pub mod roles;
+pub mod settings;
+pub mod state;
+mod tenant;
 pub mod time;
+pub mod views;
 pub mod wheel;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use account::{AccountRef, Attempt};
+use action::{Action, CallId, Entry, Step, Warning};
+use alarms::{Alarm, Alarms};
+use clockwatch::ClockWatch;
+use desk::Desk;
+use ids::{GrantId, IntegrationId, JobId};
+use input::{Input, Outcome};
+use job::{Digest, Job};
+use policy::Policy;
+use record::{Record, Seq};
+use settings::Settings;
+use state::State;
+use tenant::{Errand, Tenant};
+use time::{BootTime, Now};
+
+/// The engine. One owner, one entry.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    policy: Option<Policy>,
+    state: State,
+    next_seq: Seq,
+    durable: Seq,
+    now: Now,
+    ledger_ok: bool,
+    clock: ClockWatch,
+    alarms: Alarms,
+    tenants: BTreeMap<IntegrationId, Tenant>,
+    desks: BTreeMap<AccountRef, Desk>,
+    pending: BTreeMap<JobId, Pending>,
+    calls: HashMap<CallId, Flight>,
+    next_call: u64,
+    refused: HashSet<Digest>,
+    started: BootTime,
+    grant_alarms: HashMap<GrantId, Alarm>,
+    dirty: BTreeSet<AccountRef>,
+    /// Accounts whose lower waits until the acceptance behind it is durable.
+    undurable: BTreeSet<AccountRef>,
+    jitter: u64,
+    out: Step,
+}
+
+/// A job that waits for a read. Not recorded: if we stop now, it is delivered again.
+#[derive(Clone, Debug)]
+struct Pending {
+    job: Job,
+    received: BootTime,
+    deadline: BootTime,
+    /// The account that it is about, once resolved.
+    at: Option<AccountRef>,
+}
+
+/// A call whose outcome has not come back.
+#[derive(Clone, Debug)]
+struct Flight {
+    integration: IntegrationId,
+    began: BootTime,
+    purpose: Purpose,
+}
+
+/// What a call was for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    Errand(Errand),
+    Look(AccountRef),
+    Write(AccountRef, Box<Attempt>),
+}
+
+/// What the ledger held at the start.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The fold of the open streams.
+    pub state: State,
+    /// The journal's last number.
+    pub last: Seq,
+    /// The newest record's wall time, if there is any record.
+    pub newest: Option<time::Timestamp>,
+}
+
+impl Engine {
+    /// An engine over what the ledger held. `seed` is entropy for jitter and call numbers; two engines
+    /// of one process must not share one.
+    #[must_use]
+    pub fn new(settings: Settings, restored: Restored, seed: u64, now: Now) -> (Self, Step) {
+        let (clock, dead) = ClockWatch::start(settings.timing.skew, now, restored.newest);
+        let tenant = |s: &settings::IntegrationSettings| (s.id.clone(), Tenant::new(s.clone(), now.boot));
+        let mut engine = Self {
+            tenants: settings.integrations.iter().map(tenant).collect(),
+            policy: None,
+            next_seq: Seq(restored.last.0 + 1),
+            durable: restored.last,
+            state: restored.state,
+            now,
+            ledger_ok: true,
+            clock,
+            alarms: Alarms::new(now.boot),
+            desks: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            calls: HashMap::new(),
+            next_call: (seed & 0xffff_ffff) << 24,
+            refused: HashSet::new(),
+            started: now.boot,
+            grant_alarms: HashMap::new(),
+            dirty: BTreeSet::new(),
+            undurable: BTreeSet::new(),
+            jitter: seed | 1,
+            out: Step::default(),
+            settings,
+        };
+        engine.start(dead);
+        engine.settle_down();
+        let step = std::mem::take(&mut engine.out);
+        (engine, step)
+    }
+
+    /// The one entry: something happened, at `now`.
+    pub fn handle(&mut self, now: Now, input: Input) -> Step {
+        self.turn_clock(now);
+        match input {
+            Input::Tick => {}
+            Input::Job(job) => self.receive(*job),
+            Input::Refused(refusal) => self.refuse(refusal),
+            Input::Cancelled(job) => self.cancel(&job),
+            Input::OperatorEnds(grant) => self.operator_ends(&grant),
+            Input::Policy(policy) => self.policy = policy.map(|p| *p),
+            Input::ControlTime(theirs) => self.witness(theirs),
+            Input::Durable(upto) => self.durable(upto),
+            Input::LedgerDown => self.ledger_ok = false,
+            Input::Outcome(call, outcome) => self.outcome(call, outcome),
+        }
+        self.settle_down();
+        std::mem::take(&mut self.out)
+    }
+
+    /// When to come back at the latest, if nothing happens before.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<BootTime> {
+        self.alarms.next_wake()
+    }
+
+    /// Everything that follows from a change, until nothing more follows.
+    fn settle_down(&mut self) {
+        self.fire_due();
+        while let Some(at) = self.dirty.pop_first() {
+            self.drive(&at);
+        }
+        self.pump_all();
+        debug_assert!(self.dirty.is_empty(), "every account was driven");
+    }
+
+    /// Writes a fact: numbered, folded into the state, handed out to be stored.
+    fn write(&mut self, record: Record) -> Seq {
+        let seq = self.next_seq;
+        self.next_seq = Seq(seq.0 + 1);
+        self.state.apply(seq, self.now.wall, &record);
+        self.out.records.push(Entry { seq, at: self.now.wall, record });
+        seq
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        self.out.actions.push(Action::Warn(warning));
+    }
+
+    fn durable(&mut self, upto: Seq) {
+        self.durable = self.durable.max(upto);
+        self.dirty.append(&mut self.undurable);
+    }
+
+    fn call(&mut self, integration: &IntegrationId, purpose: Purpose) -> CallId {
+        self.next_call += 1;
+        let call = CallId(self.next_call);
+        let flight = Flight { integration: integration.clone(), began: self.now.boot, purpose };
+        self.calls.insert(call, flight);
+        call
+    }
+
+    fn outcome(&mut self, call: CallId, outcome: Outcome) {
+        let Some(flight) = self.calls.remove(&call) else {
+            return; // of an engine before a refold, or given up as lost
+        };
+        match flight.purpose.clone() {
+            Purpose::Errand(errand) => self.errand_done(&flight, errand, outcome),
+            Purpose::Look(at) => self.looked(&at, &flight, outcome),
+            Purpose::Write(at, attempt) => self.wrote(&at, &attempt, outcome),
+        }
+    }
+
+    /// A byte of jitter (splitmix64 over the seed).
+    fn jitter(&mut self) -> u8 {
+        self.jitter = self.jitter.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.jitter;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z >> 56) as u8
+    }
+}

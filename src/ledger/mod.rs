@@ -13,6 +13,7 @@
 
 mod append;
 mod chain;
+pub mod codec;
 mod committed;
 mod error;
 mod opening;

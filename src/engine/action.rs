@@ -1,0 +1,188 @@
+//! What the engine wants done. Three kinds, and the difference is the safety of the product:
+//! a [`Read`] changes nothing; a [`Raise`] must pass through the ledger before anything accepts it;
+//! a [`Lower`] can be made only inside the engine, from a grant whose acceptance is durable.
+
+use super::{
+    account::AccountRef,
+    ids::{AccountId, Email, IntegrationId, RoleName},
+    record::{Record, Seq},
+    time::{BootTime, Timestamp},
+};
+
+/// Ties an outcome to what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// Everything one turn of the engine asks of the shell.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Facts to append, in this order.
+    pub records: Vec<Entry>,
+    /// Raises to release once exactly these facts are durable.
+    pub raises: Vec<Raise>,
+    /// Everything that need not wait for the disk.
+    pub actions: Vec<Action>,
+}
+
+/// A numbered fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub seq: Seq,
+    /// Engine time, on the wall clock.
+    pub at: Timestamp,
+    /// The fact.
+    pub record: Record,
+}
+
+/// Work that need not wait for the disk.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Look.
+    Read(Read),
+    /// Take access away.
+    Lower(Lower),
+    /// A job came again after its result was acknowledged: send the stored result again.
+    Requeue(Seq),
+    /// Something that a person should know and that changes no state; logged, never stored.
+    Warn(Warning),
+}
+
+/// A look at JumpCloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Ties the outcome to it.
+    pub call: CallId,
+    /// Where.
+    pub integration: IntegrationId,
+    /// At what.
+    pub what: Look,
+}
+
+/// What to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Whose credential this is, in which organization.
+    WhoAmI,
+    /// The tenant's roles.
+    Roles,
+    /// All administrators.
+    List,
+    /// One administrator.
+    Get(AccountId),
+}
+
+/// A write that gives access. The shell can hand it to an executor only inside the ledger's
+/// `Committed`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Raise {
+    /// Ties the outcome to it.
+    pub call: CallId,
+    /// Whose.
+    pub at: AccountRef,
+    /// What.
+    pub change: RaiseChange,
+    /// Not to be sent after this instant of the boot-time clock.
+    pub send_by: BootTime,
+}
+
+/// What a raise writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RaiseChange {
+    /// Exactly these roles.
+    SetRoles {
+        /// Whose.
+        id: AccountId,
+        /// The complete set.
+        roles: Vec<RoleName>,
+        /// Whether the plural field is used.
+        plural: bool,
+    },
+    /// A new account.
+    Create {
+        /// Its address.
+        email: Email,
+        /// Its role.
+        role: RoleName,
+        /// For the console's display.
+        firstname: Option<String>,
+        /// For the console's display.
+        lastname: Option<String>,
+    },
+}
+
+/// A write that takes access away. Private fields: only the engine makes one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lower {
+    call: CallId,
+    at: AccountRef,
+    change: LowerChange,
+}
+
+/// What a lower writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LowerChange {
+    /// Exactly these roles.
+    SetRoles {
+        /// Whose.
+        id: AccountId,
+        /// The complete set.
+        roles: Vec<RoleName>,
+        /// Whether the plural field is used.
+        plural: bool,
+    },
+    /// Delete the account.
+    Delete {
+        /// Whose.
+        id: AccountId,
+    },
+}
+
+impl Lower {
+    /// Made from a durable acceptance: `proof` is a grant's number in the journal and how far the
+    /// journal is durable. `None` when the acceptance is not durable yet; then nothing of that grant
+    /// can have been raised either.
+    pub(super) fn new(call: CallId, at: AccountRef, change: LowerChange, proof: (Seq, Seq)) -> Option<Self> {
+        (proof.0 <= proof.1).then_some(Self { call, at, change })
+    }
+
+    /// Ties the outcome to it.
+    #[must_use]
+    pub fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// Whose access.
+    #[must_use]
+    pub fn at(&self) -> &AccountRef {
+        &self.at
+    }
+
+    /// What it writes.
+    #[must_use]
+    pub fn change(&self) -> &LowerChange {
+        &self.change
+    }
+}
+
+/// Something a person should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// The wall clock and the boot-time clock disagree; raises pause.
+    ClockUntrusted {
+        /// By how many milliseconds the wall clock jumped.
+        jumped_ms: i64,
+    },
+    /// The clocks agree again with a second witness.
+    ClockTrusted,
+    /// The organization that answers is not the pinned one; nothing is done there.
+    WrongOrganization(IntegrationId),
+    /// The credential is not accepted.
+    CredentialRefused(IntegrationId),
+    /// Something of ours is there that no permitted write would take away.
+    Escalated(AccountRef),
+    /// A listing shows our address under another id: a stranger, left alone.
+    Stranger(AccountRef),
+    /// The sweep found a grant that the wheel had missed. Must never happen.
+    WheelMiss(AccountRef),
+}

@@ -1,0 +1,129 @@
+//! How many requests an integration may be sent: a token bucket with a share that only lowers and
+//! their read-backs may use. JumpCloud publishes no figures; the default stays under what is publicly
+//! kept to (10 a second).
+
+use super::time::{BootTime, Millis};
+
+/// What a request is for, in the order in which requests are let out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Lane {
+    /// Taking access away, and the reads that this needs.
+    Lower,
+    /// Reading back, settling.
+    Verify,
+    /// Giving access, and the reads that this needs.
+    Raise,
+    /// Watching, probing, inventory.
+    Observe,
+}
+
+/// The bucket, in thousandths of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Budget {
+    full_rate: u64,
+    rate: u64,
+    tokens: u64,
+    refilled: BootTime,
+    slowed: BootTime,
+    blocked: BootTime,
+}
+
+const ONE: u64 = 1000;
+/// How often the rate grows back by a tenth after it was halved.
+const RECOVERY: Millis = Millis(5_000);
+/// Lowers never wait longer than this for a server that asks us to stay away.
+const LOWER_WAIT: Millis = Millis(15_000);
+
+impl Budget {
+    /// A full bucket of `per_second` requests a second.
+    #[must_use]
+    pub(super) fn new(per_second: u32, now: BootTime) -> Self {
+        let rate = u64::from(per_second.max(1));
+        Self { full_rate: rate, rate, tokens: rate * ONE, refilled: now, slowed: now, blocked: now }
+    }
+
+    /// Takes one token for `lane` if there is one for it.
+    pub(super) fn take(&mut self, lane: Lane, now: BootTime) -> bool {
+        self.refill(now);
+        if self.ready_at(lane, now) > now {
+            return false;
+        }
+        self.tokens -= ONE;
+        true
+    }
+
+    /// When a token for `lane` will be there, if nobody else takes it.
+    #[must_use]
+    pub(super) fn ready_at(&self, lane: Lane, now: BootTime) -> BootTime {
+        let needed = ONE + if lane <= Lane::Verify { 0 } else { self.reserve() };
+        let filled = now.max(self.refilled + Millis(needed.saturating_sub(self.tokens).div_ceil(self.rate)));
+        let open = if lane <= Lane::Verify { self.blocked.min(now + LOWER_WAIT) } else { self.blocked };
+        filled.max(open)
+    }
+
+    /// The server asked us to slow down: half the rate, and nothing but lowers before `retry_after`.
+    pub(super) fn throttled(&mut self, retry_after: Millis, now: BootTime) {
+        self.refill(now);
+        self.rate = (self.rate / 2).max(1);
+        self.tokens = self.tokens.min(self.rate * ONE);
+        self.slowed = now;
+        self.blocked = self.blocked.max(now + retry_after);
+    }
+
+    /// The present rate, in requests a second.
+    #[must_use]
+    pub(super) fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    fn reserve(&self) -> u64 {
+        self.rate * ONE / 4
+    }
+
+    fn refill(&mut self, now: BootTime) {
+        let steps = now.since(self.slowed).0 / RECOVERY.0;
+        if steps > 0 && self.rate < self.full_rate {
+            let growth = steps.saturating_mul((self.full_rate / 10).max(1));
+            self.rate = self.rate.saturating_add(growth).min(self.full_rate);
+            self.slowed = now;
+        }
+        let gained = now.since(self.refilled).0.saturating_mul(self.rate);
+        self.tokens = self.tokens.saturating_add(gained).min(self.rate * ONE);
+        self.refilled = self.refilled.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raising_and_observing_leave_a_share_for_lowering() {
+        let now = BootTime(0);
+        let mut budget = Budget::new(8, now);
+        let taken = (0..100).filter(|_| budget.take(Lane::Raise, now)).count();
+        assert_eq!(taken, 6, "a quarter stays");
+        assert!(!budget.take(Lane::Observe, now));
+        assert_eq!((0..100).filter(|_| budget.take(Lane::Lower, now)).count(), 2);
+    }
+
+    #[test]
+    fn a_token_promised_for_an_instant_is_there_at_that_instant() {
+        let mut budget = Budget::new(3, BootTime(0));
+        while budget.take(Lane::Lower, BootTime(0)) {}
+        let at = budget.ready_at(Lane::Lower, BootTime(0));
+        assert!(!budget.take(Lane::Lower, BootTime(at.0 - 1)));
+        assert!(budget.take(Lane::Lower, at));
+    }
+
+    #[test]
+    fn a_429_halves_the_rate_blocks_raises_and_only_delays_lowers() {
+        let mut budget = Budget::new(8, BootTime(0));
+        budget.throttled(Millis::from_secs(60), BootTime(0));
+        assert_eq!(budget.rate(), 4);
+        assert_eq!(budget.ready_at(Lane::Raise, BootTime(0)), BootTime(60_000));
+        assert!(budget.ready_at(Lane::Lower, BootTime(0)) <= BootTime(15_000));
+        assert!(budget.take(Lane::Raise, BootTime(120_000)));
+        assert_eq!(budget.rate(), 8, "grown back");
+    }
+}

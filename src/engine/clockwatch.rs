@@ -1,0 +1,81 @@
+//! Whether the clocks can be believed. Time may shorten a grant, never lengthen it: a clock that
+//! cannot be believed stops raises, and ends what either clock says is over.
+
+use super::time::{Millis, Now, Timestamp};
+
+/// Compares the wall clock with the boot-time clock, and both with what the journal has seen.
+#[derive(Clone, Debug)]
+pub(super) struct ClockWatch {
+    threshold: Millis,
+    last: Now,
+    armed: Now,
+    suspect: Option<i64>,
+}
+
+/// What a new reading means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// As expected.
+    Steady,
+    /// The wall clock moved against the boot-time clock so far that wake-ups must be set anew.
+    Rearm,
+    /// As [`Reading::Rearm`], and beyond the threshold: raises pause.
+    Jumped(i64),
+}
+
+/// From which disagreement on wake-ups are set anew: well inside the 2 s that an ending may be late.
+const REARM_MS: i64 = 100;
+
+impl ClockWatch {
+    /// Starts watching; `newest` is the newest journal record's wall time. True: the wall clock is
+    /// behind it by more than the threshold, so it was dead, and every live grant is due.
+    #[must_use]
+    pub(super) fn start(threshold: Millis, now: Now, newest: Option<Timestamp>) -> (Self, bool) {
+        let behind = newest.map_or(Millis(0), |newest| newest.since(now.wall));
+        let dead = behind > threshold;
+        let suspect = dead.then(|| i64::try_from(behind.0).map_or(i64::MIN, |b| -b));
+        (Self { threshold, last: now, armed: now, suspect }, dead)
+    }
+
+    /// Takes a reading.
+    pub(super) fn read(&mut self, now: Now) -> Reading {
+        let drift = |from: Now| {
+            let wall = now.wall.0.saturating_sub(from.wall.0);
+            wall.saturating_sub(i64::try_from(now.boot.since(from.boot).0).unwrap_or(i64::MAX))
+        };
+        let (step, since_armed) = (drift(self.last), drift(self.armed));
+        self.last = now;
+        if step.unsigned_abs() > self.threshold.0 {
+            self.armed = now;
+            self.suspect = Some(step);
+            return Reading::Jumped(step);
+        }
+        if since_armed.abs() >= REARM_MS {
+            self.armed = now;
+            return Reading::Rearm;
+        }
+        Reading::Steady
+    }
+
+    /// Authenticated time of a second witness. True if it restored trust.
+    pub(super) fn witness(&mut self, now: Now, theirs: Timestamp) -> bool {
+        let apart = now.wall.since(theirs).0.max(theirs.since(now.wall).0);
+        if apart > self.threshold.0 {
+            self.suspect.get_or_insert_with(|| now.wall.0.saturating_sub(theirs.0));
+            return false;
+        }
+        self.suspect.take().is_some()
+    }
+
+    /// Whether raises may be made.
+    #[must_use]
+    pub(super) fn is_trusted(&self) -> bool {
+        self.suspect.is_none()
+    }
+
+    /// The disagreement in milliseconds while there is one.
+    #[must_use]
+    pub(super) fn skew_ms(&self) -> i64 {
+        self.suspect.unwrap_or(0)
+    }
+}

@@ -1,0 +1,317 @@
+//! Deciding a waiting grant job on a fresh read of its account: refuse it with a reason, accept it,
+//! and raise. The one place where access is given.
+
+use super::{
+    Engine, Purpose,
+    account::{AccountKey, AccountRef, Effect},
+    action::{Raise, RaiseChange},
+    answer::Evidence,
+    budget::Lane,
+    codes::{ResultCode, Rule},
+    desk::Sighting,
+    grant::{GrantKind, Terms},
+    ids::{AccountId, Email, GrantId, JobId, RoleName},
+    job::{Ask, GrantJob, Job, Target},
+    plan,
+    record::Record,
+    settings::RoleMode,
+    tenant::Errand,
+    time::Millis,
+};
+
+/// How old the listing may be on which an ephemeral account is created.
+const CLEAR_LISTING: Millis = Millis(5_000);
+
+/// What to do with a waiting grant job.
+enum Verdict {
+    Wait,
+    Answer(ResultCode, Option<Rule>),
+    Covered,
+    Write(Vec<RoleName>),
+}
+
+impl Engine {
+    /// Decides the jobs that wait for this account, until one of them writes.
+    pub(super) fn decide(&mut self, at: &AccountRef) {
+        let jobs = self.desks.get(at).map(|d| d.jobs.clone()).unwrap_or_default();
+        for id in jobs {
+            if self.desks.get(at).is_none_or(|d| d.flight.is_some()) {
+                return;
+            }
+            let Some(pending) = self.pending.get(&id).cloned() else {
+                self.drop_from_desk(at, &id);
+                continue;
+            };
+            let Ask::Grant(grant, _) = &pending.job.ask else { continue };
+            match &at.account {
+                AccountKey::Ephemeral(address) => self.decide_ephemeral(at, &pending.job, grant, address),
+                AccountKey::Standing(_) => self.decide_standing(at, &pending.job, grant),
+            }
+        }
+    }
+
+    fn decide_standing(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob) {
+        let Some(seen) = self.desks.get(at).and_then(|d| d.fresh(self.now.boot)).cloned() else { return };
+        match self.judge(at, job, grant, &seen) {
+            Verdict::Wait => {}
+            Verdict::Answer(code, rule) => self.answer_seen(job, code, rule, &seen.account.roles),
+            Verdict::Write(roles) if self.is_dry_run() => self.answer_dry(job, &seen.account.roles, roles),
+            Verdict::Covered if self.is_dry_run() => self.answer_dry(job, &seen.account.roles, Vec::new()),
+            Verdict::Covered => {
+                self.accept(at, job, grant, Some(&seen));
+                self.confirm_covered(at, &grant.grant, &seen);
+            }
+            Verdict::Write(roles) => {
+                if self.take_or_queue(at, Lane::Raise) {
+                    self.accept(at, job, grant, Some(&seen));
+                    self.raise_roles(at, &seen, roles);
+                }
+            }
+        }
+    }
+
+    /// Everything between a fresh read and a raise.
+    fn judge(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob, seen: &Sighting) -> Verdict {
+        let refuse = |rule| Verdict::Answer(ResultCode::Rejected, Some(rule));
+        if let Some(verdict) = self.judge_tenant(at, job) {
+            return verdict;
+        }
+        let account = &seen.account;
+        if let Err(rule) = self.judge_account(at, &account.id, &account.email) {
+            return refuse(rule);
+        }
+        let Some(tenant) = self.tenants.get(&at.integration) else { return refuse(Rule::UnknownIntegration) };
+        let mode = tenant.settings.role_mode;
+        if account.suspended {
+            return refuse(Rule::AccountSuspended);
+        }
+        if mode == RoleMode::Single && account.roles.len() > 1 {
+            return refuse(Rule::SeveralRoles);
+        }
+        if account.roles.is_empty() {
+            return refuse(Rule::NotObservable); // nothing could be restored at the end
+        }
+        if tenant.order.is_unknown(&grant.role) {
+            return refuse(Rule::RoleUnknown);
+        }
+        if tenant.order.any_covers(&account.roles, &grant.role) {
+            return self.judge_covered(at, grant, &account.roles);
+        }
+        match plan::raise(mode, &tenant.order, &account.roles, &grant.role) {
+            Ok(write) => Verdict::Write(write),
+            Err(plan::Incomparable) => Verdict::Answer(ResultCode::Conflict, Some(Rule::RolesIncomparable)),
+        }
+    }
+
+    /// The gates, once more, and what must be known of the integration.
+    fn judge_tenant(&mut self, at: &AccountRef, job: &Job) -> Option<Verdict> {
+        if job.start_by <= self.now.wall {
+            return Some(Verdict::Answer(ResultCode::ExpiredBeforeStart, None));
+        }
+        if let Err((code, rule)) = self.gate(job) {
+            return Some(Verdict::Answer(code, rule));
+        }
+        if let Ask::Grant(grant, _) = &job.ask
+            && self.state.grants.contains_key(&grant.grant) {
+                return Some(Verdict::Answer(ResultCode::Conflict, Some(Rule::DuplicateGrant)));
+            }
+        let pinned = self.state.organizations.get(&at.integration);
+        let tenant = self.tenants.get(&at.integration)?;
+        let same_org = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);
+        let ready = tenant.whoami.last.is_some() && tenant.roles.last.is_some() && same_org;
+        if ready && !tenant.wrong_org && !tenant.credential_refused {
+            return None;
+        }
+        self.want_probes(&at.integration);
+        Some(Verdict::Wait)
+    }
+
+    fn judge_account(&self, at: &AccountRef, id: &AccountId, email: &Email) -> Result<(), Rule> {
+        let policy = self.policy.as_ref().ok_or(Rule::NoPolicy)?;
+        policy.judge_account(email)?;
+        let tenant = self.tenants.get(&at.integration).ok_or(Rule::UnknownIntegration)?;
+        if tenant.is_own(id, email) {
+            return Err(Rule::OwnAccount);
+        }
+        if tenant.settings.exclude_accounts.iter().any(|e| e.same_mailbox(email)) {
+            return Err(Rule::ProtectedAccount);
+        }
+        Ok(())
+    }
+
+    /// The account shows the role's reach already: by itself, or by a grant of ours.
+    fn judge_covered(&self, at: &AccountRef, grant: &GrantJob, roles: &[RoleName]) -> Verdict {
+        let Some(tenant) = self.tenants.get(&at.integration) else { return Verdict::Wait };
+        let standing = self.state.accounts.get(at).map_or(roles, |a| a.baseline.as_slice());
+        if tenant.order.any_covers(standing, &grant.role) {
+            return Verdict::Answer(ResultCode::AlreadyGranted, None);
+        }
+        Verdict::Covered
+    }
+
+    fn decide_ephemeral(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob, address: &Email) {
+        if let Some(verdict) = self.judge_tenant(at, job).or_else(|| self.judge_new_account(at, grant)) {
+            if let Verdict::Answer(code, rule) = verdict {
+                self.answer(job, code, rule, Evidence::default());
+            }
+            return;
+        }
+        let clear = self.desks.get(at).and_then(|d| d.absent_since);
+        if clear.is_none_or(|began| self.now.boot.since(began) > CLEAR_LISTING) {
+            return self.resolve_again(at, &job.id);
+        }
+        if self.is_dry_run() {
+            return self.answer_dry(job, &[], vec![grant.role.clone()]);
+        }
+        if !self.take_or_queue(at, Lane::Raise) {
+            return;
+        }
+        self.accept(at, job, grant, None);
+        let Target::Ephemeral { firstname, lastname, .. } = &grant.target else { return };
+        let change = RaiseChange::Create {
+            email: address.clone(),
+            role: grant.role.clone(),
+            firstname: firstname.clone(),
+            lastname: lastname.clone(),
+        };
+        self.send_raise(at, Effect::Create { role: grant.role.clone() }, change);
+    }
+
+    fn judge_new_account(&self, at: &AccountRef, grant: &GrantJob) -> Option<Verdict> {
+        let tenant = self.tenants.get(&at.integration)?;
+        let refuse = |rule| Some(Verdict::Answer(ResultCode::Rejected, Some(rule)));
+        if tenant.order.is_unknown(&grant.role) {
+            return refuse(Rule::RoleUnknown);
+        }
+        if self.state.accounts.contains_key(at) {
+            return refuse(Rule::AddressTaken);
+        }
+        None
+    }
+
+    /// The listing that showed the address free is too old: look again before creating.
+    fn resolve_again(&mut self, at: &AccountRef, job: &JobId) {
+        self.drop_from_desk(at, job);
+        let now = self.now.boot;
+        if let Some(pending) = self.pending.get_mut(job) {
+            pending.at = None;
+            pending.received = now;
+        }
+        self.want(&at.integration, Errand::List);
+    }
+
+    /// The durable beginning: from this record on, every lower of the grant is authorised.
+    fn accept(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob, seen: Option<&Sighting>) {
+        let Ask::Grant(_, request) = &job.ask else { return };
+        let account = seen.map(|s| &s.account);
+        let address = match &grant.target {
+            Target::Ephemeral { address, .. } => Some(address.clone()),
+            _ => account.map(|a| a.email.clone()),
+        };
+        let Some(email) = address else { return };
+        if !self.state.accounts.contains_key(at) {
+            self.write(Record::AccountOpened {
+                at: at.clone(),
+                id: account.map(|a| a.id.clone()),
+                email: email.clone(),
+                baseline: account.map(|a| a.roles.clone()).unwrap_or_default(),
+                plural: account.is_some_and(|a| a.plural),
+            });
+        }
+        let wanted = self.now.wall + grant.duration;
+        let ends_at = grant.until.map_or(wanted, |until| until.min(wanted));
+        self.write(Record::GrantAccepted(Box::new(Terms {
+            grant: grant.grant.clone(),
+            job: job.id.clone(),
+            digest: job.digest,
+            integration: at.integration.clone(),
+            account: at.account.clone(),
+            email,
+            kind: if account.is_some() { GrantKind::Role } else { GrantKind::Ephemeral },
+            role: grant.role.clone(),
+            accepted_at: self.now.wall,
+            ends_at,
+            boot_id: self.now.boot_id,
+            accepted_boot: self.now.boot,
+            boot_ends: self.now.boot + ends_at.since(self.now.wall),
+            request: request.clone(),
+            policy_hash: self.policy.as_ref().map(|p| p.hash.clone()).unwrap_or_default(),
+            roles_before: account.map(|a| a.roles.clone()).unwrap_or_default(),
+        })));
+        self.pending.remove(&job.id);
+        self.drop_from_desk(at, &job.id);
+        self.arm(&grant.grant);
+        if let Some(tenant) = self.tenants.get_mut(&at.integration).filter(|t| t.observe_at <= self.now.boot)
+        {
+            tenant.observe_at = self.now.boot + tenant.settings.observe_interval;
+        }
+    }
+
+    /// Another grant of ours (or something of ours that is about to go) carries the role already.
+    fn confirm_covered(&mut self, at: &AccountRef, grant: &GrantId, seen: &Sighting) {
+        let Some(found) = self.state.grants.get(grant) else { return };
+        let active = found.active(&seen.account.id, &seen.account.roles, 0, None);
+        self.write(Record::GrantActive(active));
+        self.dirty.insert(at.clone());
+    }
+
+    fn raise_roles(&mut self, at: &AccountRef, seen: &Sighting, roles: Vec<RoleName>) {
+        let had = &seen.account.roles;
+        let adds = roles.iter().filter(|r| !had.contains(r)).cloned().collect();
+        let displaces = had.iter().filter(|r| !roles.contains(r)).cloned().collect();
+        let id = seen.account.id.clone();
+        let plural = seen.account.plural || roles.len() > 1;
+        let effect = Effect::Raise { roles: roles.clone(), adds, displaces };
+        self.send_raise(at, effect, RaiseChange::SetRoles { id, roles, plural });
+    }
+
+    /// The token is taken: nothing queues behind this any more but the disk.
+    fn send_raise(&mut self, at: &AccountRef, effect: Effect, change: RaiseChange) {
+        let attempt = self.attempt(at, effect);
+        self.write(Record::AttemptStarted { at: at.clone(), attempt: attempt.clone() });
+        let call = self.begin(at, Purpose::Write(at.clone(), Box::new(attempt)), true);
+        let send_by = self.now.boot + self.settings.timing.send_by;
+        if let Some(desk) = self.desks.get_mut(at) {
+            desk.reraise = false;
+        }
+        self.out.raises.push(Raise { call, at: at.clone(), change, send_by });
+    }
+
+    /// A raise that was certainly not carried out is made again, on a fresh read, inside its time.
+    pub(super) fn raise_again(&mut self, at: &AccountRef, grant: &GrantId) {
+        let Some(role) = self.state.grants.get(grant).map(|g| g.terms.role.clone()) else { return };
+        let Some(seen) = self.desks.get(at).and_then(|d| d.fresh(self.now.boot)).cloned() else { return };
+        let Some(tenant) = self.tenants.get(&at.integration) else { return };
+        let allowed = self.ledger_ok
+            && self.clock.is_trusted()
+            && self.policy.as_ref().is_some_and(|p| !p.dry_run && p.roles.contains_key(&role))
+            && self.judge_account(at, &seen.account.id, &seen.account.email).is_ok();
+        match plan::raise(tenant.settings.role_mode, &tenant.order, &seen.account.roles, &role) {
+            Ok(roles) if allowed => {
+                if self.take_or_queue(at, Lane::Raise) {
+                    self.raise_roles(at, &seen, roles);
+                }
+            }
+            _ => self.fail(grant, Rule::NotSentInTime, None),
+        }
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.policy.as_ref().is_none_or(|p| p.dry_run)
+    }
+
+    fn answer_dry(&mut self, job: &Job, observed: &[RoleName], would_write: Vec<RoleName>) {
+        let evidence = Evidence {
+            observed: Some(observed.to_vec()),
+            would_write: Some(would_write),
+            ..Evidence::default()
+        };
+        self.answer(job, ResultCode::DryRun, None, evidence);
+    }
+
+    fn drop_from_desk(&mut self, at: &AccountRef, job: &JobId) {
+        if let Some(desk) = self.desks.get_mut(at) {
+            desk.jobs.retain(|waiting| waiting != job);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is going on with one account right now. Transient: it is rebuilt after a start, where every
+//! attempt without a recorded end counts as ambiguous.
+
+use super::{
+    action::CallId,
+    alarms::Alarm,
+    budget::Lane,
+    ids::{Email, JobId},
+    observed::ObservedAccount,
+    time::{BootTime, Millis},
+};
+
+/// One account at work. At most one call of ours is in flight for it.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// The call in flight.
+    pub flight: Option<CallId>,
+    /// Whether that call is a write.
+    pub writing: bool,
+    /// What was read last.
+    pub seen: Option<Sighting>,
+    /// An address that differs from the recorded one, as read last.
+    pub(super) found_email: Option<Email>,
+    /// When the last write came back: older reads say nothing.
+    pub written_at: BootTime,
+    /// Nothing is tried before this instant.
+    pub not_before: BootTime,
+    /// Tries since the last success.
+    pub tries: u32,
+    /// A write came back and must be read back at once, whatever the back-off says.
+    pub readback: bool,
+    /// Since when a shared listing is waited for.
+    pub awaits_listing: Option<BootTime>,
+    /// The first complete listing that did not show the account began then.
+    pub absent_since: Option<BootTime>,
+    /// Proven absent: two complete listings agree.
+    pub absent: bool,
+    /// A raise that was certainly not carried out and may be made again.
+    pub reraise: bool,
+    /// When the last look of the watch was made, as its age then.
+    pub watched_to: Millis,
+    /// Jobs that are decided on this account's next fresh read.
+    pub jobs: Vec<JobId>,
+    /// The wake-up that is set.
+    pub alarm: Option<Alarm>,
+    /// Its place in the queue for a token, while it waits for one.
+    pub queued: Option<(Lane, BootTime)>,
+    /// Whether the present standstill was warned of.
+    pub escalated: bool,
+}
+
+/// A read of the account.
+#[derive(Clone, Debug)]
+pub(super) struct Sighting {
+    /// When the read began.
+    pub at: BootTime,
+    /// The account, as read.
+    pub account: ObservedAccount,
+}
+
+/// A read is fresh enough to write upon for this long.
+const FRESH: Millis = Millis(1_000);
+
+impl Desk {
+    /// The last read, if a write may be based on it.
+    #[must_use]
+    pub(super) fn fresh(&self, now: BootTime) -> Option<&Sighting> {
+        self.seen.as_ref().filter(|s| now.since(s.at) <= FRESH && s.at >= self.written_at)
+    }
+
+    /// Waits before the next try: doubling from `base`, capped, with up to a quarter taken off by
+    /// `jitter` (0 to 255) so that many accounts do not march in step.
+    pub(super) fn back_off(&mut self, now: BootTime, base: Millis, cap: Millis, jitter: u8) {
+        let wait = base.0.saturating_mul(1 << self.tries.min(16)).min(cap.0);
+        let wait = wait - wait / 4 * u64::from(jitter) / 255;
+        self.tries = self.tries.saturating_add(1);
+        self.not_before = now + Millis(wait);
+    }
+
+    /// A read or a write went well.
+    pub(super) fn calm(&mut self) {
+        self.tries = 0;
+        self.not_before = BootTime(0);
+        self.escalated = false;
+    }
+}

@@ -1,0 +1,239 @@
+//! What a read of an account means: confirmed raises, access taken away by somebody else, endings
+//! read back, human edits, things that came back.
+//!
+//! Idempotent: the same read taken in twice changes nothing the second time.
+
+use super::{
+    Engine,
+    account::{AccountKey, AccountRef},
+    answer::Evidence,
+    codes::{EndReason, ResultCode, WokenBy},
+    desk::Sighting,
+    grant::{Grant, Phase},
+    ids::{AccountId, Email, GrantId, RoleName},
+    plan::{self, Ending},
+    record::{Answer, GrantGone, Record},
+    state::JOB_MEMORY_MS,
+    time::Timestamp,
+};
+
+impl Engine {
+    /// A read showed the account.
+    pub(super) fn sighted(&mut self, at: &AccountRef, sighting: Sighting) {
+        let Some(desk) = self.desks.get_mut(at) else { return };
+        if desk.writing || sighting.at < desk.written_at {
+            return; // overtaken by a write of ours
+        }
+        desk.absent_since = None;
+        desk.absent = false;
+        desk.awaits_listing = None;
+        let began = sighting.at;
+        let recorded = self.state.accounts.get(at).map(|a| &a.email);
+        let differs = |found: &&Email| recorded.is_some_and(|email| !email.same_mailbox(found));
+        desk.found_email = Some(&sighting.account.email).filter(differs).cloned();
+        if desk.seen.as_ref().is_none_or(|old| old.at <= began) {
+            desk.seen = Some(sighting);
+            self.watched(at, began);
+            self.digest(at);
+        }
+        self.dirty.insert(at.clone());
+    }
+
+    /// Takes in what was read last.
+    pub(super) fn digest(&mut self, at: &AccountRef) {
+        let Some(seen) = self.desks.get(at).and_then(|d| d.seen.clone()) else { return };
+        if !self.state.accounts.contains_key(at) {
+            return;
+        }
+        if matches!(at.account, AccountKey::Ephemeral(_)) {
+            return self.digest_ephemeral(at, &seen.account);
+        }
+        let roles = &seen.account.roles;
+        self.confirm(at, &seen.account.id, roles, None);
+        self.end_uncovered(at, roles);
+        match self.ending_of(at, roles) {
+            Ending::Clean => self.all_gone(at, Some(roles), false),
+            Ending::Superseded => self.all_gone(at, Some(roles), true),
+            Ending::Write(_) | Ending::Escalate => return self.reappeared(at, roles),
+        }
+        self.move_baseline(at, roles);
+        self.settle(at, roles);
+        self.calm(at);
+    }
+
+    fn calm(&mut self, at: &AccountRef) {
+        let waiting =
+            self.state.grants_of(at).any(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate));
+        if let Some(desk) = self.desks.get_mut(at).filter(|_| !waiting) {
+            desk.calm();
+        }
+    }
+
+    /// Raises whose access the read shows are active from now on.
+    pub(super) fn confirm(
+        &mut self,
+        at: &AccountRef,
+        id: &AccountId,
+        roles: &[RoleName],
+        awaiting: Option<bool>,
+    ) {
+        let Some(tenant) = self.tenants.get(&at.integration) else { return };
+        let shown = |g: &&Grant| {
+            matches!(g.phase, Phase::Applying | Phase::Indeterminate)
+                && tenant.order.any_covers(roles, &g.terms.role)
+        };
+        let found: Vec<Grant> = self.state.grants_of(at).filter(shown).cloned().collect();
+        let attempts = self.state.accounts.get(at).map_or(0, |a| a.attempts);
+        for grant in found {
+            let active = grant.active(id, roles, attempts, awaiting);
+            self.write(Record::GrantActive(active));
+            if let Some(desk) = self.desks.get_mut(at) {
+                desk.reraise = false;
+            }
+        }
+    }
+
+    /// Somebody took the access away: that is respected, and never undone.
+    pub(super) fn end_uncovered(&mut self, at: &AccountRef, roles: &[RoleName]) {
+        let Some(tenant) = self.tenants.get(&at.integration) else { return };
+        let lost = |g: &&Grant| g.phase == Phase::Active && !tenant.order.any_covers(roles, &g.terms.role);
+        for grant in self.state.grants_of(at).filter(lost).map(|g| g.terms.grant.clone()).collect::<Vec<_>>()
+        {
+            self.end(&grant, EndReason::RevokedExternally, WokenBy::Operator);
+        }
+    }
+
+    /// Every ending of this account is read back. `observed` is `None` when the account is gone.
+    pub(super) fn all_gone(&mut self, at: &AccountRef, observed: Option<&[RoleName]>, superseded: bool) {
+        let revoking = self.state.grants_of(at).filter(|g| g.phase == Phase::Revoking);
+        let revoking: Vec<GrantId> = revoking.map(|g| g.terms.grant.clone()).collect();
+        if revoking.is_empty() {
+            return;
+        }
+        for grant in revoking {
+            self.gone(at, &grant, observed, superseded);
+        }
+        self.watch(at);
+        if let Some(desk) = self.desks.get_mut(at) {
+            desk.calm();
+            desk.absent = false;
+            desk.absent_since = None;
+        }
+    }
+
+    fn gone(&mut self, at: &AccountRef, grant: &GrantId, observed: Option<&[RoleName]>, superseded: bool) {
+        let Some(found) = self.state.grants.get(grant) else { return };
+        let Some(account) = self.state.accounts.get(at) else { return };
+        let standing = matches!(at.account, AccountKey::Standing(_));
+        let asked = found.reason.unwrap_or(EndReason::Expired);
+        let reason = match observed {
+            None if standing => EndReason::TargetGone,
+            Some(roles) if standing && (superseded || self.is_left_to_a_person(at, found, roles)) => {
+                EndReason::Superseded
+            }
+            _ => asked,
+        };
+        let found_email = self.desks.get(at).and_then(|d| d.found_email.clone());
+        let wrote = account.sent.iter().filter(|s| !s.raised).map(|s| s.role.clone()).collect::<Vec<_>>();
+        let jobs = found.revoke_jobs.clone();
+        let gone = GrantGone {
+            about: found.about(),
+            reason,
+            woken_by: found.woken_by.unwrap_or(WokenBy::Sweep),
+            lateness_ms: found.lateness_ms,
+            observed: observed.map(<[RoleName]>::to_vec),
+            baseline: account.baseline.clone(),
+            wrote: Some(wrote).filter(|w| !w.is_empty()),
+            found_email,
+            at: self.now.wall,
+        };
+        let integration = at.integration.clone();
+        self.write(Record::GrantGone(gone));
+        for (job, digest) in jobs {
+            self.write(Record::JobAnswered(Answer {
+                job,
+                digest,
+                integration: Some(integration.clone()),
+                code: ResultCode::Revoked,
+                rule: None,
+                grant: Some(grant.clone()),
+                fault: None,
+                observed: observed.map(<[RoleName]>::to_vec),
+                would_write: None,
+                policy_hash: self.policy.as_ref().map(|p| p.hash.clone()),
+                forget_at: Timestamp(self.now.wall.0.saturating_add(JOB_MEMORY_MS * 8)),
+            }));
+        }
+    }
+
+    /// Whether the role is still there because a person put something at least as powerful there.
+    fn is_left_to_a_person(&self, at: &AccountRef, grant: &Grant, roles: &[RoleName]) -> bool {
+        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
+        else {
+            return false;
+        };
+        let role = &grant.terms.role;
+        let by_live = self.live_roles(at).iter().any(|live| tenant.order.covers(live, role));
+        account.edited && tenant.order.any_covers(roles, role) && !by_live
+    }
+
+    /// Something of ours is there beyond what should be: endings that were read back before are open
+    /// again, and the account is driven to lower it.
+    fn reappeared(&mut self, at: &AccountRef, roles: &[RoleName]) {
+        let Some(tenant) = self.tenants.get(&at.integration) else { return };
+        let back = |g: &&Grant| {
+            matches!(g.phase, Phase::Settling | Phase::Ended) && tenant.order.any_covers(roles, &g.terms.role)
+        };
+        for about in self.state.grants_of(at).filter(back).map(Grant::about).collect::<Vec<_>>() {
+            self.write(Record::GrantReappeared { about, observed: roles.to_vec() });
+        }
+    }
+
+    /// A read that neither the baseline nor anything of ours explains is a person's edit; the baseline
+    /// follows it, unless that person may be the holder of a role of ours.
+    fn move_baseline(&mut self, at: &AccountRef, roles: &[RoleName]) {
+        if self.is_suspicious(at) {
+            return;
+        }
+        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
+        else {
+            return;
+        };
+        let mode = tenant.settings.role_mode;
+        let mut explained = self.ours(at, account);
+        explained.extend(self.live_roles(at));
+        if !plan::is_human_edit(mode, roles, &account.baseline, &explained) {
+            return;
+        }
+        let to = plan::edited_baseline(mode, roles, &account.baseline, &explained);
+        let from = account.baseline.clone();
+        if from != to {
+            self.write(Record::BaselineMoved { at: at.clone(), from, to });
+        }
+    }
+
+    /// Two complete listings agree that the account is not there.
+    pub(super) fn digest_absence(&mut self, at: &AccountRef) {
+        let active = self.state.grants_of(at).filter(|g| g.phase == Phase::Active);
+        for grant in active.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
+            self.end(&grant, EndReason::TargetGone, WokenBy::Operator);
+        }
+        let now = self.now.boot;
+        self.watched(at, now);
+        self.all_gone(at, None, false);
+        self.settle(at, &[]);
+        self.calm(at);
+    }
+
+    /// Answers a waiting grant job and keeps the roles that were read as evidence.
+    pub(super) fn answer_seen(
+        &mut self,
+        job: &super::job::Job,
+        code: ResultCode,
+        rule: Option<super::codes::Rule>,
+        roles: &[RoleName],
+    ) {
+        let evidence = Evidence { observed: Some(roles.to_vec()), ..Evidence::default() };
+        self.answer(job, code, rule, evidence);
+    }
+}

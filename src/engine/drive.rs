@@ -1,0 +1,407 @@
+//! One account, one step at a time: what has to be done next, and handing it out.
+//!
+//! At most one call of ours is in flight for an account. A lower goes before everything else; a raise
+//! is decided only on a read that is at most a second old.
+
+use super::{
+    Engine, Flight, Purpose,
+    account::{AccountKey, AccountRef, Attempt, AttemptEnd, Effect},
+    action::{Action, CallId, Look, Lower, LowerChange, Read, Warning},
+    alarms::Wake,
+    budget::Lane,
+    codes::Rule,
+    desk::Sighting,
+    grant::{Grant, Phase},
+    ids::{AccountId, GrantId},
+    input::Outcome,
+    observed::{Fault, FaultClass},
+    plan::Ending,
+    record::Record,
+    tenant::Errand,
+    time::{BootTime, Millis},
+};
+
+/// Waits between read-backs of a raise that JumpCloud accepted but does not show yet.
+const READ_BACK_BASE: Millis = Millis(250);
+const READ_BACK_CAP: Millis = Millis(5_000);
+
+/// What an account needs next.
+pub(super) enum Move {
+    Rest,
+    Look(Lane),
+    Lower(Effect, LowerChange),
+    Decide,
+    Raise(GrantId),
+}
+
+impl Engine {
+    /// Does the next thing for an account, if there is one and it is time.
+    pub(super) fn drive(&mut self, at: &AccountRef) {
+        self.expire_raises(at);
+        let Some(desk) = self.desks.get(at) else { return };
+        if desk.flight.is_none() {
+            if desk.fresh(self.now.boot).is_some() {
+                self.digest(at);
+            }
+            match self.next_move(at) {
+                Move::Rest => {}
+                Move::Look(lane) => self.look(at, lane),
+                Move::Lower(effect, change) => self.lower(at, effect, change),
+                Move::Decide => self.decide(at),
+                Move::Raise(grant) => self.raise_again(at, &grant),
+            }
+        }
+        self.rest(at);
+    }
+
+    fn next_move(&mut self, at: &AccountRef) -> Move {
+        let now = self.now.boot;
+        if self.tenants.get(&at.integration).is_none_or(|t| t.wrong_org) {
+            return Move::Rest;
+        }
+        let Some(desk) = self.desks.get(at) else { return Move::Rest };
+        let waits = desk.not_before > now && !desk.readback;
+        let fresh = desk.fresh(now).cloned();
+        if (self.has_revoking(at) || self.state.accounts.contains_key(at))
+            && let Some(next) = self.lowering_move(at, fresh.as_ref(), waits) {
+                return next;
+            }
+        let Some(desk) = self.desks.get(at) else { return Move::Rest };
+        let ephemeral = matches!(at.account, AccountKey::Ephemeral(_));
+        if !desk.jobs.is_empty() && (fresh.is_some() || (ephemeral && desk.absent_since.is_some())) {
+            return Move::Decide;
+        }
+        if let Some(grant) = self.applying(at).filter(|_| desk.reraise && fresh.is_some() && !waits) {
+            return Move::Raise(grant);
+        }
+        let lane = if self.has_revoking(at) {
+            Lane::Lower
+        } else if self.state.grants_of(at).any(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate))
+        {
+            Lane::Verify
+        } else if !desk.jobs.is_empty() {
+            Lane::Raise
+        } else if self.watch_look_due(at) {
+            Lane::Observe
+        } else {
+            return Move::Rest;
+        };
+        if waits || fresh.is_some() && !self.watch_look_due(at) && lane != Lane::Verify {
+            return Move::Rest;
+        }
+        Move::Look(lane)
+    }
+
+    /// The lower that is needed, if a fresh read shows one (or, for an ephemeral account, if its end
+    /// has come and its id is known).
+    fn lowering_move(&mut self, at: &AccountRef, fresh: Option<&Sighting>, waits: bool) -> Option<Move> {
+        if matches!(at.account, AccountKey::Ephemeral(_)) {
+            return self.delete_move(at, waits);
+        }
+        let seen = fresh?;
+        match self.ending_of(at, &seen.account.roles) {
+            Ending::Clean | Ending::Superseded => None,
+            Ending::Escalate => {
+                self.escalate(at);
+                Some(Move::Rest)
+            }
+            Ending::Write(_) if waits => Some(Move::Rest),
+            Ending::Write(_) if !self.may_trust_id(at, seen) => {
+                self.escalate(at);
+                Some(Move::Rest)
+            }
+            Ending::Write(roles) => {
+                let id = seen.account.id.clone();
+                let plural = seen.account.plural || roles.len() > 1;
+                let change = LowerChange::SetRoles { id, roles: roles.clone(), plural };
+                Some(Move::Lower(Effect::Lower { roles }, change))
+            }
+        }
+    }
+
+    /// Where the organization cannot be read, a recorded id is believed only while its address is the
+    /// recorded one.
+    fn may_trust_id(&self, at: &AccountRef, seen: &Sighting) -> bool {
+        let read = self.tenants.get(&at.integration).is_some_and(|t| t.org_seen.is_some());
+        read || self.state.accounts.get(at).is_some_and(|a| a.email.same_mailbox(&seen.account.email))
+    }
+
+    pub(super) fn escalate(&mut self, at: &AccountRef) {
+        let jitter = self.jitter();
+        let (base, cap) = (self.settings.timing.lower_base, self.settings.timing.lower_cap);
+        let now = self.now.boot;
+        let Some(desk) = self.desks.get_mut(at) else { return };
+        if desk.not_before <= now {
+            desk.back_off(now, base, cap, jitter);
+        }
+        if !std::mem::replace(&mut desk.escalated, true) {
+            self.warn(Warning::Escalated(at.clone()));
+        }
+    }
+
+    fn look(&mut self, at: &AccountRef, lane: Lane) {
+        let ephemeral = matches!(at.account, AccountKey::Ephemeral(_));
+        let id = self.id_of(at);
+        let by_list =
+            self.desks.get(at).is_some_and(|d| d.awaits_listing.is_some() || d.absent_since.is_some());
+        let settled = ephemeral && !self.state.grants_of(at).any(|g| g.phase.is_live());
+        match id {
+            Some(id) if !by_list && !settled => {
+                if !self.take_or_queue(at, lane) {
+                    return;
+                }
+                let call = self.begin(at, Purpose::Look(at.clone()), false);
+                let integration = at.integration.clone();
+                self.out.actions.push(Action::Read(Read { call, integration, what: Look::Get(id) }));
+            }
+            _ => {
+                self.want(&at.integration, Errand::List);
+                let now = self.now.boot;
+                if let Some(desk) = self.desks.get_mut(at) {
+                    desk.awaits_listing.get_or_insert(now);
+                    desk.readback = false;
+                }
+            }
+        }
+    }
+
+    fn lower(&mut self, at: &AccountRef, effect: Effect, change: LowerChange) {
+        let accepted = self.state.grants_of(at).map(|g| g.accepted_seq).min();
+        let Some(accepted) = accepted else { return };
+        if accepted > self.durable {
+            self.undurable.insert(at.clone());
+            return;
+        }
+        if !self.take_or_queue(at, Lane::Lower) {
+            return;
+        }
+        let attempt = self.attempt(at, effect);
+        let call = self.begin(at, Purpose::Write(at.clone(), Box::new(attempt.clone())), true);
+        if let Some(lower) = Lower::new(call, at.clone(), change, (accepted, self.durable)) {
+            self.write(Record::AttemptStarted { at: at.clone(), attempt });
+            self.out.actions.push(Action::Lower(lower));
+        }
+    }
+
+    pub(super) fn attempt(&self, at: &AccountRef, effect: Effect) -> Attempt {
+        let n = self.state.accounts.get(at).map_or(0, |a| a.attempts) + 1;
+        Attempt { n, effect, at: self.now.wall }
+    }
+
+    /// Marks a call for the account as under way.
+    pub(super) fn begin(&mut self, at: &AccountRef, purpose: Purpose, writing: bool) -> CallId {
+        let call = self.call(&at.integration, purpose);
+        let desk = self.desks.entry(at.clone()).or_default();
+        desk.flight = Some(call);
+        desk.writing = writing;
+        desk.readback = false;
+        call
+    }
+
+    /// A token for `lane`, or a place in the queue for one.
+    pub(super) fn take_or_queue(&mut self, at: &AccountRef, lane: Lane) -> bool {
+        let now = self.now.boot;
+        let Some(tenant) = self.tenants.get_mut(&at.integration) else { return false };
+        let desk = self.desks.entry(at.clone()).or_default();
+        let since = desk.queued.map_or(now, |(_, since)| since);
+        if let Some((lane, since)) = desk.queued.take() {
+            tenant.queue.remove(&(lane, since, at.clone()));
+        }
+        let place = (lane, since, at.clone());
+        let first = tenant.queue.first().is_none_or(|ahead| place < *ahead);
+        if first && tenant.budget.take(lane, now) {
+            return true;
+        }
+        tenant.queue.insert(place);
+        desk.queued = Some((lane, since));
+        false
+    }
+
+    /// A look at one account came back.
+    pub(super) fn looked(&mut self, at: &AccountRef, flight: &Flight, outcome: Outcome) {
+        let jitter = self.jitter();
+        let (base, cap) = (self.settings.timing.lower_base, self.settings.timing.lower_cap);
+        let now = self.now.boot;
+        self.dirty.insert(at.clone());
+        let Some(desk) = self.desks.get_mut(at) else { return };
+        desk.flight = None;
+        match outcome {
+            Outcome::Get(Ok(account)) => {
+                self.note_success(&at.integration);
+                self.sighted(at, Sighting { at: flight.began, account });
+                self.pace_read_back(at, jitter);
+            }
+            Outcome::Get(Err(fault)) if fault.class == FaultClass::NotFound => {
+                // Not there, or not our organization, or no such route: only a listing can tell.
+                desk.awaits_listing = Some(now);
+                desk.back_off(now, base, cap, jitter);
+                self.want(&at.integration, Errand::List);
+            }
+            Outcome::Get(Err(fault)) => {
+                desk.back_off(now, base, cap, jitter);
+                self.note_fault(&at.integration, &fault);
+            }
+            _ => desk.back_off(now, base, cap, jitter),
+        }
+    }
+
+    /// A raise that is accepted but not shown yet is looked at again, ever more patiently.
+    pub(super) fn pace_read_back(&mut self, at: &AccountRef, jitter: u8) {
+        let waiting =
+            self.state.grants_of(at).any(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate));
+        let now = self.now.boot;
+        if let Some(desk) = self.desks.get_mut(at).filter(|d| waiting && !d.reraise) {
+            desk.back_off(now, READ_BACK_BASE, READ_BACK_CAP, jitter);
+        }
+    }
+
+    /// A write came back. Its answer proves nothing; the read-back follows at once.
+    pub(super) fn wrote(&mut self, at: &AccountRef, attempt: &Attempt, outcome: Outcome) {
+        let (end, id) = ended(outcome);
+        let jitter = self.jitter();
+        let timing = &self.settings.timing;
+        let (base, cap) = (timing.lower_base, timing.lower_cap);
+        let now = self.now.boot;
+        self.write(Record::AttemptEnded { at: at.clone(), n: attempt.n, end: end.clone() });
+        if let (Some(id), AccountKey::Ephemeral(_)) = (id, &at.account) {
+            self.write(Record::AccountFound { at: at.clone(), id });
+        }
+        let desk = self.desks.entry(at.clone()).or_default();
+        desk.flight = None;
+        desk.writing = false;
+        desk.written_at = now;
+        desk.seen = None;
+        desk.absent_since = None;
+        desk.absent = false;
+        desk.readback = true;
+        if !attempt.effect.is_raise() {
+            desk.back_off(now, base, cap, jitter);
+        }
+        match &end {
+            AttemptEnd::Accepted => self.note_success(&at.integration),
+            AttemptEnd::NotDone(fault) | AttemptEnd::Ambiguous(fault) => {
+                self.note_fault(&at.integration, fault)
+            }
+        }
+        if attempt.effect.is_raise() {
+            self.raise_ended(at, &attempt.effect, &end);
+        }
+        self.dirty.insert(at.clone());
+    }
+
+    fn raise_ended(&mut self, at: &AccountRef, effect: &Effect, end: &AttemptEnd) {
+        match end {
+            AttemptEnd::Accepted => {}
+            AttemptEnd::Ambiguous(_) => {
+                self.mark_indeterminate(at, effect);
+                self.watch(at);
+            }
+            AttemptEnd::NotDone(fault)
+                if matches!(fault.class, FaultClass::Throttled | FaultClass::NotSent) =>
+            {
+                let jitter = self.jitter();
+                let now = self.now.boot;
+                if let Some(desk) = self.desks.get_mut(at) {
+                    desk.reraise = true;
+                    desk.readback = false;
+                    desk.back_off(now, READ_BACK_BASE, READ_BACK_CAP, jitter);
+                }
+            }
+            AttemptEnd::NotDone(fault) => {
+                let rule = if fault.class == FaultClass::Credential {
+                    Rule::Credential
+                } else {
+                    Rule::RefusedByJumpcloud
+                };
+                if let Some(grant) = self.applying(at) {
+                    self.fail(&grant, rule, Some(fault.clone()));
+                }
+            }
+        }
+    }
+
+    /// Raises that were not confirmed in time fail; what they may have done is taken away.
+    fn expire_raises(&mut self, at: &AccountRef) {
+        let timeout = self.settings.timing.raise_timeout;
+        let Some(desk) = self.desks.get(at) else { return };
+        // After a start, one look comes first: what a previous process raised may be there and well.
+        let looked = desk.seen.is_some() || self.now.boot.since(self.started) >= timeout;
+        if desk.writing || !looked {
+            return;
+        }
+        let late = |g: &&Grant| {
+            matches!(g.phase, Phase::Applying | Phase::Indeterminate) && g.terms.age(self.now) >= timeout
+        };
+        let late: Vec<GrantId> =
+            self.state.grants_of(at).filter(late).map(|g| g.terms.grant.clone()).collect();
+        let fault = self.state.accounts.get(at).and_then(|a| a.last_fault.clone());
+        for grant in late {
+            let rule = if self.desks.get(at).is_some_and(|d| d.reraise) {
+                Rule::NotSentInTime
+            } else {
+                Rule::NotConfirmed
+            };
+            self.fail(&grant, rule, fault.clone());
+        }
+    }
+
+    /// Sets the wake-up for whatever this account waits for; forgets desks with nothing to do.
+    fn rest(&mut self, at: &AccountRef) {
+        let next = self.next_look(at);
+        let Some(desk) = self.desks.get_mut(at) else { return };
+        let old = desk.alarm.take();
+        if next.is_none()
+            && !self.state.accounts.contains_key(at)
+            && desk.jobs.is_empty()
+            && desk.flight.is_none()
+        {
+            self.desks.remove(at);
+        } else {
+            desk.alarm = match (old, next) {
+                (Some(old), Some(next)) if old.at == next => return desk.alarm = Some(old),
+                (_, next) => next.map(|next| self.alarms.set(next, Wake::Account(at.clone()))),
+            };
+        }
+        if let Some(old) = old {
+            self.alarms.clear(old);
+        }
+    }
+
+    fn next_look(&self, at: &AccountRef) -> Option<BootTime> {
+        let desk = self.desks.get(at)?;
+        let now = self.now.boot;
+        let mut next: Vec<BootTime> = Vec::new();
+        if desk.not_before > now {
+            next.push(desk.not_before);
+        }
+        let timeout = self.settings.timing.raise_timeout;
+        for grant in
+            self.state.grants_of(at).filter(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate))
+        {
+            let left = Millis(timeout.0.saturating_sub(grant.terms.age(self.now).0));
+            next.push((now + left).max(now + Millis(1)));
+        }
+        next.extend(self.next_watch_look(at));
+        next.into_iter().filter(|t| *t > now).min()
+    }
+
+    pub(super) fn applying(&self, at: &AccountRef) -> Option<GrantId> {
+        self.state.grants_of(at).find(|g| g.phase == Phase::Applying).map(|g| g.terms.grant.clone())
+    }
+
+    pub(super) fn has_revoking(&self, at: &AccountRef) -> bool {
+        self.state.grants_of(at).any(|g| g.phase == Phase::Revoking)
+    }
+}
+
+fn ended(outcome: Outcome) -> (AttemptEnd, Option<AccountId>) {
+    let of = |fault: Fault| {
+        if fault.may_have_happened() { AttemptEnd::Ambiguous(fault) } else { AttemptEnd::NotDone(fault) }
+    };
+    match outcome {
+        Outcome::Created(Ok(id)) => (AttemptEnd::Accepted, id),
+        Outcome::Written(Ok(())) => (AttemptEnd::Accepted, None),
+        Outcome::Created(Err(fault)) | Outcome::Written(Err(fault)) => (of(fault), None),
+        _ => (AttemptEnd::Ambiguous(Fault::of(FaultClass::Ambiguous)), None),
+    }
+}

@@ -1,0 +1,264 @@
+//! What time brings: starts, wake-ups, the sweep. Every way into an ending passes [`Engine::end`].
+
+use super::{
+    Engine,
+    account::{AttemptEnd, Effect},
+    action::Warning,
+    alarms::Wake,
+    clockwatch::Reading,
+    codes::{EndReason, Rule, WokenBy},
+    grant::{Grant, Phase},
+    ids::{AccountId, GrantId, RoleName},
+    input::Outcome,
+    observed::{Fault, FaultClass},
+    record::{About, GrantActive, GrantEnding, Record},
+    time::{Millis, Now, Timestamp},
+};
+
+/// A call that has not come back after this long is taken for lost; the client's own time-outs end
+/// every call well before.
+const LOST: Millis = Millis(90_000);
+
+/// Overdue ages at which a revocation is reported anew, in milliseconds, after the configured first.
+const OVERDUE_RUNGS: [u64; 3] = [5 * 60_000, 15 * 60_000, 60 * 60_000];
+
+impl Engine {
+    /// The first look after a start: nothing of a previous process is believed to be still running.
+    pub(super) fn start(&mut self, clock_was_dead: bool) {
+        self.write(Record::AgentStarted { clock_was_dead });
+        if clock_was_dead {
+            self.warn(Warning::ClockUntrusted { jumped_ms: self.clock.skew_ms() });
+        }
+        for at in self.state.accounts.keys().cloned().collect::<Vec<_>>() {
+            self.close_open_attempt(&at);
+            self.desks.entry(at.clone()).or_default();
+            self.dirty.insert(at);
+        }
+        let live = self.state.grants.values().filter(|g| g.phase.is_live());
+        let live: Vec<(GrantId, bool)> =
+            live.map(|g| (g.terms.grant.clone(), clock_was_dead || g.terms.is_due(self.now))).collect();
+        for (grant, due) in live {
+            if due {
+                self.end(&grant, EndReason::Expired, WokenBy::Start);
+            } else {
+                self.arm(&grant);
+            }
+        }
+        for integration in self.tenants.keys().cloned().collect::<Vec<_>>() {
+            self.probe_all(&integration);
+        }
+        self.alarms.set(self.now.boot + self.settings.timing.sweep, Wake::Sweep);
+    }
+
+    /// Takes the clocks' reading; sets every end anew when they moved against each other.
+    pub(super) fn turn_clock(&mut self, now: Now) {
+        let boot = now.boot.max(self.now.boot);
+        self.now = Now { boot, ..now };
+        match self.clock.read(self.now) {
+            Reading::Steady => return,
+            Reading::Rearm => {}
+            Reading::Jumped(jumped_ms) => self.warn(Warning::ClockUntrusted { jumped_ms }),
+        }
+        let live = self.state.grants.values().filter(|g| g.phase.is_live());
+        for grant in live.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
+            self.arm(&grant);
+        }
+    }
+
+    pub(super) fn witness(&mut self, theirs: Timestamp) {
+        if self.clock.witness(self.now, theirs) {
+            self.warn(Warning::ClockTrusted);
+        }
+    }
+
+    /// Sets the wake-up of a grant's end.
+    pub(super) fn arm(&mut self, grant: &GrantId) {
+        let Some(found) = self.state.grants.get(grant) else { return };
+        let at = found.terms.wakes_at(self.now);
+        let alarm = self.alarms.set(at, Wake::Grant(grant.clone()));
+        if let Some(old) = self.grant_alarms.insert(grant.clone(), alarm) {
+            self.alarms.clear(old);
+        }
+    }
+
+    pub(super) fn fire_due(&mut self) {
+        let mut woken = Vec::new();
+        // If more is due than one turn's budget, `next_wake` says so and the shell comes right back.
+        self.alarms.due(self.now.boot, &mut woken);
+        for who in woken {
+            match who {
+                Wake::Grant(grant) => self.grant_woken(&grant),
+                Wake::Account(at) => {
+                    self.dirty.insert(at);
+                }
+                Wake::Integration(integration) => self.integration_woken(&integration),
+                Wake::Job(job) => self.pending_deadline(&job),
+                Wake::Sweep => self.sweep(),
+            }
+        }
+    }
+
+    /// Ends a grant: the one place. What was being tried for it no longer delays anything.
+    pub(super) fn end(&mut self, grant: &GrantId, reason: EndReason, woken_by: WokenBy) {
+        self.end_because(grant, reason, woken_by, None, None);
+    }
+
+    /// Ends a grant that never became active: its job's result is in the same record.
+    pub(super) fn fail(&mut self, grant: &GrantId, rule: Rule, fault: Option<Fault>) {
+        self.end_because(grant, EndReason::Failed, WokenBy::Operator, Some(rule), fault);
+    }
+
+    fn end_because(
+        &mut self,
+        grant: &GrantId,
+        reason: EndReason,
+        woken_by: WokenBy,
+        rule: Option<Rule>,
+        fault: Option<Fault>,
+    ) {
+        let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
+        let lateness_ms = if reason == EndReason::Expired { found.terms.overdue_ms(self.now) } else { 0 };
+        let never_active = found.phase != Phase::Active;
+        let rule = rule.or(if never_active { Some(Rule::EndedBeforeActive) } else { None });
+        let at = found.account_ref();
+        let about = found.about();
+        self.write(Record::GrantEnding(GrantEnding { about, reason, woken_by, lateness_ms, rule, fault }));
+        if let Some(alarm) = self.grant_alarms.remove(grant) {
+            self.alarms.clear(alarm);
+        }
+        let desk = self.desks.entry(at.clone()).or_default();
+        desk.calm();
+        desk.reraise = false;
+        if matches!(reason, EndReason::Expired | EndReason::Requested | EndReason::Operator) {
+            // An ending is computed from a read that began after it: the race with a person stays short.
+            desk.seen = None;
+        }
+        self.dirty.insert(at);
+    }
+
+    fn grant_woken(&mut self, grant: &GrantId) {
+        let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
+        if found.terms.is_due(self.now) {
+            self.end(grant, EndReason::Expired, WokenBy::Wheel);
+        } else {
+            self.arm(grant);
+        }
+    }
+
+    /// Finds what a timer missed. Everything it finds beyond a slack of two seconds is a bug, is ended
+    /// all the same, and is said aloud.
+    fn sweep(&mut self) {
+        let missed = |g: &&Grant| {
+            g.phase.is_live() && g.terms.is_due(self.now) && g.terms.overdue_ms(self.now) > 2_000
+        };
+        let missed: Vec<_> = self
+            .state
+            .grants
+            .values()
+            .filter(missed)
+            .map(|g| (g.terms.grant.clone(), g.account_ref()))
+            .collect();
+        for (grant, at) in missed {
+            self.warn(Warning::WheelMiss(at));
+            self.end(&grant, EndReason::Expired, WokenBy::Sweep);
+        }
+        self.give_up_lost_calls();
+        self.report_overdue();
+        let wall = self.now.wall;
+        self.state.jobs.retain(|_, seen| seen.forget_at > wall);
+        let busy = self.state.accounts.keys().cloned();
+        self.dirty.extend(busy);
+        self.alarms.set(self.now.boot + self.settings.timing.sweep, Wake::Sweep);
+    }
+
+    fn give_up_lost_calls(&mut self) {
+        let lost = self.calls.iter().filter(|(_, f)| self.now.boot.since(f.began) > LOST);
+        for call in lost.map(|(call, _)| *call).collect::<Vec<_>>() {
+            self.outcome(call, Outcome::Lost);
+        }
+    }
+
+    fn report_overdue(&mut self) {
+        let first = self.settings.timing.overdue.0;
+        let mut found = Vec::new();
+        for grant in self.state.grants.values().filter(|g| g.phase == Phase::Revoking) {
+            let rung = usize::from(grant.overdue_reports);
+            let age = grant.terms.overdue_ms(self.now);
+            let due = if rung == 0 { Some(first) } else { OVERDUE_RUNGS.get(rung - 1).copied() };
+            if due.is_some_and(|due| age >= due) {
+                found.push((grant.about(), grant.account_ref(), age));
+            }
+        }
+        for (about, at, overdue_ms) in found {
+            let account = self.state.accounts.get(&at);
+            let attempts = account.map_or(0, |a| a.attempts);
+            let fault = account.and_then(|a| a.last_fault.clone());
+            let fault =
+                fault.or_else(|| self.tenants.get(&at.integration).and_then(|t| t.last_fault.clone()));
+            self.write(Record::RevocationOverdue { about, overdue_ms, attempts, fault });
+        }
+    }
+
+    /// An attempt whose end nobody recorded may have been carried out, or may yet be.
+    fn close_open_attempt(&mut self, at: &super::account::AccountRef) {
+        let Some(open) = self.state.accounts.get(at).and_then(|a| a.open_attempt.clone()) else { return };
+        let end = AttemptEnd::Ambiguous(Fault::of(FaultClass::Ambiguous));
+        self.write(Record::AttemptEnded { at: at.clone(), n: open.n, end });
+        self.mark_indeterminate(at, &open.effect);
+        self.watch(at);
+    }
+
+    pub(super) fn mark_indeterminate(&mut self, at: &super::account::AccountRef, effect: &Effect) {
+        if !effect.is_raise() {
+            return;
+        }
+        let applying = self.state.grants_of(at).filter(|g| g.phase == Phase::Applying);
+        for about in applying.map(Grant::about).collect::<Vec<_>>() {
+            self.write(Record::GrantIndeterminate { about });
+        }
+    }
+}
+
+impl Grant {
+    /// The grant, in full, for its records.
+    #[must_use]
+    pub fn about(&self) -> About {
+        About {
+            grant: self.terms.grant.clone(),
+            grant_job: self.terms.job.clone(),
+            integration: self.terms.integration.clone(),
+            email: self.terms.email.clone(),
+            role: self.terms.role.clone(),
+        }
+    }
+
+    /// The record of its read-back.
+    #[must_use]
+    pub fn active(
+        &self,
+        account: &AccountId,
+        after: &[RoleName],
+        attempts: u32,
+        awaiting: Option<bool>,
+    ) -> GrantActive {
+        GrantActive {
+            about: self.about(),
+            account: account.clone(),
+            before: self.terms.roles_before.clone(),
+            after: after.to_vec(),
+            attempts,
+            ends_at: self.terms.ends_at,
+            policy_hash: self.terms.policy_hash.clone(),
+            awaiting_activation: awaiting,
+        }
+    }
+
+    /// The account it touches.
+    #[must_use]
+    pub fn account_ref(&self) -> super::account::AccountRef {
+        super::account::AccountRef {
+            integration: self.terms.integration.clone(),
+            account: self.terms.account.clone(),
+        }
+    }
+}

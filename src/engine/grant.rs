@@ -1,0 +1,232 @@
+//! A grant's life, as a table.
+//!
+//! ```text
+//!             ┌──────── confirmed ────────────────┐
+//!   Accepted ─┤                                   ▼
+//!   (Applying)├─ ambiguous ─▶ Indeterminate ─▶ Active
+//!             │                   │               │
+//!             └─ end ─────────────┴───── end ─────┴─▶ Revoking ─ gone ─▶ Settling ─ gone again ─▶ Ended ─ watch over ─▶ (closed)
+//!                                                        ▲                  │                      │
+//!                                                        └── reappeared ────┴──────────────────────┘
+//! ```
+//!
+//! "Gone" is always a read. A grant never leaves `Revoking` because of a status code, a count of
+//! attempts or a passage of time.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    account::AccountKey,
+    codes::{EndReason, WokenBy},
+    ids::{Email, GrantId, IntegrationId, JobId, RoleName},
+    job::{AccessRequest, Digest},
+    record::Seq,
+    time::{BootId, BootTime, Millis, Now, Timestamp},
+};
+
+/// Where a grant stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Durably accepted; the raise is being made.
+    Applying,
+    /// A raise may or may not have happened, or may yet happen.
+    Indeterminate,
+    /// Read back.
+    Active,
+    /// Must go; tried until a read shows it gone.
+    Revoking,
+    /// Read back as gone once.
+    Settling,
+    /// Read back as gone twice; the account is still watched.
+    Ended,
+}
+
+/// What moves a grant on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// A read shows the granted access.
+    Confirmed,
+    /// A raise was sent and its fate is unknown.
+    Ambiguous,
+    /// It is due, was revoked, or failed.
+    End,
+    /// A read shows it gone.
+    Gone,
+    /// A later read shows it gone still.
+    GoneAgain,
+    /// A later read shows it back.
+    Reappeared,
+}
+
+impl Phase {
+    /// Every phase, in the order of life.
+    pub const ALL: [Self; 6] =
+        [Self::Applying, Self::Indeterminate, Self::Active, Self::Revoking, Self::Settling, Self::Ended];
+
+    /// The phase after `step`; `None` where the step means nothing.
+    #[must_use]
+    pub const fn after(self, step: Step) -> Option<Self> {
+        match (self, step) {
+            (Self::Applying | Self::Indeterminate, Step::Confirmed) => Some(Self::Active),
+            (Self::Applying, Step::Ambiguous) => Some(Self::Indeterminate),
+            (Self::Applying | Self::Indeterminate | Self::Active, Step::End) => Some(Self::Revoking),
+            (Self::Revoking, Step::Gone) => Some(Self::Settling),
+            (Self::Settling, Step::GoneAgain) => Some(Self::Ended),
+            (Self::Settling | Self::Ended, Step::Reappeared) => Some(Self::Revoking),
+            _ => None,
+        }
+    }
+
+    /// Whether the grant still carries its access: the live set of an account.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Applying | Self::Indeterminate | Self::Active)
+    }
+}
+
+impl Step {
+    /// Every step.
+    pub const ALL: [Self; 6] =
+        [Self::Confirmed, Self::Ambiguous, Self::End, Self::Gone, Self::GoneAgain, Self::Reappeared];
+}
+
+/// What is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantKind {
+    /// A role for an administrator who stays.
+    Role,
+    /// An account that is made for the grant and deleted at its end.
+    Ephemeral,
+}
+
+/// A time-boxed permission or ephemeral account that this agent owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What was accepted; never changes.
+    pub terms: Terms,
+    /// The journal's number of the acceptance: lowers may be made once it is durable.
+    pub accepted_seq: Seq,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Why it ends, once it does.
+    pub reason: Option<EndReason>,
+    /// What noticed that it was due.
+    pub woken_by: Option<WokenBy>,
+    /// How long after its end the first attempt began, in milliseconds.
+    pub lateness_ms: u64,
+    /// Whether the grant's own job has had its result.
+    pub answered: bool,
+    /// Revoke jobs that wait for the read-back.
+    pub revoke_jobs: Vec<(JobId, Digest)>,
+    /// When it was read back as gone.
+    pub gone_at: Option<Timestamp>,
+    /// How many overdue reports have been made.
+    pub overdue_reports: u8,
+}
+
+/// The terms of a grant, as journalled before anything is raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The grant's id.
+    pub grant: GrantId,
+    /// The job that asked for it.
+    pub job: JobId,
+    /// That job's digest.
+    pub digest: Digest,
+    /// Where.
+    pub integration: IntegrationId,
+    /// Whose, under which key the agent holds it.
+    pub account: AccountKey,
+    /// The account's address when it was resolved.
+    pub email: Email,
+    /// What kind.
+    pub kind: GrantKind,
+    /// Which role.
+    pub role: RoleName,
+    /// Engine time of the acceptance.
+    pub accepted_at: Timestamp,
+    /// The end on the wall clock.
+    pub ends_at: Timestamp,
+    /// The boot in which it was accepted…
+    pub boot_id: BootId,
+    /// …when, on that boot's clock…
+    pub accepted_boot: BootTime,
+    /// …and its end on that boot's clock. Whichever end comes first counts.
+    pub boot_ends: BootTime,
+    /// What the person asked for.
+    pub request: AccessRequest,
+    /// The policy that allowed it.
+    pub policy_hash: String,
+    /// The roles read just before the raise.
+    pub roles_before: Vec<RoleName>,
+}
+
+impl Terms {
+    /// Whether the grant's time is over on either clock.
+    #[must_use]
+    pub fn is_due(&self, now: Now) -> bool {
+        now.wall >= self.ends_at || (now.boot_id == self.boot_id && now.boot >= self.boot_ends)
+    }
+
+    /// The earlier of the two ends, on the present boot's clock.
+    #[must_use]
+    pub fn wakes_at(&self, now: Now) -> BootTime {
+        let by_wall = now.boot + self.ends_at.since(now.wall);
+        if now.boot_id == self.boot_id { by_wall.min(self.boot_ends) } else { by_wall }
+    }
+
+    /// How long ago it was accepted.
+    #[must_use]
+    pub fn age(&self, now: Now) -> Millis {
+        if now.boot_id == self.boot_id {
+            now.boot.since(self.accepted_boot)
+        } else {
+            now.wall.since(self.accepted_at)
+        }
+    }
+
+    /// How far past its end the grant is, in milliseconds.
+    #[must_use]
+    pub fn overdue_ms(&self, now: Now) -> u64 {
+        let by_wall = now.wall.since(self.ends_at).0;
+        if now.boot_id == self.boot_id { by_wall.max(now.boot.since(self.boot_ends).0) } else { by_wall }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lifecycle_is_exactly_this_table() {
+        let mut table = String::from("\n");
+        for phase in Phase::ALL {
+            for step in Step::ALL {
+                if let Some(next) = phase.after(step) {
+                    table += &format!("{phase:?} + {step:?} -> {next:?}\n");
+                }
+            }
+        }
+        let expected = "
+Applying + Confirmed -> Active
+Applying + Ambiguous -> Indeterminate
+Applying + End -> Revoking
+Indeterminate + Confirmed -> Active
+Indeterminate + End -> Revoking
+Active + End -> Revoking
+Revoking + Gone -> Settling
+Settling + GoneAgain -> Ended
+Settling + Reappeared -> Revoking
+Ended + Reappeared -> Revoking
+";
+        assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn nothing_but_a_read_leads_out_of_revoking() {
+        let ways: Vec<Step> = Step::ALL.into_iter().filter(|s| Phase::Revoking.after(*s).is_some()).collect();
+        assert_eq!(ways, [Step::Gone]);
+    }
+}

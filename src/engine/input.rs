@@ -1,0 +1,69 @@
+//! What can happen to the engine.
+
+use super::{
+    action::CallId,
+    codes::{ResultCode, Rule},
+    ids::{AccountId, GrantId, JobId},
+    job::{Digest, Job},
+    observed::{DiscoveredRole, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome},
+    policy::Policy,
+    record::Seq,
+    time::Timestamp,
+};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Look at the clock.
+    Tick,
+    /// A verified job arrived.
+    Job(Box<Job>),
+    /// Something arrived that is not a job of ours.
+    Refused(Refusal),
+    /// The control plane withdrew a job.
+    Cancelled(JobId),
+    /// An operator ends a grant.
+    OperatorEnds(GrantId),
+    /// The policy was read anew; `None`: there is none that can be read.
+    Policy(Option<Box<Policy>>),
+    /// Authenticated time of the control plane, a second witness for the wall clock.
+    ControlTime(Timestamp),
+    /// Everything up to this record is durable.
+    Durable(Seq),
+    /// The journal cannot be written. The shell refolds the engine once it can again.
+    LedgerDown,
+    /// A call came back.
+    Outcome(CallId, Outcome),
+}
+
+/// A delivery that failed verification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The id that it claims.
+    pub job: JobId,
+    /// The digest of what was received.
+    pub digest: Digest,
+    /// `rejected` or `expired_before_start`.
+    pub code: ResultCode,
+    /// Why.
+    pub rule: Option<Rule>,
+}
+
+/// What a call brought.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Answer to [`super::action::Look::WhoAmI`].
+    WhoAmI(ReadOutcome<WhoAmI>),
+    /// Answer to [`super::action::Look::Roles`].
+    Roles(ReadOutcome<Vec<DiscoveredRole>>),
+    /// Answer to [`super::action::Look::List`].
+    List(ReadOutcome<Listing>),
+    /// Answer to [`super::action::Look::Get`].
+    Get(ReadOutcome<ObservedAccount>),
+    /// Answer to a create, with the id if it told one.
+    Created(WriteOutcome<Option<AccountId>>),
+    /// Answer to any other write.
+    Written(WriteOutcome<()>),
+    /// The task was lost; whatever it did is unknown.
+    Lost,
+}

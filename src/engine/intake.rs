@@ -1,0 +1,191 @@
+//! Jobs as they come in: duplicates, windows, gates, and what can be answered at once.
+
+use super::{
+    Engine, Pending,
+    account::AccountRef,
+    action::Action,
+    alarms::Wake,
+    answer::Evidence,
+    codes::{EndReason, ResultCode, Rule, WokenBy},
+    grant::Phase,
+    ids::{GrantId, JobId},
+    input::Refusal,
+    job::{Ask, GrantJob, Job, Target},
+    record::{Answer, Record},
+    state::JOB_MEMORY_MS,
+    tenant::Errand,
+    time::Timestamp,
+};
+
+/// Refused deliveries are remembered by digest so that a flood of them does not fill the journal.
+const REFUSED_MEMORY: usize = 1024;
+
+/// A gate's verdict: the code to answer with, and the rule behind it.
+pub(super) type Gate = Result<(), (ResultCode, Option<Rule>)>;
+
+impl Engine {
+    /// A verified job arrived, perhaps not for the first time.
+    pub(super) fn receive(&mut self, job: Job) {
+        if self.is_repeat(&job) {
+            return;
+        }
+        if let Ask::Revoke(grant) = job.ask.clone() {
+            return self.revoke(&job, &grant); // no window and no gate for an ending
+        }
+        if !self.tenants.contains_key(&job.integration) {
+            return self.reject(&job, Rule::UnknownIntegration);
+        }
+        if job.start_by <= self.now.wall {
+            return self.answer(&job, ResultCode::ExpiredBeforeStart, None, Evidence::default());
+        }
+        match job.ask.clone() {
+            Ask::Extend(..) | Ask::Sync | Ask::Revoke(_) => {
+                self.answer(&job, ResultCode::UnsupportedJobType, None, Evidence::default());
+            }
+            Ask::Test => self.begin_test(job),
+            Ask::Grant(grant, _) => match self.gate(&job) {
+                Err((code, rule)) => self.answer(&job, code, rule, Evidence::default()),
+                Ok(()) if self.state.grants.contains_key(&grant.grant) => {
+                    self.answer(&job, ResultCode::Conflict, Some(Rule::DuplicateGrant), Evidence::default());
+                }
+                Ok(()) => self.begin_grant(job, &grant),
+            },
+        }
+    }
+
+    /// Everything that gates a raise and can be judged without reading JumpCloud. Asked when a job
+    /// comes in and again just before its raise is handed out.
+    pub(super) fn gate(&self, job: &Job) -> Gate {
+        let Ask::Grant(grant, request) = &job.ask else { return Ok(()) };
+        if !self.ledger_ok {
+            return Err((ResultCode::LedgerUnavailable, None));
+        }
+        if !self.clock.is_trusted() {
+            return Err((ResultCode::ClockUntrusted, None));
+        }
+        if grant.until.is_some_and(|until| until <= self.now.wall) {
+            return Err((ResultCode::ExpiredBeforeStart, None));
+        }
+        let refuse = |rule| (ResultCode::Rejected, Some(rule));
+        let policy = self.policy.as_ref().ok_or_else(|| refuse(Rule::NoPolicy))?;
+        policy.judge_job(grant, request).map_err(refuse)?;
+        if self.state.live_grants() >= policy.max_live_grants as usize {
+            return Err(refuse(Rule::Quota));
+        }
+        Ok(())
+    }
+
+    /// A delivery that is not a job of ours is answered once per body, and does not use up its id.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        if self.refused.len() >= REFUSED_MEMORY {
+            self.refused.clear();
+        }
+        if !self.refused.insert(refusal.digest) {
+            return;
+        }
+        self.write(Record::JobRefused(Answer {
+            job: refusal.job,
+            digest: refusal.digest,
+            integration: None,
+            code: refusal.code,
+            rule: refusal.rule,
+            grant: None,
+            fault: None,
+            observed: None,
+            would_write: None,
+            policy_hash: None,
+            forget_at: Timestamp(self.now.wall.0.saturating_add(JOB_MEMORY_MS)),
+        }));
+    }
+
+    /// The control plane withdrew a job: what is not raised yet is not raised, what may have been is
+    /// ended. An active grant is ended by a revoke job, not by a cancellation.
+    pub(super) fn cancel(&mut self, job: &JobId) {
+        if let Some(pending) = self.pending.get(job).cloned() {
+            return self.answer(&pending.job, ResultCode::Cancelled, None, Evidence::default());
+        }
+        let grant = self.state.grants.values().find(|g| g.terms.job == *job && !g.answered);
+        if let Some(grant) = grant.map(|g| g.terms.grant.clone()) {
+            self.end(&grant, EndReason::Requested, WokenBy::Operator);
+        }
+    }
+
+    /// An operator ends a grant here, whatever anybody else thinks.
+    pub(super) fn operator_ends(&mut self, grant: &GrantId) {
+        self.end(grant, EndReason::Operator, WokenBy::Operator);
+    }
+
+    /// A waiting job's time is over.
+    pub(super) fn pending_deadline(&mut self, job: &JobId) {
+        let Some(pending) = self.pending.get(job).cloned() else { return };
+        if self.now.boot < pending.deadline {
+            return;
+        }
+        let fault = self.tenants.get(&pending.job.integration).and_then(|t| t.last_fault.clone());
+        let evidence = Evidence { fault, ..Evidence::default() };
+        if pending.job.start_by <= self.now.wall {
+            self.answer(&pending.job, ResultCode::ExpiredBeforeStart, None, evidence);
+        } else {
+            self.answer(&pending.job, ResultCode::Failed, Some(Rule::NotObservable), evidence);
+        }
+    }
+
+    fn is_repeat(&mut self, job: &Job) -> bool {
+        let known = self.state.jobs.get(&job.id).map(|seen| (seen.digest, seen.answer));
+        let waiting = || self.pending.get(&job.id).map(|p| (p.job.digest, None));
+        let Some((digest, answer)) = known.or_else(waiting) else { return false };
+        if digest != job.digest {
+            self.write(Record::JobEquivocated { job: job.id.clone(), digest: job.digest });
+        } else if let Some(seq) = answer {
+            self.out.actions.push(Action::Requeue(seq));
+        }
+        true
+    }
+
+    fn revoke(&mut self, job: &Job, grant: &GrantId) {
+        let Some(found) = self.state.grants.get(grant) else {
+            return self.reject(job, Rule::UnknownGrant);
+        };
+        if matches!(found.phase, Phase::Settling | Phase::Ended) {
+            return self.answer(job, ResultCode::AlreadyEnded, None, Evidence::default());
+        }
+        let about = found.about();
+        self.write(Record::RevokeRequested { about, job: job.id.clone(), digest: job.digest });
+        self.end(grant, EndReason::Requested, WokenBy::Operator);
+    }
+
+    fn begin_grant(&mut self, job: Job, grant: &GrantJob) {
+        let at = match &grant.target {
+            Target::Account(id) => Some(super::account::AccountKey::Standing(id.clone())),
+            Target::Ephemeral { .. } | Target::Email(_) => None,
+        };
+        let integration = job.integration.clone();
+        let at = at.map(|account| AccountRef { integration: integration.clone(), account });
+        let id = job.id.clone();
+        self.wait_for(job, at.clone());
+        self.want_probes(&integration);
+        match at {
+            Some(at) => {
+                self.desks.entry(at.clone()).or_default().jobs.push(id);
+                self.dirty.insert(at);
+            }
+            None => self.want(&integration, Errand::List),
+        }
+    }
+
+    fn begin_test(&mut self, job: Job) {
+        let integration = job.integration.clone();
+        self.wait_for(job, None);
+        for errand in [Errand::WhoAmI, Errand::Roles, Errand::List] {
+            self.want(&integration, errand);
+        }
+    }
+
+    fn wait_for(&mut self, job: Job, at: Option<AccountRef>) {
+        let patience = self.settings.timing.raise_timeout.min(job.start_by.since(self.now.wall));
+        let deadline = self.now.boot + patience;
+        let id = job.id.clone();
+        self.alarms.set(deadline, Wake::Job(id.clone()));
+        self.pending.insert(id, Pending { job, received: self.now.boot, deadline, at });
+    }
+}

@@ -1,0 +1,347 @@
+//! The facts of the journal. State is nothing but their fold; log and audit are views of them.
+//!
+//! A record never holds a secret and never holds text that JumpCloud chose, except names, addresses
+//! and role names that were checked when they came in.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    account::{AccountRef, Attempt, AttemptEnd, Watch},
+    codes::{EndReason, ResultCode, Rule, WokenBy},
+    grant::Terms,
+    ids::{AccountId, Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
+    job::Digest,
+    observed::Fault,
+    time::Timestamp,
+};
+
+/// A record's number in the journal; the first is 1. Assigned by the engine, without gaps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// A process took the ledger over. Its number is that process's fencing epoch.
+    AgentStarted {
+        /// Whether the wall clock is behind what the journal has seen: every live grant is due then.
+        clock_was_dead: bool,
+    },
+    /// An integration answered for the first time: its organization is pinned from now on.
+    OrganizationPinned {
+        /// The integration.
+        integration: IntegrationId,
+        /// The organization's id.
+        org: OrgId,
+    },
+    /// A job has its one final result.
+    JobAnswered(Answer),
+    /// A delivery that is not a job of ours: bad signature, wrong agent, stale. Does not use up its id.
+    JobRefused(Answer),
+    /// A job id was seen before with another body. Alarmed; the first body stands.
+    JobEquivocated {
+        /// The job id.
+        job: JobId,
+        /// The digest of the second body.
+        digest: Digest,
+    },
+    /// An account is held: its baseline was read and no raise has been made yet.
+    AccountOpened {
+        /// Which.
+        at: AccountRef,
+        /// JumpCloud's id, if it exists already.
+        id: Option<AccountId>,
+        /// Its address.
+        email: Email,
+        /// The roles read.
+        baseline: Vec<RoleName>,
+        /// Whether JumpCloud shows the plural field for it.
+        plural: bool,
+    },
+    /// An ephemeral account was seen for the first time: from now on its id counts.
+    AccountFound {
+        /// Which.
+        at: AccountRef,
+        /// JumpCloud's id.
+        id: AccountId,
+    },
+    /// A person changed the account; the baseline follows.
+    BaselineMoved {
+        /// Which.
+        at: AccountRef,
+        /// What it was.
+        from: Vec<RoleName>,
+        /// What it is.
+        to: Vec<RoleName>,
+    },
+    /// A write is about to be handed out. Durable before a raise; best effort before a lower.
+    AttemptStarted {
+        /// Which account.
+        at: AccountRef,
+        /// The write.
+        attempt: Attempt,
+    },
+    /// A write's own answer.
+    AttemptEnded {
+        /// Which account.
+        at: AccountRef,
+        /// The attempt's number.
+        n: u32,
+        /// How it went.
+        end: AttemptEnd,
+    },
+    /// Something of ours ended or became uncertain here: the account is watched from now on.
+    AccountWatched {
+        /// Which.
+        at: AccountRef,
+        /// Since when.
+        watch: Watch,
+    },
+    /// The watch is over and no grant is left: nothing is remembered any more.
+    AccountClosed {
+        /// Which.
+        at: AccountRef,
+    },
+    /// A grant was accepted. Its terms authorise every later lower.
+    GrantAccepted(Box<Terms>),
+    /// A raise's fate is unknown.
+    GrantIndeterminate {
+        /// Which grant.
+        #[serde(flatten)]
+        about: About,
+    },
+    /// The access was read back.
+    GrantActive(GrantActive),
+    /// The grant must go.
+    GrantEnding(GrantEnding),
+    /// A revoke job names a grant that is still to be read back as gone.
+    RevokeRequested {
+        /// Which grant.
+        #[serde(flatten)]
+        about: About,
+        /// The job.
+        job: JobId,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// The access was read back as gone.
+    GrantGone(GrantGone),
+    /// It is still gone.
+    GrantSettled {
+        /// Which grant.
+        #[serde(flatten)]
+        about: About,
+        /// The roles read.
+        observed: Vec<RoleName>,
+    },
+    /// It came back and is being taken away again.
+    GrantReappeared {
+        /// Which grant.
+        #[serde(flatten)]
+        about: About,
+        /// The roles read.
+        observed: Vec<RoleName>,
+    },
+    /// A revocation has not succeeded for a long time.
+    RevocationOverdue {
+        /// Which grant.
+        #[serde(flatten)]
+        about: About,
+        /// How long past its end, in milliseconds.
+        overdue_ms: u64,
+        /// How many writes were tried on the account.
+        attempts: u32,
+        /// The last fault.
+        fault: Option<Fault>,
+    },
+    /// Settled, and the account's watch is over.
+    GrantClosed {
+        /// Which grant.
+        #[serde(flatten)]
+        about: About,
+    },
+}
+
+/// Which grant a record is about, in full: a line of the journal explains itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The grant.
+    pub grant: GrantId,
+    /// The job that asked for it.
+    pub grant_job: JobId,
+    /// Where.
+    pub integration: IntegrationId,
+    /// The account's address when it was resolved.
+    pub email: Email,
+    /// The granted role.
+    pub role: RoleName,
+}
+
+/// A job's result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The job.
+    pub job: JobId,
+    /// The digest of its signed bytes.
+    pub digest: Digest,
+    /// Which integration it named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integration: Option<IntegrationId>,
+    /// The outcome.
+    pub code: ResultCode,
+    /// The rule behind a refusal or a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+    /// The grant it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+    /// The fault behind it, if JumpCloud was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// Roles read, if any were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Vec<RoleName>>,
+    /// The exact roles a dry run would have written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_write: Option<Vec<RoleName>>,
+    /// The policy in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_hash: Option<String>,
+    /// Until when the job id must be remembered.
+    pub forget_at: Timestamp,
+}
+
+/// A read-back of granted access.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantActive {
+    /// Which grant.
+    #[serde(flatten)]
+    pub about: About,
+    /// The account's id.
+    pub account: AccountId,
+    /// The roles before the raise.
+    pub before: Vec<RoleName>,
+    /// The roles read now.
+    pub after: Vec<RoleName>,
+    /// How many writes it took; none if another grant of ours carried the role already.
+    pub attempts: u32,
+    /// When it will end.
+    pub ends_at: Timestamp,
+    /// The policy that allowed it.
+    pub policy_hash: String,
+    /// An ephemeral account whose owner has not signed in yet, as far as that can be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaiting_activation: Option<bool>,
+}
+
+/// Why and how late an ending began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantEnding {
+    /// Which grant.
+    #[serde(flatten)]
+    pub about: About,
+    /// Why.
+    pub reason: EndReason,
+    /// What noticed it.
+    pub woken_by: WokenBy,
+    /// How long after its end, in milliseconds.
+    pub lateness_ms: u64,
+    /// For a grant that never became active: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+    /// The fault behind that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+}
+
+/// A read that shows a grant's access gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantGone {
+    /// Which grant.
+    #[serde(flatten)]
+    pub about: About,
+    /// Why it ended, as it turned out.
+    pub reason: EndReason,
+    /// What noticed it.
+    pub woken_by: WokenBy,
+    /// How long after its end the first attempt began, in milliseconds.
+    pub lateness_ms: u64,
+    /// The roles read; `None` when the account is gone.
+    pub observed: Option<Vec<RoleName>>,
+    /// The baseline at that time.
+    pub baseline: Vec<RoleName>,
+    /// The roles last written by us, if any were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrote: Option<Vec<RoleName>>,
+    /// An address that was changed while the grant lived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_email: Option<Email>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Record {
+    /// Its kind, as the journal and the log name it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::AgentStarted { .. } => "agent_started",
+            Self::OrganizationPinned { .. } => "organization_pinned",
+            Self::JobAnswered(_) => "job_answered",
+            Self::JobRefused(_) => "job_refused",
+            Self::JobEquivocated { .. } => "job_equivocated",
+            Self::AccountOpened { .. } => "account_opened",
+            Self::AccountFound { .. } => "account_found",
+            Self::BaselineMoved { .. } => "baseline_moved",
+            Self::AttemptStarted { .. } => "attempt_started",
+            Self::AttemptEnded { .. } => "attempt_ended",
+            Self::AccountWatched { .. } => "account_watched",
+            Self::AccountClosed { .. } => "account_closed",
+            Self::GrantAccepted(_) => "grant_accepted",
+            Self::GrantIndeterminate { .. } => "grant_indeterminate",
+            Self::GrantActive(_) => "grant_active",
+            Self::GrantEnding(_) => "grant_ending",
+            Self::RevokeRequested { .. } => "revoke_requested",
+            Self::GrantGone(_) => "grant_gone",
+            Self::GrantSettled { .. } => "grant_settled",
+            Self::GrantReappeared { .. } => "grant_reappeared",
+            Self::RevocationOverdue { .. } => "revocation_overdue",
+            Self::GrantClosed { .. } => "grant_closed",
+        }
+    }
+
+    /// Which stream of the journal it belongs to.
+    #[must_use]
+    pub fn stream(&self) -> String {
+        match self {
+            Self::AgentStarted { .. } | Self::OrganizationPinned { .. } => "agent".to_owned(),
+            Self::JobAnswered(a) | Self::JobRefused(a) => format!("job/{}", a.job),
+            Self::JobEquivocated { job, .. } => format!("job/{job}"),
+            Self::AccountOpened { at, .. }
+            | Self::AccountFound { at, .. }
+            | Self::BaselineMoved { at, .. }
+            | Self::AttemptStarted { at, .. }
+            | Self::AttemptEnded { at, .. }
+            | Self::AccountWatched { at, .. }
+            | Self::AccountClosed { at } => account_stream(at),
+            Self::GrantAccepted(terms) => format!("grant/{}", terms.grant),
+            Self::GrantActive(GrantActive { about, .. })
+            | Self::GrantEnding(GrantEnding { about, .. })
+            | Self::GrantGone(GrantGone { about, .. })
+            | Self::GrantIndeterminate { about }
+            | Self::RevokeRequested { about, .. }
+            | Self::GrantSettled { about, .. }
+            | Self::GrantReappeared { about, .. }
+            | Self::RevocationOverdue { about, .. }
+            | Self::GrantClosed { about } => format!("grant/{}", about.grant),
+        }
+    }
+}
+
+/// The stream of an account.
+#[must_use]
+pub fn account_stream(at: &AccountRef) -> String {
+    format!("account/{}/{}", at.integration, at.account.as_str())
+}

@@ -1,0 +1,223 @@
+//! What the engine knows durably: the fold of the journal's records, and nothing else.
+//!
+//! [`State::apply`] is the only way in. Start-up runs the same `apply` over the stored records of the
+//! streams that are still open, so there is no second code path to be wrong in.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    account::{Account, AccountRef, AttemptEnd},
+    codes::{EndReason, ResultCode},
+    grant::{Grant, Step, Terms},
+    ids::{GrantId, IntegrationId, JobId, OrgId},
+    job::Digest,
+    record::{Answer, GrantEnding, GrantGone, Record, Seq},
+    time::Timestamp,
+};
+
+/// The fold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// The pinned organizations.
+    pub organizations: BTreeMap<IntegrationId, OrgId>,
+    /// Grants that are not closed.
+    pub grants: BTreeMap<GrantId, Grant>,
+    /// Accounts that a grant touches or a watch holds.
+    pub accounts: BTreeMap<AccountRef, Account>,
+    /// Job ids inside their memory window.
+    pub jobs: HashMap<JobId, SeenJob>,
+}
+
+/// A job id that must not have a second effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenJob {
+    /// The digest of its signed bytes.
+    pub digest: Digest,
+    /// The record that holds its final result, once there is one.
+    pub answer: Option<Seq>,
+    /// When the id may be forgotten: its start-by instant and the allowed skew are over by then.
+    pub forget_at: Timestamp,
+}
+
+/// How long after its start-by instant a job id is remembered, in milliseconds: the largest clock
+/// disagreement that is tolerated, with room.
+pub const JOB_MEMORY_MS: i64 = 24 * 60 * 60 * 1000;
+
+impl State {
+    /// Takes one record in. `at` is the record's wall time.
+    pub fn apply(&mut self, seq: Seq, at: Timestamp, record: &Record) {
+        match record {
+            Record::OrganizationPinned { integration, org } => {
+                self.organizations.entry(integration.clone()).or_insert_with(|| org.clone());
+            }
+            Record::JobAnswered(answer) => self.answered(seq, answer),
+            Record::AgentStarted { .. } | Record::JobRefused(_) | Record::JobEquivocated { .. } => {}
+            Record::AccountOpened { at, id, email, baseline, plural } => {
+                let fresh = Account::new(id.clone(), email.clone(), baseline.clone(), *plural);
+                self.accounts.entry(at.clone()).or_insert(fresh);
+            }
+            Record::AccountFound { at, id } => self.on_account(at, |a| a.id = Some(id.clone())),
+            Record::BaselineMoved { at, to, .. } => self.on_account(at, |a| {
+                a.baseline.clone_from(to);
+                a.edited = true;
+            }),
+            Record::AttemptStarted { at, attempt } => self.on_account(at, |a| {
+                a.attempts = a.attempts.max(attempt.n);
+                a.note_sent(&attempt.effect);
+                a.open_attempt = Some(attempt.clone());
+            }),
+            Record::AttemptEnded { at, n, end } => self.on_account(at, |a| end_attempt(a, *n, end)),
+            Record::AccountWatched { at, watch } => self.on_account(at, |a| a.watch = Some(*watch)),
+            Record::AccountClosed { at } => {
+                self.accounts.remove(at);
+            }
+            Record::GrantAccepted(terms) => self.accepted(seq, terms),
+            _ => self.apply_to_grant(seq, at, record),
+        }
+    }
+
+    /// The grants of an account, in the order of their ids.
+    pub fn grants_of<'a>(&'a self, at: &'a AccountRef) -> impl Iterator<Item = &'a Grant> {
+        self.grants
+            .values()
+            .filter(move |g| g.terms.account == at.account && g.terms.integration == at.integration)
+    }
+
+    /// How many grants carry access now.
+    #[must_use]
+    pub fn live_grants(&self) -> usize {
+        self.grants.values().filter(|g| g.phase.is_live()).count()
+    }
+
+    fn apply_to_grant(&mut self, seq: Seq, at: Timestamp, record: &Record) {
+        match record {
+            Record::GrantIndeterminate { about } => self.on_grant(&about.grant, |g| g.step(Step::Ambiguous)),
+            Record::GrantActive(active) => {
+                self.on_grant(&active.about.grant, |g| {
+                    g.step(Step::Confirmed);
+                    g.answered = true;
+                });
+                self.settle_job(&active.about.grant_job, seq);
+            }
+            Record::GrantEnding(ending) => self.ending(seq, ending),
+            Record::RevokeRequested { about, job, digest } => {
+                let forget_at = Timestamp(at.0.saturating_add(JOB_MEMORY_MS * 8));
+                self.jobs.insert(job.clone(), SeenJob { digest: *digest, answer: None, forget_at });
+                self.on_grant(&about.grant, |g| g.revoke_jobs.push((job.clone(), *digest)));
+            }
+            Record::GrantGone(gone) => self.on_grant(&gone.about.grant, |g| went(g, gone)),
+            Record::GrantSettled { about, .. } => self.on_grant(&about.grant, |g| g.step(Step::GoneAgain)),
+            Record::GrantReappeared { about, .. } => self.on_grant(&about.grant, |g| {
+                g.step(Step::Reappeared);
+                g.gone_at = None;
+            }),
+            Record::RevocationOverdue { about, .. } => {
+                self.on_grant(&about.grant, |g| g.overdue_reports = g.overdue_reports.saturating_add(1));
+            }
+            Record::GrantClosed { about } => {
+                self.grants.remove(&about.grant);
+            }
+            _ => {}
+        }
+    }
+
+    fn accepted(&mut self, seq: Seq, terms: &Terms) {
+        let forget_at = Timestamp(terms.ends_at.0.saturating_add(JOB_MEMORY_MS * 8));
+        let seen = SeenJob { digest: terms.digest, answer: None, forget_at };
+        self.jobs.insert(terms.job.clone(), seen);
+        self.grants.insert(terms.grant.clone(), Grant::accepted(terms.clone(), seq));
+    }
+
+    fn answered(&mut self, seq: Seq, answer: &Answer) {
+        let seen = SeenJob { digest: answer.digest, answer: Some(seq), forget_at: answer.forget_at };
+        self.jobs.insert(answer.job.clone(), seen);
+        for grant in self.grants.values_mut() {
+            grant.revoke_jobs.retain(|(job, _)| *job != answer.job);
+        }
+    }
+
+    fn ending(&mut self, seq: Seq, ending: &GrantEnding) {
+        self.on_grant(&ending.about.grant, |g| {
+            g.step(Step::End);
+            g.reason = Some(ending.reason);
+            g.woken_by = Some(ending.woken_by);
+            g.lateness_ms = ending.lateness_ms;
+        });
+        // A grant that never became active has its result in this very record.
+        if ending.answers().is_some() {
+            self.on_grant(&ending.about.grant, |g| g.answered = true);
+            self.settle_job(&ending.about.grant_job, seq);
+        }
+    }
+
+    fn settle_job(&mut self, job: &JobId, seq: Seq) {
+        if let Some(seen) = self.jobs.get_mut(job) {
+            seen.answer.get_or_insert(seq);
+        }
+    }
+
+    fn on_grant(&mut self, grant: &GrantId, change: impl FnOnce(&mut Grant)) {
+        if let Some(grant) = self.grants.get_mut(grant) {
+            change(grant);
+        }
+    }
+
+    fn on_account(&mut self, at: &AccountRef, change: impl FnOnce(&mut Account)) {
+        if let Some(account) = self.accounts.get_mut(at) {
+            change(account);
+        }
+    }
+}
+
+impl Grant {
+    fn accepted(terms: Terms, seq: Seq) -> Self {
+        Self {
+            terms,
+            accepted_seq: seq,
+            phase: super::grant::Phase::Applying,
+            reason: None,
+            woken_by: None,
+            lateness_ms: 0,
+            answered: false,
+            revoke_jobs: Vec::new(),
+            gone_at: None,
+            overdue_reports: 0,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        if let Some(next) = self.phase.after(step) {
+            self.phase = next;
+        }
+    }
+}
+
+impl GrantEnding {
+    /// The grant job's result, if this ending is one: the grant never became active.
+    #[must_use]
+    pub fn answers(&self) -> Option<ResultCode> {
+        self.rule.map(|_| {
+            if self.reason == EndReason::Failed { ResultCode::Failed } else { ResultCode::Cancelled }
+        })
+    }
+}
+
+fn went(grant: &mut Grant, gone: &GrantGone) {
+    grant.step(Step::Gone);
+    grant.reason = Some(gone.reason);
+    grant.gone_at = Some(gone.at);
+}
+
+fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {
+    let Some(attempt) = account.open_attempt.take_if(|open| open.n == n) else {
+        return;
+    };
+    match end {
+        AttemptEnd::Accepted => account.last_fault = None,
+        AttemptEnd::NotDone(fault) => account.last_fault = Some(fault.clone()),
+        AttemptEnd::Ambiguous(fault) => {
+            account.note_ambiguous(&attempt.effect);
+            account.last_fault = Some(fault.clone());
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Read-only views of the engine for the operator: status and grants.
+
+use super::{
+    Engine,
+    grant::Grant,
+    ids::{AccountId, IntegrationId, OrgId},
+    observed::Fault,
+    time::{BootTime, Timestamp},
+};
+
+/// An integration as it stands.
+#[derive(Clone, Debug)]
+pub struct IntegrationView {
+    /// Its name.
+    pub id: IntegrationId,
+    /// The pinned organization.
+    pub org: Option<OrgId>,
+    /// The credential's own account, where known.
+    pub own_account: Option<AccountId>,
+    /// Last success of any call.
+    pub answered_at: Option<BootTime>,
+    /// The last fault, if the last call failed.
+    pub fault: Option<Fault>,
+    /// The organization that answers is not the pinned one.
+    pub wrong_org: bool,
+    /// The credential is not accepted.
+    pub credential_refused: bool,
+    /// Requests a second at present.
+    pub rate: u64,
+}
+
+impl Engine {
+    /// Every grant that is not closed.
+    pub fn grants(&self) -> impl Iterator<Item = &Grant> {
+        self.state.grants.values()
+    }
+
+    /// The durable state.
+    #[must_use]
+    pub fn state(&self) -> &super::state::State {
+        &self.state
+    }
+
+    /// Every integration.
+    pub fn integrations(&self) -> impl Iterator<Item = IntegrationView> {
+        self.tenants.values().map(|t| IntegrationView {
+            id: t.settings.id.clone(),
+            org: self.state.organizations.get(&t.settings.id).cloned(),
+            own_account: t.whoami.last.as_ref().and_then(|(_, me)| me.account.clone()),
+            answered_at: t.answered_at,
+            fault: t.last_fault.clone(),
+            wrong_org: t.wrong_org,
+            credential_refused: t.credential_refused,
+            rate: t.budget.rate(),
+        })
+    }
+
+    /// Calls whose outcome has not come back.
+    #[must_use]
+    pub fn calls_in_flight(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The earliest end of a live grant.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.state.grants.values().filter(|g| g.phase.is_live()).map(|g| g.terms.ends_at).min()
+    }
+
+    /// Why raises are paused; empty when they are not.
+    #[must_use]
+    pub fn raises_paused(&self) -> Vec<&'static str> {
+        let mut why = Vec::new();
+        if !self.ledger_ok {
+            why.push("the journal cannot be written");
+        }
+        if !self.clock.is_trusted() {
+            why.push("the clocks disagree");
+        }
+        match &self.policy {
+            None => why.push("there is no readable policy"),
+            Some(policy) if policy.dry_run => why.push("the policy is in dry run"),
+            Some(_) => {}
+        }
+        why
+    }
+
+    /// Attempts made on a grant's account.
+    #[must_use]
+    pub fn attempts_of(&self, grant: &Grant) -> (u32, Option<Fault>) {
+        let account = self.state.accounts.get(&grant.account_ref());
+        account.map_or((0, None), |a| (a.attempts, a.last_fault.clone()))
+    }
+
+    /// The disagreement of the clocks in milliseconds; zero while they are trusted.
+    #[must_use]
+    pub fn skew_ms(&self) -> i64 {
+        self.clock.skew_ms()
+    }
+
+    /// The policy in force, by its hash.
+    #[must_use]
+    pub fn policy_hash(&self) -> Option<&str> {
+        self.policy.as_ref().map(|p| p.hash.as_str())
+    }
+
+    /// Jobs in hand: waiting, or with a grant that has had no result.
+    #[must_use]
+    pub fn jobs_in_hand(&self) -> Vec<super::ids::JobId> {
+        let unanswered = self.state.grants.values().filter(|g| !g.answered).map(|g| g.terms.job.clone());
+        let revokes =
+            self.state.grants.values().flat_map(|g| g.revoke_jobs.iter().map(|(job, _)| job.clone()));
+        self.pending.keys().cloned().chain(unanswered).chain(revokes).collect()
+    }
+}
