@@ -80,6 +80,9 @@ impl World {
         } else {
             self.fates.remove(0)
         };
+        if fate != Fate::Fine {
+            self.witness.faulty_at = self.elapsed;
+        }
         let of = |class, status| Fault { class, status, retry_after_ms: None };
         let answer = |result: Result<(), Fault>| {
             if create { Outcome::Created(result.map(|()| None)) } else { Outcome::Written(result) }

@@ -31,6 +31,8 @@ pub(crate) struct Witness {
     pub(crate) seen: BTreeMap<&'static str, u64>,
     /// When an account was last changed by a person or by a late write.
     pub(crate) stirred: BTreeMap<AccountId, u64>,
+    /// When a write met a fate other than the good one, last.
+    pub(crate) faulty_at: u64,
     /// When a grant was accepted, in time that really passed.
     pub(crate) accepted: BTreeMap<GrantId, u64>,
     /// Accounts whose roles a raise of ours displaced, and which.
