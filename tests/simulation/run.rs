@@ -86,7 +86,7 @@ impl Run {
         self.pass(1_000);
         let until = self.world.elapsed + self.chance.between(5, 40) * 60_000;
         let pace = self.chance.of(&[4_000, 15_000, 60_000]);
-        while self.world.elapsed < until {
+        while self.world.elapsed < until && self.world.witness.violations.is_empty() {
             faults::something_happens(self);
             let wait = self.chance.between(1, pace);
             self.pass(wait);
@@ -184,7 +184,8 @@ impl Run {
         self.world.durable.iter().filter_map(|e| of(&e.record)).collect()
     }
 
-    /// No faults, no people, 26 hours.
+    /// No faults, no people, until the longest watch is over: a day, and the hours that a clock was
+    /// wrong when it began.
     fn heal(&mut self) {
         self.healing = true;
         self.world.fates.clear();
@@ -200,7 +201,7 @@ impl Run {
             self.world.witness.saw("gates closed while healing");
         }
         self.world.input(Input::ControlTime(self.real_wall()));
-        let until = self.world.elapsed + 26 * HOUR;
+        let until = self.world.elapsed + 32 * HOUR;
         while self.world.elapsed < until && self.world.witness.violations.is_empty() {
             if self.is_quiet() {
                 self.world.run(HOUR / 2);
