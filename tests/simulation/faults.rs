@@ -2,6 +2,7 @@
 
 use ephemerald::engine::{
     account::AccountKey,
+    action::Warning,
     grant::Phase,
     ids::{AccountId, GrantId},
     input::Input,
@@ -145,6 +146,23 @@ fn console(run: &mut Run) {
                 ever.push(role(to));
             }
             run.world.human_sets(&id, &[to]);
+        }
+    }
+}
+
+/// T3: what no permitted write takes away is escalated, and a person takes it away. Where no person
+/// made the tangle, there is none to escalate.
+pub(crate) fn somebody_looks(run: &mut Run) {
+    for warning in std::mem::take(&mut run.world.warnings) {
+        let Warning::Escalated(at) = warning else { continue };
+        let AccountKey::Standing(id) = &at.account else { continue };
+        if run.touched.contains(id) {
+            run.world.witness.saw("escalation");
+            run.world.witness.stirred.insert(id.clone(), run.world.elapsed);
+            run.world.human_sets(id, &["Read Only"]);
+            run.standing.get_mut(id).unwrap().push(role("Read Only"));
+        } else {
+            run.world.witness.violated("no_escalation_without_a_person", format!("{id}"));
         }
     }
 }

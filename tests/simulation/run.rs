@@ -84,10 +84,12 @@ impl Run {
     pub(crate) fn whole(&mut self) {
         self.world.start();
         self.pass(1_000);
-        let until = self.world.elapsed + self.chance.between(5, 40) * 60_000;
-        let pace = self.chance.of(&[4_000, 15_000, 60_000]);
-        while self.world.elapsed < until && self.world.witness.violations.is_empty() {
+        let deeds = self.chance.between(8, 50);
+        let pace = self.chance.of(&[4_000, 20_000, 60_000]);
+        let mut done = 0;
+        while done < deeds && self.world.witness.violations.is_empty() {
             faults::something_happens(self);
+            done += 1;
             let wait = self.chance.between(1, pace);
             self.pass(wait);
         }
@@ -208,6 +210,7 @@ impl Run {
                 self.after_step();
             } else {
                 self.pass(60_000);
+                faults::somebody_looks(self);
             }
         }
         self.world.run(1_000);
