@@ -164,8 +164,11 @@ impl Engine {
         }
         self.give_up_lost_calls();
         self.report_overdue();
-        let wall = self.now.wall;
-        self.state.jobs.retain(|_, seen| seen.forget_at > wall);
+        if self.clock.is_trusted() {
+            // A clock that jumped years ahead must not make a job new again.
+            let wall = self.now.wall;
+            self.state.jobs.retain(|_, seen| seen.forget_at > wall);
+        }
         let busy = self.state.accounts.keys().cloned();
         self.dirty.extend(busy);
         self.alarms.set(self.now.boot + self.settings.timing.sweep, Wake::Sweep);
