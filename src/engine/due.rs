@@ -44,6 +44,9 @@ impl Engine {
                 self.arm(&grant);
             }
         }
+        if !clock_was_dead {
+            self.restart_watches_of_the_future();
+        }
         for integration in self.tenants.keys().cloned().collect::<Vec<_>>() {
             self.probe_all(&integration);
         }
@@ -68,6 +71,7 @@ impl Engine {
     pub(super) fn witness(&mut self, theirs: Timestamp) {
         if self.clock.witness(self.now, theirs) {
             self.warn(Warning::ClockTrusted);
+            self.restart_watches_of_the_future();
         }
     }
 
