@@ -169,10 +169,10 @@ pub(crate) fn somebody_looks(run: &mut Run) {
 
 fn outage(run: &mut Run) {
     let length = run.chance.of(&[2_000, 20_000, 100_000, 240_000]);
-    if run.chance.percent(70) {
-        run.world.down = true;
-    } else {
-        run.world.org_unreadable = true;
+    match run.chance.between(0, 4) {
+        0 => run.world.org_unreadable = true,
+        1 => run.world.blind = true,
+        _ => run.world.down = true,
     }
     run.reads_back_at = run.world.elapsed + length;
     run.world.witness.saw("outage");

@@ -136,7 +136,10 @@ impl Run {
         self.noted = self.noted.min(self.world.all.len());
         checks::take_note(self, self.noted);
         self.noted = self.world.all.len();
-        if self.reads_back_at <= self.world.elapsed && (self.world.down || self.world.org_unreadable) {
+        if self.reads_back_at <= self.world.elapsed
+            && (self.world.down || self.world.org_unreadable || self.world.blind)
+        {
+            self.world.blind = false;
             self.world.down = false;
             self.world.org_unreadable = false;
             self.disturb();
@@ -197,6 +200,7 @@ impl Run {
         self.world.fates.clear();
         self.world.down = false;
         self.world.org_unreadable = false;
+        self.world.blind = false;
         self.gated = self.wildness > 0 && self.chance.percent(25);
         self.world.now.wall = self.real_wall();
         self.disturb();

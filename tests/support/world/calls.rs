@@ -13,6 +13,18 @@ impl World {
     pub(super) fn read(&mut self, call: CallId, what: &Look) {
         self.cloud.reads += 1;
         let outcome = self.look(what);
+        match &outcome {
+            Outcome::Get(Ok(account)) => {
+                self.witness.shown.insert(account.id.clone(), account.roles.clone());
+            }
+            Outcome::List(Ok(listing)) => {
+                let shown = listing.accounts.iter().map(|a| (a.id.clone(), a.roles.clone()));
+                self.witness.shown.extend(shown);
+                let keys = listing.accounts.iter().flat_map(|a| [a.id.to_string(), a.email.to_string()]);
+                self.witness.listed(keys.collect());
+            }
+            _ => {}
+        }
         self.after(self.latency, Event::Answer(call, outcome));
     }
 
@@ -41,7 +53,7 @@ impl World {
                 Outcome::List(Ok(Listing { accounts, complete: true, org }))
             }
             Look::Get(_) if self.down => Outcome::Get(Err(lost())),
-            Look::Get(id) => Outcome::Get(self.cloud.show(id).ok_or(Fault {
+            Look::Get(id) => Outcome::Get(self.cloud.show(id).filter(|_| !self.blind).ok_or(Fault {
                 class: FaultClass::NotFound,
                 status: Some(404),
                 retry_after_ms: None,

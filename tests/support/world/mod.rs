@@ -69,6 +69,8 @@ pub(crate) struct World {
     /// Reads fail while set; the organization cannot be read while `org_unreadable`.
     pub(crate) down: bool,
     pub(crate) org_unreadable: bool,
+    /// Every account by id answers 404, there or not.
+    pub(crate) blind: bool,
     pub(crate) latency: u64,
     pub(crate) disk: u64,
     /// Milliseconds that have really passed, whatever any clock says.
@@ -108,6 +110,7 @@ impl World {
             default_fate: Fate::Fine,
             down: false,
             org_unreadable: false,
+            blind: false,
             latency: 40,
             disk: 2,
             elapsed: 0,

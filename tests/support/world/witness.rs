@@ -8,7 +8,7 @@ use ephemerald::engine::{
     action::{Entry, Lower, LowerChange, Raise, RaiseChange},
     grant::{Grant, Phase},
     ids::{AccountId, GrantId, RoleName},
-    record::Record,
+    record::{GrantGone, Record},
     roles::RoleOrder,
     state::State,
 };
@@ -33,6 +33,10 @@ pub(crate) struct Witness {
     pub(crate) stirred: BTreeMap<AccountId, u64>,
     /// When a write met a fate other than the good one, last.
     pub(crate) faulty_at: u64,
+    /// What a read showed of an account since anything was written there last.
+    pub(crate) shown: BTreeMap<AccountId, Vec<RoleName>>,
+    /// The last two listings, by id and by address.
+    pub(crate) listings: [BTreeSet<String>; 2],
     /// When a grant was accepted, in time that really passed.
     pub(crate) accepted: BTreeMap<GrantId, u64>,
     /// Accounts whose roles a raise of ours displaced, and which.
@@ -58,7 +62,10 @@ impl Witness {
                     self.accepted.insert(terms.grant.clone(), elapsed);
                 }
                 Record::GrantReappeared { .. } => self.saw("reappearance"),
-                Record::GrantGone(_) => self.saw("gone"),
+                Record::GrantGone(gone) => {
+                    self.saw("gone");
+                    self.check_proof(gone, elapsed);
+                }
                 Record::GrantActive(_) => self.saw("active"),
                 Record::GrantIndeterminate { .. } => self.saw("indeterminate"),
                 Record::RevocationOverdue { .. } => self.saw("overdue"),
@@ -67,6 +74,26 @@ impl Witness {
                 _ => {}
             }
         }
+    }
+
+    /// Gone is what a read showed after the last write: the very roles, or two listings without it.
+    fn check_proof(&mut self, gone: &GrantGone, elapsed: u64) {
+        let Some(grant) = self.state.grants.get(&gone.about.grant) else { return };
+        let id = self.state.accounts.get(&grant.account_ref()).and_then(|a| a.id.clone());
+        let proven = match &gone.observed {
+            Some(roles) => id.as_ref().is_some_and(|id| self.shown.get(id) == Some(roles)),
+            None => {
+                let key = id.map_or_else(|| grant.terms.account.as_str().to_owned(), |id| id.to_string());
+                self.listings.iter().all(|l| !l.is_empty() && !l.contains(&key))
+            }
+        };
+        if !proven {
+            self.violated("proof_is_a_read", format!("{elapsed}: {gone:?}"));
+        }
+    }
+
+    pub(super) fn listed(&mut self, keys: BTreeSet<String>) {
+        self.listings = [std::mem::take(&mut self.listings[1]), keys];
     }
 
     pub(super) fn refold(&mut self, durable: &[Entry]) {
@@ -99,6 +126,7 @@ impl Witness {
         }
         if let RaiseChange::SetRoles { id, roles, .. } = &raise.change {
             self.check_aim(elapsed, id);
+            self.shown.remove(id);
             let had = cloud.admins.get(id).map(|a| a.roles.clone()).unwrap_or_default();
             let gone = had.into_iter().filter(|r| !roles.contains(r));
             self.displaced.entry(id.clone()).or_default().extend(gone);
@@ -112,6 +140,7 @@ impl Witness {
             LowerChange::Delete { id } => (id, [].as_slice()),
         };
         self.check_aim(elapsed, id);
+        self.shown.remove(id);
         if matches!(lower.change(), LowerChange::Delete { .. })
             && matches!(lower.at().account, AccountKey::Standing(_))
         {
