@@ -348,7 +348,7 @@ impl Talk<'_> {
             client: Arc::clone(&client),
             verifier: verifier_seen,
             wants,
-            events,
+            events: events.clone(),
             pace_s,
             stop: stop(),
             clock: clock::now,
@@ -370,6 +370,7 @@ impl Talk<'_> {
             state_dir: self.config.agent.state_dir.clone(),
             every: Duration::from_millis(self.config.control_plane.report_interval.0),
             started_at: clock::now().wall,
+            events: events.clone(),
             stop: stop(),
         };
         vec![tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()), tokio::spawn(status.run())]
