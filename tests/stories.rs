@@ -4,3 +4,7 @@
 mod process;
 #[path = "stories/access.rs"]
 mod access;
+#[path = "stories/absence.rs"]
+mod absence;
+#[path = "stories/refusals.rs"]
+mod refusals;

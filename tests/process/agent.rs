@@ -89,7 +89,7 @@ impl Agent {
     /// The end of the log, for a failing test.
     pub(crate) fn tail(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("\"debug\"")).collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 

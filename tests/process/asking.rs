@@ -5,7 +5,10 @@ use std::time::Duration;
 use ephemerald::{
     control::wire::{Ephemeral, Target},
     engine::ids::{Email, IntegrationId, RoleName},
-    sandbox::control_plane::{JobSpec, RequestSpec, RequestView},
+    sandbox::{
+        control_plane::{JobSpec, RequestSpec, RequestView},
+        jumpcloud::Event,
+    },
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -74,9 +77,36 @@ impl World {
         self.reported(&what, |r| r["grant_id"] == grant.as_str() && r["code"] == code).await
     }
 
+    /// The event with this code about this grant; waits for it.
+    pub(crate) async fn event(&self, grant: &str, code: &str) -> Value {
+        let what = format!("{code} about {grant}");
+        self.reported(&what, |r| r["grant_id"] == grant && r["code"] == code).await
+    }
+
+    /// How many requests that could change something JumpCloud received.
+    pub(crate) fn writes(&self) -> usize {
+        let written = |event: &Event| matches!(event, Event::Request(r) if r.method != "GET");
+        self.cloud.log_since(0).iter().filter(|entry| written(&entry.event)).count()
+    }
+
     /// All reports so far.
     pub(crate) async fn reports(&self) -> Vec<Value> {
         self.operator.results().await.unwrap().into_iter().map(|view| view.report).collect()
+    }
+
+    /// The codes of all results of the request's grant job.
+    pub(crate) async fn results_of(&self, request: &RequestView) -> Vec<String> {
+        let job = request.job_id.clone().unwrap().to_string();
+        let of_job = |r: &Value| r["kind"] == "result" && r["job_id"] == job.as_str();
+        let reports = self.reports().await.into_iter().filter(of_job);
+        reports.map(|r| r["code"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until the wall clock has passed this instant.
+    pub(crate) async fn until_past(&self, instant: &str) {
+        let instant: jiff::Timestamp = instant.parse().unwrap();
+        let left = instant.duration_since(jiff::Timestamp::now());
+        sleep(Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1)).await;
     }
 
     /// Waits until JumpCloud itself shows exactly this role, or no such account.

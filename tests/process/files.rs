@@ -72,7 +72,7 @@ file = "@POLICY@"
 
 [log]
 format = "json"
-level = "debug"
+level = "info,ephemerald=debug,ephemerald::http=info"
 
 [[integration]]
 name = "main"

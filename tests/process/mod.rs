@@ -69,6 +69,13 @@ impl World {
         world
     }
 
+    /// Edits the policy file.
+    pub(crate) fn with_policy(self, edit: impl FnOnce(String) -> String) -> Self {
+        let text = std::fs::read_to_string(&self.files.policy).unwrap();
+        std::fs::write(&self.files.policy, edit(text)).unwrap();
+        self
+    }
+
     /// Stops the control plane; what it answered is durable.
     pub(crate) async fn stop_control_plane(&mut self) {
         let part = self.control.take().unwrap();
