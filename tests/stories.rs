@@ -8,3 +8,5 @@ mod access;
 mod absence;
 #[path = "stories/refusals.rs"]
 mod refusals;
+#[path = "stories/secrets.rs"]
+mod secrets;

@@ -15,7 +15,7 @@ use ephemerald::sandbox::{
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
-pub(crate) use self::{agent::Agent, asking::{Ask, grant_claims}, files::Files};
+pub(crate) use self::{agent::{Agent, Said}, asking::{Ask, grant_claims}, files::Files};
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
@@ -74,6 +74,31 @@ impl World {
         let text = std::fs::read_to_string(&self.files.policy).unwrap();
         std::fs::write(&self.files.policy, edit(text)).unwrap();
         self
+    }
+
+    /// Edits the connection file.
+    pub(crate) fn rewrite_connection(&self, edit: impl FnOnce(&mut serde_json::Value)) {
+        let file = &self.files.connection;
+        let mut connection = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        edit(&mut connection);
+        std::fs::write(file, connection.to_string()).unwrap();
+    }
+
+    /// Writes the connection's `token` as `tokne`.
+    pub(crate) fn misspell_token(&self) {
+        self.rewrite_connection(|connection| {
+            let token = connection.as_object_mut().unwrap().remove("token").unwrap();
+            connection["tokne"] = token;
+        });
+    }
+
+    /// Waits until the agent has logged this.
+    pub(crate) async fn logs(&self, text: &str) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !self.files.log_text().contains(text) {
+            assert!(tokio::time::Instant::now() < deadline, "{text:?} was not logged:\n{}", self.agent.tail());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Stops the control plane; what it answered is durable.
