@@ -67,8 +67,13 @@ fn told(status: &StatusView) -> Verdict {
     if plane.connected {
         return Verdict::ok("the running daemon's calls are answered");
     }
-    let why = plane.error.as_deref().unwrap_or("no call was answered yet");
-    Verdict::fail(Exit::Transient, format!("the running daemon is not connected: {why}"), "see its log")
+    match &plane.error {
+        Some(why) => {
+            let found = format!("the running daemon is not connected: {why}");
+            Verdict::fail(Exit::Transient, found, "see its log")
+        }
+        None => Verdict::warn("the running daemon has had no answer yet", "try again in a few seconds"),
+    }
 }
 
 /// A heartbeat for a job that nobody has: the proof is judged, and nothing changes anywhere. The lowest
