@@ -1,1 +1,118 @@
-//! To be written.
+//! Runs one action against JumpCloud and reports what came back.
+//!
+//! Refuses a raise in any form but [`Committed`]: what is not durable cannot be sent, because it does
+//! not compile. Refuses a raise whose send-by instant has passed. A task that is lost reports itself
+//! as lost: an ambiguous outcome, never a silence.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    clock,
+    engine::{
+        action::{CallId, Look, Lower, LowerChange, Raise, RaiseChange, Read},
+        ids::IntegrationId,
+        input::Outcome,
+        observed::{Fault, FaultClass},
+    },
+    jumpcloud::{Client, NewAccount},
+    ledger::Committed,
+};
+
+/// What came back, and of which call.
+pub type Report = (CallId, Outcome);
+
+/// The hands of the agent.
+#[derive(Clone)]
+pub struct Executor {
+    clients: BTreeMap<IntegrationId, Arc<Client>>,
+    reports: mpsc::UnboundedSender<Report>,
+}
+
+impl Executor {
+    /// An executor over the configured integrations. Reports are as many as calls, and calls are
+    /// bounded by the engine's budget, so the channel needs no bound of its own.
+    #[must_use]
+    pub fn new(
+        clients: BTreeMap<IntegrationId, Arc<Client>>,
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> Self {
+        Self { clients, reports }
+    }
+
+    /// Looks.
+    pub fn read(&self, read: Read) {
+        let Some(client) = self.client(&read.integration, read.call) else { return };
+        self.run(read.call, async move {
+            match read.what {
+                Look::WhoAmI => Outcome::WhoAmI(client.who_am_i().await),
+                Look::Roles => Outcome::Roles(client.roles().await),
+                Look::List => Outcome::List(client.list().await),
+                Look::Get(id) => Outcome::Get(client.get(&id).await),
+            }
+        });
+    }
+
+    /// Takes access away.
+    pub fn lower(&self, lower: Lower) {
+        let Some(client) = self.client(&lower.at().integration, lower.call()) else { return };
+        self.run(lower.call(), async move {
+            Outcome::Written(match lower.change() {
+                LowerChange::SetRoles { id, roles, plural } => client.set_roles(id, roles, *plural).await,
+                LowerChange::Delete { id } => client.delete(id).await,
+            })
+        });
+    }
+
+    /// Gives access, if it is still time.
+    pub fn raise(&self, raise: Committed<Raise>) {
+        let raise = raise.into_inner();
+        let Some(client) = self.client(&raise.at.integration, raise.call) else { return };
+        self.run(raise.call, async move {
+            if clock::now().boot > raise.send_by {
+                return Outcome::Written(Err(Fault::of(FaultClass::NotSent)));
+            }
+            match raise.change {
+                RaiseChange::SetRoles { id, roles, plural } => {
+                    Outcome::Written(client.set_roles(&id, &roles, plural).await)
+                }
+                RaiseChange::Create { email, role, firstname, lastname } => {
+                    Outcome::Created(client.create(&NewAccount { email, role, firstname, lastname }).await)
+                }
+            }
+        });
+    }
+
+    fn client(&self, integration: &IntegrationId, call: CallId) -> Option<Arc<Client>> {
+        let client = self.clients.get(integration).cloned();
+        if client.is_none() {
+            // Its connection could not be read: said at the start, and nothing can be sent.
+            let _ = self.reports.send((call, Outcome::Lost));
+        }
+        client
+    }
+
+    fn run(&self, call: CallId, work: impl Future<Output = Outcome> + Send + 'static) {
+        let answer = Answer { call, reports: self.reports.clone(), outcome: Some(Outcome::Lost) };
+        tokio::spawn(async move {
+            let mut answer = answer; // the whole of it moves in, or it would report a loss at once
+            answer.outcome = Some(work.await);
+        });
+    }
+}
+
+/// Reports when dropped, also when the task that holds it panics or is cancelled.
+struct Answer {
+    call: CallId,
+    reports: mpsc::UnboundedSender<Report>,
+    outcome: Option<Outcome>,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(outcome) = self.outcome.take() {
+            let _ = self.reports.send((self.call, outcome));
+        }
+    }
+}

@@ -18,4 +18,5 @@ pub mod ledger;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod secrets;
+pub mod strict;
 pub mod telemetry;

@@ -1,1 +1,39 @@
-fn main() {}
+//! Entry: parse, one TLS provider, one thread, dispatch, one error, one exit code.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use ephemerald::cli::{Cli, Exit, Failure};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Also `--help`, which is no error and goes to standard output.
+            let exit = if answer.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = answer.print();
+            return exit.into();
+        }
+    };
+    dispatch(cli).map_or_else(
+        |failure| {
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            failure.exit.into()
+        },
+        ExitCode::from,
+    )
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| Failure::new(Exit::Failed, "a TLS provider is already installed"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    runtime.block_on(cli.run())
+}

@@ -216,7 +216,8 @@ fn t20_a_late_raise_beside_a_live_grant_is_lowered_to_it() {
     check!(w, w.roles_of(&ada), ["Help Desk"]);
     w.run(7 * MINUTE);
     check!(w, w.roles_of(&ada), ["Help Desk"]);
-    let landed = w.cloud.history.iter().any(|(_, id, r)| *id == ada && *r == Some(vec![role("Administrator")]));
+    let landed =
+        w.cloud.history.iter().any(|(_, id, r)| *id == ada && *r == Some(vec![role("Administrator")]));
     assert!(landed, "the late write did land: otherwise this shows nothing");
     check!(w, w.records("grant_reappeared").len(), 1);
     w.run(180 * MINUTE);

@@ -1,1 +1,144 @@
-//! To be written.
+//! The command line: one file a subcommand, one table of exit codes.
+//!
+//! Refuses: secrets as arguments (they come from files, credentials or standard input), and
+//! colours: output is plain text or JSON.
+
+mod audit;
+mod check;
+mod config_show;
+mod enroll;
+pub mod exit;
+mod grants;
+mod health;
+mod output;
+mod run;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod status;
+mod version;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, Loaded, Override, Sources};
+pub use exit::{Exit, Failure};
+
+/// What was asked on the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ephemerald",
+    about = "Just-in-time JumpCloud administrator access, given and taken back by a local agent",
+    disable_version_flag = true,
+    after_help = exit::HELP
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Main configuration file; conf.d/*.toml beside it is read too
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How to print
+    #[arg(long, global = true, value_name = "FORM", default_value = "human")]
+    output: Output,
+    /// Overrides `agent.state_dir`
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<String>,
+    /// Overrides `agent.control_socket`
+    #[arg(long, global = true, value_name = "PATH")]
+    control_socket: Option<String>,
+    /// Overrides log.level
+    #[arg(long, global = true, value_name = "FILTER")]
+    log_level: Option<String>,
+    /// Overrides log.format: auto, json, human
+    #[arg(long, global = true, value_name = "FORM")]
+    log_format: Option<String>,
+}
+
+/// The form of what a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For eyes, at most 80 columns.
+    Human,
+    /// JSON.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent
+    Run,
+    /// Enrol this agent with its control plane, once
+    Enroll(enroll::Args),
+    /// Test everything the agent needs, step by step
+    Check,
+    /// Show the running daemon at a glance
+    Status,
+    /// List the grants of the running daemon
+    Grants(grants::Args),
+    /// Say whether the running daemon lives and is ready
+    Health,
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at the journal
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Play the main job against a simulated JumpCloud, on this machine only
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::Args),
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the effective configuration, each value with its origin
+    Show,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// [`Failure`] carries the exit code and the error to print.
+    pub async fn run(self) -> Result<Exit, Failure> {
+        let global = &self.global;
+        match self.command {
+            Command::Run => run::run(global.load()?.config).await,
+            Command::Enroll(args) => enroll::run(&global.load()?.config, &args, global.output).await,
+            Command::Check => check::run(&global.load()?.config, global.output).await,
+            Command::Status => status::run(&global.load()?.config, global.output).await,
+            Command::Grants(args) => grants::run(&global.load()?.config, &args, global.output).await,
+            Command::Health => health::run(&global.load()?.config, global.output).await,
+            Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
+            Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output).await,
+            #[cfg(feature = "sandbox")]
+            Command::Sandbox(args) => sandbox::run(args, global.output).await,
+            Command::Version => version::run(global.output),
+        }
+    }
+}
+
+impl Global {
+    fn load(&self) -> Result<Loaded, Failure> {
+        let flags = [
+            ("agent.state_dir", "--state-dir", &self.state_dir),
+            ("agent.control_socket", "--control-socket", &self.control_socket),
+            ("log.level", "--log-level", &self.log_level),
+            ("log.format", "--log-format", &self.log_format),
+        ];
+        let overrides = flags
+            .into_iter()
+            .filter_map(|(key, flag, value)| Some(Override { key, value: value.clone()?, flag }))
+            .collect();
+        let sources = Sources::of_process(self.config.clone(), overrides);
+        Config::load(&sources).map_err(|error| Failure::new(Exit::Config, error))
+    }
+}

@@ -1,1 +1,174 @@
-//! To be written.
+//! Configuration: several layers in, one checked [`Config`] out.
+//!
+//! Later layers win: defaults, `/etc/ephemerald/ephemerald.toml` (or `--config FILE`), `conf.d/*.toml`
+//! beside it in the order of their names, `EPHEMERALD__SECTION__KEY`, flags. Tables merge key by
+//! key; **an array replaces the whole array of an earlier layer**, `[[integration]]` included.
+//!
+//! Refuses: unknown keys, durations without a unit, two integrations of one name, a control plane
+//! or proxy that is no https (http is for loopback and for proxies). Secrets have no key here:
+//! they lie in files and credentials that this configuration only names.
+
+mod duration;
+mod error;
+mod layers;
+pub mod policy_file;
+mod raw;
+mod show;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use crate::engine::{
+    settings::{IntegrationSettings, Settings, Timing},
+    time::Millis,
+};
+
+pub use error::ConfigError;
+pub use layers::{DEFAULT_FILE, Override, Sources};
+pub use show::Entry;
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The agent itself.
+    pub agent: Agent,
+    /// How the control plane is reached.
+    pub control_plane: ControlPlane,
+    /// The JumpCloud organizations; may be empty.
+    pub integrations: Vec<Integration>,
+    /// Where the policy lies; see [`policy_file`].
+    pub policy_file: PathBuf,
+    /// Waiting times of the engine.
+    pub timing: Timing,
+    /// What is logged and how.
+    pub log: Log,
+}
+
+/// The agent itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Holds the ledger and the agent's key.
+    pub state_dir: PathBuf,
+    /// The socket that the operator's commands use.
+    pub control_socket: PathBuf,
+    /// What people call this agent; shown by the control plane.
+    pub name: Option<String>,
+}
+
+/// How the control plane is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlPlane {
+    /// Replaces the URL that enrolment stored.
+    pub url: Option<String>,
+    /// More certificate authorities to trust, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// How long one poll for jobs may stay open.
+    pub poll_max: Millis,
+    /// How often the agent reports its status.
+    pub report_interval: Millis,
+    /// Proxy for everything outbound.
+    pub proxy: Option<ProxyUrl>,
+}
+
+/// A proxy's URL. Its user name and password show in no Debug output, only in [`ProxyUrl::expose`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(String);
+
+/// One JumpCloud organization.
+#[derive(Clone, Debug)]
+pub struct Integration {
+    /// What the engine needs to know.
+    pub settings: IntegrationSettings,
+    /// Where the connection JSON lies.
+    pub connection: ConnectionSource,
+}
+
+/// Where the connection JSON of an integration lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionSource {
+    /// A file that only the daemon may read.
+    File(PathBuf),
+    /// A systemd credential of this name, in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// A level or a filter such as `info,ephemerald::jumpcloud=debug`.
+    pub level: String,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Human on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For eyes.
+    Human,
+}
+
+/// A configuration and where each of its values comes from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The checked configuration.
+    pub config: Config,
+    /// Every key with its value (masked) and origin, in the order of the sections.
+    pub entries: Vec<Entry>,
+}
+
+impl Config {
+    /// Reads all layers and checks the result.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the file or variable, the key, what was expected and what was found.
+    pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+        let merged = layers::merge(sources)?;
+        let config = validate::config(&merged)?;
+        Ok(Loaded { config, entries: show::entries(&merged) })
+    }
+
+    /// The part that the engine is started with.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            integrations: self.integrations.iter().map(|i| i.settings.clone()).collect(),
+            timing: self.timing.clone(),
+        }
+    }
+}
+
+impl ProxyUrl {
+    /// The proxy for the HTTP client: the URL apart from user name and password.
+    #[must_use]
+    pub fn split(&self) -> crate::http::ProxyOptions {
+        let Ok(mut url) = reqwest::Url::parse(&self.0) else {
+            return crate::http::ProxyOptions { url: self.0.clone(), user: None, password: None };
+        };
+        let user = Some(url.username().to_owned()).filter(|u| !u.is_empty());
+        let password = url.password().map(|p| crate::secrets::Secret::new(p.to_owned()));
+        // An http(s) URL with a host takes both; nothing else passes the configuration.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        crate::http::ProxyOptions { url: url.to_string(), user, password }
+    }
+
+    /// The URL with its user name and password, for the HTTP client only.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&show::mask(&self.0))
+    }
+}

@@ -39,8 +39,12 @@ codes! {
         Revoked = "revoked",
         /// The grant had ended before.
         AlreadyEnded = "already_ended",
+        /// The grant's end was moved.
+        Extended = "extended",
         /// Too late to change the grant: its ending is journalled.
         TooLate = "too_late",
+        /// The inventory was read and handed over.
+        Synced = "synced",
         /// The integration was tested; the evidence says how.
         Tested = "tested",
         /// It was tried and could not be done; the account was lowered to be sure.
@@ -57,6 +61,8 @@ codes! {
         LedgerUnavailable = "ledger_unavailable",
         /// The clocks disagree, so nothing may be raised.
         ClockUntrusted = "clock_untrusted",
+        /// Its timely end could not be honoured at the reserved rate.
+        RateRefused = "rate_refused",
         /// The control plane withdrew it before anything was raised.
         Cancelled = "cancelled",
         /// This version does not do this kind of job.
@@ -77,6 +83,10 @@ codes! {
         WrongAgent = "wrong_agent",
         /// Issued before this ledger was created.
         IssuedBeforeLedger = "issued_before_ledger",
+        /// Issued longer ago than any job may be valid.
+        Stale = "stale",
+        /// Issued in the future, beyond the allowed skew.
+        IssuedInFuture = "issued_in_future",
         /// Its start-by instant is further away than allowed.
         StartByTooFar = "start_by_too_far",
         /// Not a job of this protocol.
@@ -95,6 +105,8 @@ codes! {
         NoPolicy = "no_policy",
         /// The policy does not name the role.
         RoleNotGrantable = "role_not_grantable",
+        /// The role can manage administrators and the policy does not name it.
+        RoleManagesAdmins = "role_manages_admins",
         /// Longer than the policy allows.
         DurationTooLong = "duration_too_long",
         /// A protected account.
@@ -145,6 +157,20 @@ codes! {
         Credential = "credential",
         /// The grant was ended before it became active.
         EndedBeforeActive = "ended_before_active",
+    }
+}
+
+codes! {
+    /// What happened to a grant after its job was answered.
+    EventCode {
+        /// It ended; the reason says why.
+        GrantEnded = "grant_ended",
+        /// Its end was observed again after the settling time.
+        GrantSettled = "grant_settled",
+        /// Its access reappeared after the end and is being lowered again.
+        GrantReappeared = "grant_reappeared",
+        /// Its end is due and not yet proven; tried again for ever.
+        RevocationOverdue = "revocation_overdue",
     }
 }
 

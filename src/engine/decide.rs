@@ -13,7 +13,7 @@ use super::{
     ids::{AccountId, Email, GrantId, JobId, RoleName},
     job::{Ask, GrantJob, Job, Target},
     plan,
-    record::{GrantActive, Record},
+    record::Record,
     settings::RoleMode,
     tenant::Errand,
     time::Millis,
@@ -111,11 +111,10 @@ impl Engine {
         if let Err((code, rule)) = self.gate(job) {
             return Some(Verdict::Answer(code, rule));
         }
-        if let Ask::Grant(grant, _) = &job.ask {
-            if self.state.grants.contains_key(&grant.grant) {
+        if let Ask::Grant(grant, _) = &job.ask
+            && self.state.grants.contains_key(&grant.grant) {
                 return Some(Verdict::Answer(ResultCode::Conflict, Some(Rule::DuplicateGrant)));
             }
-        }
         let pinned = self.state.organizations.get(&at.integration);
         let tenant = self.tenants.get(&at.integration)?;
         let same_org = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);
@@ -242,7 +241,8 @@ impl Engine {
         self.pending.remove(&job.id);
         self.drop_from_desk(at, &job.id);
         self.arm(&grant.grant);
-        if let Some(tenant) = self.tenants.get_mut(&at.integration).filter(|t| t.observe_at <= self.now.boot) {
+        if let Some(tenant) = self.tenants.get_mut(&at.integration).filter(|t| t.observe_at <= self.now.boot)
+        {
             tenant.observe_at = self.now.boot + tenant.settings.observe_interval;
         }
     }
@@ -250,14 +250,7 @@ impl Engine {
     /// Another grant of ours (or something of ours that is about to go) carries the role already.
     fn confirm_covered(&mut self, at: &AccountRef, grant: &GrantId, seen: &Sighting) {
         let Some(found) = self.state.grants.get(grant) else { return };
-        let active = GrantActive {
-            about: found.about(),
-            account: seen.account.id.clone(),
-            before: seen.account.roles.clone(),
-            after: seen.account.roles.clone(),
-            attempts: 0,
-            awaiting_activation: None,
-        };
+        let active = found.active(&seen.account.id, &seen.account.roles, 0, None);
         self.write(Record::GrantActive(active));
         self.dirty.insert(at.clone());
     }

@@ -12,7 +12,7 @@ use super::{
     grant::{Grant, Phase},
     ids::{AccountId, Email, GrantId, RoleName},
     plan::{self, Ending},
-    record::{Answer, GrantActive, GrantGone, Record},
+    record::{Answer, GrantGone, Record},
     state::JOB_MEMORY_MS,
     time::Timestamp,
 };
@@ -82,18 +82,10 @@ impl Engine {
             matches!(g.phase, Phase::Applying | Phase::Indeterminate)
                 && tenant.order.any_covers(roles, &g.terms.role)
         };
-        let found: Vec<_> = self
-            .state
-            .grants_of(at)
-            .filter(shown)
-            .map(|g| (g.about(), g.terms.roles_before.clone()))
-            .collect();
+        let found: Vec<Grant> = self.state.grants_of(at).filter(shown).cloned().collect();
         let attempts = self.state.accounts.get(at).map_or(0, |a| a.attempts);
-        for (about, before) in found {
-            let after = roles.to_vec();
-            let account = id.clone();
-            let active =
-                GrantActive { about, account, before, after, attempts, awaiting_activation: awaiting };
+        for grant in found {
+            let active = grant.active(id, roles, attempts, awaiting);
             self.write(Record::GrantActive(active));
             if let Some(desk) = self.desks.get_mut(at) {
                 desk.reraise = false;

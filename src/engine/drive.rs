@@ -62,11 +62,10 @@ impl Engine {
         let Some(desk) = self.desks.get(at) else { return Move::Rest };
         let waits = desk.not_before > now && !desk.readback;
         let fresh = desk.fresh(now).cloned();
-        if self.has_revoking(at) || self.state.accounts.contains_key(at) {
-            if let Some(next) = self.lowering_move(at, fresh.as_ref(), waits) {
+        if (self.has_revoking(at) || self.state.accounts.contains_key(at))
+            && let Some(next) = self.lowering_move(at, fresh.as_ref(), waits) {
                 return next;
             }
-        }
         let Some(desk) = self.desks.get(at) else { return Move::Rest };
         let ephemeral = matches!(at.account, AccountKey::Ephemeral(_));
         if !desk.jobs.is_empty() && (fresh.is_some() || (ephemeral && desk.absent_since.is_some())) {

@@ -1,17 +1,17 @@
 //! What time brings: starts, wake-ups, the sweep. Every way into an ending passes [`Engine::end`].
 
 use super::{
-    Engine, Purpose,
+    Engine,
     account::{AttemptEnd, Effect},
     action::Warning,
     alarms::Wake,
     clockwatch::Reading,
     codes::{EndReason, Rule, WokenBy},
     grant::{Grant, Phase},
-    ids::GrantId,
+    ids::{AccountId, GrantId, RoleName},
     input::Outcome,
     observed::{Fault, FaultClass},
-    record::{About, GrantEnding, Record},
+    record::{About, GrantActive, GrantEnding, Record},
     time::{Millis, Now, Timestamp},
 };
 
@@ -25,6 +25,7 @@ const OVERDUE_RUNGS: [u64; 3] = [5 * 60_000, 15 * 60_000, 60 * 60_000];
 impl Engine {
     /// The first look after a start: nothing of a previous process is believed to be still running.
     pub(super) fn start(&mut self, clock_was_dead: bool) {
+        self.write(Record::AgentStarted { clock_was_dead });
         if clock_was_dead {
             self.warn(Warning::ClockUntrusted { jumped_ms: self.clock.skew_ms() });
         }
@@ -117,7 +118,8 @@ impl Engine {
     ) {
         let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
         let lateness_ms = if reason == EndReason::Expired { found.terms.overdue_ms(self.now) } else { 0 };
-        let rule = rule.or((found.phase != Phase::Active).then_some(Rule::EndedBeforeActive));
+        let never_active = found.phase != Phase::Active;
+        let rule = rule.or(if never_active { Some(Rule::EndedBeforeActive) } else { None });
         let at = found.account_ref();
         let about = found.about();
         self.write(Record::GrantEnding(GrantEnding { about, reason, woken_by, lateness_ms, rule, fault }));
@@ -215,11 +217,6 @@ impl Engine {
             self.write(Record::GrantIndeterminate { about });
         }
     }
-
-    /// Whether a purpose is a write that is still out.
-    pub(super) fn is_write(purpose: &Purpose) -> bool {
-        matches!(purpose, Purpose::Write(..))
-    }
 }
 
 impl Grant {
@@ -232,6 +229,27 @@ impl Grant {
             integration: self.terms.integration.clone(),
             email: self.terms.email.clone(),
             role: self.terms.role.clone(),
+        }
+    }
+
+    /// The record of its read-back.
+    #[must_use]
+    pub fn active(
+        &self,
+        account: &AccountId,
+        after: &[RoleName],
+        attempts: u32,
+        awaiting: Option<bool>,
+    ) -> GrantActive {
+        GrantActive {
+            about: self.about(),
+            account: account.clone(),
+            before: self.terms.roles_before.clone(),
+            after: after.to_vec(),
+            attempts,
+            ends_at: self.terms.ends_at,
+            policy_hash: self.terms.policy_hash.clone(),
+            awaiting_activation: awaiting,
         }
     }
 

@@ -29,6 +29,9 @@ impl Engine {
         if self.is_repeat(&job) {
             return;
         }
+        if let Ask::Revoke(grant) = job.ask.clone() {
+            return self.revoke(&job, &grant); // no window and no gate for an ending
+        }
         if !self.tenants.contains_key(&job.integration) {
             return self.reject(&job, Rule::UnknownIntegration);
         }
@@ -36,10 +39,9 @@ impl Engine {
             return self.answer(&job, ResultCode::ExpiredBeforeStart, None, Evidence::default());
         }
         match job.ask.clone() {
-            Ask::Extend(..) | Ask::Sync => {
+            Ask::Extend(..) | Ask::Sync | Ask::Revoke(_) => {
                 self.answer(&job, ResultCode::UnsupportedJobType, None, Evidence::default());
             }
-            Ask::Revoke(grant) => self.revoke(&job, &grant),
             Ask::Test => self.begin_test(job),
             Ask::Grant(grant, _) => match self.gate(&job) {
                 Err((code, rule)) => self.answer(&job, code, rule, Evidence::default()),
@@ -65,7 +67,7 @@ impl Engine {
             return Err((ResultCode::ExpiredBeforeStart, None));
         }
         let refuse = |rule| (ResultCode::Rejected, Some(rule));
-        let policy = self.policy.as_ref().ok_or(refuse(Rule::NoPolicy))?;
+        let policy = self.policy.as_ref().ok_or_else(|| refuse(Rule::NoPolicy))?;
         policy.judge_job(grant, request).map_err(refuse)?;
         if self.state.live_grants() >= policy.max_live_grants as usize {
             return Err(refuse(Rule::Quota));

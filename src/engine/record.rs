@@ -24,6 +24,11 @@ pub struct Seq(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
+    /// A process took the ledger over. Its number is that process's fencing epoch.
+    AgentStarted {
+        /// Whether the wall clock is behind what the journal has seen: every live grant is due then.
+        clock_was_dead: bool,
+    },
     /// An integration answered for the first time: its organization is pinned from now on.
     OrganizationPinned {
         /// The integration.
@@ -222,6 +227,10 @@ pub struct GrantActive {
     pub after: Vec<RoleName>,
     /// How many writes it took; none if another grant of ours carried the role already.
     pub attempts: u32,
+    /// When it will end.
+    pub ends_at: Timestamp,
+    /// The policy that allowed it.
+    pub policy_hash: String,
     /// An ephemeral account whose owner has not signed in yet, as far as that can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting_activation: Option<bool>,
@@ -278,6 +287,7 @@ impl Record {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::AgentStarted { .. } => "agent_started",
             Self::OrganizationPinned { .. } => "organization_pinned",
             Self::JobAnswered(_) => "job_answered",
             Self::JobRefused(_) => "job_refused",
@@ -306,7 +316,7 @@ impl Record {
     #[must_use]
     pub fn stream(&self) -> String {
         match self {
-            Self::OrganizationPinned { .. } => "agent".to_owned(),
+            Self::AgentStarted { .. } | Self::OrganizationPinned { .. } => "agent".to_owned(),
             Self::JobAnswered(a) | Self::JobRefused(a) => format!("job/{}", a.job),
             Self::JobEquivocated { job, .. } => format!("job/{job}"),
             Self::AccountOpened { at, .. }

@@ -55,6 +55,12 @@ impl Engine {
         })
     }
 
+    /// Calls whose outcome has not come back.
+    #[must_use]
+    pub fn calls_in_flight(&self) -> usize {
+        self.calls.len()
+    }
+
     /// The earliest end of a live grant.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {

@@ -1,1 +1,66 @@
-//! To be written.
+//! Secrets: one type that cannot be printed, the places they come from, and the tag key.
+//!
+//! Refuses: a secret in argv, environment or configuration; a secret file that others can read.
+
+mod file;
+mod tag;
+
+use zeroize::Zeroize;
+
+pub use file::{SecretError, credential, read_private, read_private_bytes};
+pub use tag::{TagError, TagKey};
+
+/// Text that must not be seen. Not `Clone`, not `Display`, not `Serialize`; `Debug` shows nothing;
+/// wiped when dropped. HTTP and TLS libraries keep copies in buffers that we cannot wipe.
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// Takes the text over.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text.into_boxed_str())
+    }
+
+    /// The text, for the one place that sends it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// A second copy, on purpose.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Compares in constant time.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes()).is_ok()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_shows_nothing_and_compares() {
+        let secret = Secret::new("canary-7f3a".to_owned());
+        assert_eq!(format!("{secret:?}"), "Secret(***)");
+        assert!(secret.same_as(&secret.duplicate()));
+        assert!(!secret.same_as(&Secret::new("canary-7f3b".to_owned())));
+    }
+}

@@ -1,1 +1,61 @@
-//! To be written.
+//! The log: one line a record, on standard output. JSON for machines, text for a terminal.
+//!
+//! Field names are an interface: `ts`, `level`, `msg`, then flat dotted names such as `grant.id`,
+//! `job.id`, `integration`, `account.email`, `role`. Refuses: nested objects, colours outside a
+//! terminal or under `NO_COLOR`.
+
+mod line;
+
+use std::io::{self, IsTerminal};
+
+use serde_json::{Map, Value};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{Log, LogFormat};
+use line::{Human, JsonLine};
+
+/// The target of lines that stand for journal records.
+pub const JOURNAL: &str = "journal";
+
+/// Why the log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `log.level` is no filter.
+    #[error("`log.level`: expected a level or a filter such as \"info,ephemerald=debug\", found {0:?}")]
+    Level(String),
+    /// Somebody has set up a log in this process already.
+    #[error("the log is already set up in this process")]
+    Twice,
+}
+
+/// Sets up the log of this process.
+///
+/// # Errors
+/// [`TelemetryError`] when the filter is wrong or the log is already set up.
+pub fn init(log: &Log) -> Result<(), TelemetryError> {
+    let filter =
+        EnvFilter::builder().parse(&log.level).map_err(|_| TelemetryError::Level(log.level.clone()))?;
+    let terminal = io::stdout().is_terminal();
+    let registry = tracing_subscriber::registry().with(filter);
+    let human = match log.format {
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => terminal,
+    };
+    let done = if human {
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let layer = fmt::layer().with_writer(io::stdout).with_ansi(colour).event_format(Human);
+        registry.with(layer).try_init()
+    } else {
+        let layer = fmt::layer().with_writer(io::stdout).with_ansi(false).event_format(JsonLine);
+        registry.with(layer).try_init()
+    };
+    done.map_err(|_| TelemetryError::Twice)
+}
+
+/// Writes the line of one journal record: `kind` is the record's kind, `fields` its flat fields.
+pub fn journal_line(kind: &str, fields: &Map<String, Value>) {
+    // tracing wants field names at compile time; the formatter spreads this one text again.
+    let spread = serde_json::to_string(fields).unwrap_or_default();
+    tracing::info!(target: JOURNAL, journal_spread = spread, "{kind}");
+}

@@ -92,7 +92,10 @@ pub struct World {
     pub settings: Settings,
     pub policy: Option<Policy>,
     pub durable: Vec<Entry>,
-    pub answers: BTreeMap<JobId, Vec<(ephemerald::engine::codes::ResultCode, Option<ephemerald::engine::codes::Rule>)>>,
+    pub answers: BTreeMap<
+        JobId,
+        Vec<(ephemerald::engine::codes::ResultCode, Option<ephemerald::engine::codes::Rule>)>,
+    >,
     pub all: Vec<Entry>,
     pub warnings: Vec<Warning>,
     pub cloud: JumpCloud,
@@ -168,7 +171,8 @@ impl World {
             last: self.durable.last().map_or(Seq(0), |e| e.seq),
             newest: self.durable.iter().map(|e| e.at).max(),
         };
-        let (engine, step) = Engine::new(self.settings.clone(), restored, seed.wrapping_add(self.boots << 8), self.now);
+        let (engine, step) =
+            Engine::new(self.settings.clone(), restored, seed.wrapping_add(self.boots << 8), self.now);
         self.engine = Some(engine);
         self.take(step);
         let policy = self.policy.clone();
@@ -219,7 +223,11 @@ impl World {
     pub fn run(&mut self, ms: u64) {
         let until = self.now.boot.0 + ms;
         loop {
-            let wake = self.engine.as_ref().and_then(Engine::next_wake).map_or(u64::MAX, |w| w.0.max(self.now.boot.0));
+            let wake = self
+                .engine
+                .as_ref()
+                .and_then(Engine::next_wake)
+                .map_or(u64::MAX, |w| w.0.max(self.now.boot.0));
             let event = self.events.first_key_value().map_or(u64::MAX, |(k, _)| k.0);
             let next = wake.min(event);
             if next > until {
@@ -280,7 +288,9 @@ impl World {
     fn note(&mut self, entry: &Entry) {
         let answer = match &entry.record {
             Record::JobAnswered(a) | Record::JobRefused(a) => Some((a.job.clone(), a.code, a.rule)),
-            Record::GrantActive(a) => Some((a.about.grant_job.clone(), ephemerald::engine::codes::ResultCode::Granted, None)),
+            Record::GrantActive(a) => {
+                Some((a.about.grant_job.clone(), ephemerald::engine::codes::ResultCode::Granted, None))
+            }
             Record::GrantEnding(e) => e.answers().map(|code| (e.about.grant_job.clone(), code, e.rule)),
             _ => None,
         };
@@ -309,7 +319,12 @@ impl World {
             Look::WhoAmI if self.org_unreadable => Outcome::WhoAmI(Err(forbidden())),
             Look::WhoAmI => {
                 let owner = self.cloud.by_email("owner@example.com");
-                Outcome::WhoAmI(Ok(WhoAmI { account: owner, email: Some(email("owner@example.com")), role: None, org }))
+                Outcome::WhoAmI(Ok(WhoAmI {
+                    account: owner,
+                    email: Some(email("owner@example.com")),
+                    role: None,
+                    org,
+                }))
             }
             Look::Roles if self.down => Outcome::Roles(Err(lost())),
             Look::Roles => Outcome::Roles(Ok(roles())),
@@ -445,7 +460,11 @@ impl World {
     // --- what tests ask ---
 
     pub fn roles_of(&self, id: &AccountId) -> Vec<String> {
-        self.cloud.admins.get(id).map(|a| a.roles.iter().map(ToString::to_string).collect()).unwrap_or_default()
+        self.cloud
+            .admins
+            .get(id)
+            .map(|a| a.roles.iter().map(ToString::to_string).collect())
+            .unwrap_or_default()
     }
 
     pub fn result(&self, job: &str) -> Option<String> {
@@ -468,7 +487,8 @@ impl World {
     pub fn story(&self) -> String {
         let mut story = String::new();
         for entry in &self.all {
-            story += &format!("{:>8} {}\n", entry.at.0 - START, serde_json::to_string(&entry.record).unwrap());
+            story +=
+                &format!("{:>8} {}\n", entry.at.0 - START, serde_json::to_string(&entry.record).unwrap());
         }
         for (at, id, roles) in &self.cloud.history {
             story += &format!("cloud {at:>8} {id} {roles:?}\n");

@@ -1,0 +1,158 @@
+//! What the daemon shows to operators. These shapes are an interface: `--output json` prints them.
+//!
+//! Refuses: secrets, and anything that would let a reader act. Times are RFC 3339 in UTC.
+
+use serde::{Deserialize, Serialize};
+
+/// The daemon at a glance.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The daemon's version.
+    pub version: String,
+    /// The agent's id; `None` before enrolment.
+    pub agent_id: Option<String>,
+    /// Whether the agent is enrolled.
+    pub enrolled: bool,
+    /// The connection to the control plane.
+    pub control_plane: ControlPlaneView,
+    /// One entry per configured integration.
+    pub integrations: Vec<IntegrationView>,
+    /// How many grants are in which state.
+    pub grants: GrantCounts,
+    /// When the next grant ends.
+    pub next_expiry: Option<String>,
+    /// Reports that the control plane has not acknowledged.
+    pub outbox_depth: u64,
+    /// The journal.
+    pub ledger: LedgerView,
+    /// What the agent thinks of its clock.
+    pub clock: ClockView,
+    /// Whether an operator stopped raises.
+    pub frozen: bool,
+    /// The local policy.
+    pub policy: PolicyView,
+    /// Why nothing is raised at the moment; empty when raises are possible.
+    pub raises_paused: Vec<String>,
+}
+
+/// The connection to the control plane.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ControlPlaneView {
+    /// Its URL; `None` before enrolment.
+    pub url: Option<String>,
+    /// When it last answered.
+    pub last_contact_at: Option<String>,
+    /// Whether the last request was answered.
+    pub connected: bool,
+    /// What was wrong with the last request.
+    pub error: Option<String>,
+}
+
+/// One JumpCloud organization.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IntegrationView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The pinned organization.
+    pub org_id: Option<String>,
+    /// Whether JumpCloud answered the last request.
+    pub reachable: bool,
+    /// The account that the credential belongs to.
+    pub self_account: Option<String>,
+    /// When the accounts were last read.
+    pub last_observed_at: Option<String>,
+    /// Why this integration raises nothing at the moment.
+    pub raises_paused: Option<String>,
+    /// Requests a second allowed at the moment.
+    pub rate: u32,
+}
+
+/// How many grants are in which state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantCounts {
+    /// Access is there or being given.
+    pub live: u64,
+    /// Being revoked.
+    pub ending: u64,
+    /// Being revoked for longer than the overdue limit.
+    pub overdue: u64,
+    /// Ended, and still looked at.
+    pub watched: u64,
+}
+
+/// The journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerView {
+    /// Whether the last write succeeded.
+    pub ok: bool,
+    /// Sequence number of the newest record.
+    pub head_seq: u64,
+    /// Hash of the newest record, in hexadecimal.
+    pub head_hash: String,
+}
+
+/// What the agent thinks of its clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockView {
+    /// Whether raises may rely on it.
+    pub trusted: bool,
+    /// Milliseconds that it is ahead of the control plane's; negative when behind.
+    pub skew_ms: i64,
+}
+
+/// The local policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// Whether there is one in force.
+    pub loaded: bool,
+    /// SHA-256 of its file.
+    pub hash: Option<String>,
+    /// Why there is none, or why the newest file was not taken.
+    pub error: Option<String>,
+}
+
+/// One grant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantView {
+    /// The grant's id.
+    pub grant_id: String,
+    /// The job that asked for it.
+    pub job_id: String,
+    /// The integration that it is in.
+    pub integration: String,
+    /// The account's address.
+    pub account_email: String,
+    /// The account's id, once known.
+    pub account_id: Option<String>,
+    /// The granted role.
+    pub role: String,
+    /// `role` or `ephemeral`.
+    pub kind: String,
+    /// Where the grant is in its life: `applying`, `active`, `revoking`, `settling`, `ended`.
+    pub state: String,
+    /// When its clock started.
+    pub accepted_at: String,
+    /// When it ends.
+    pub ends_at: String,
+    /// Seconds until its end; 0 when that is past.
+    pub seconds_left: u64,
+    /// How long after its end the access was read back as gone.
+    pub lateness_ms: Option<u64>,
+    /// Why it ended.
+    pub ended_reason: Option<String>,
+    /// Requests sent to JumpCloud for it.
+    pub attempts: u32,
+    /// What went wrong last.
+    pub last_fault: Option<String>,
+}
+
+/// Whether the daemon lives and is ready to work.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthView {
+    /// The loop answers; never depends on a network.
+    pub live: bool,
+    /// New grants can be served.
+    pub ready: bool,
+    /// What keeps it from being ready.
+    pub why_not: Vec<String>,
+}

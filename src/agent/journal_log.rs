@@ -1,0 +1,128 @@
+//! One log line per journal record: the log is a view of the journal, it cannot say anything else.
+//!
+//! Field names are stable and documented in `docs/logs.md`. Refuses free text: every value comes from
+//! a record, and no record holds a secret.
+
+use tracing::{error, info, warn};
+
+use crate::engine::{
+    action::{Entry, Warning},
+    codes::EndReason,
+    record::{About, Record},
+};
+
+/// Logs one record.
+pub(super) fn line(entry: &Entry) {
+    let (seq, kind) = (entry.seq.0, entry.record.kind());
+    match &entry.record {
+        Record::GrantAccepted(terms) => info!(
+            seq, kind, grant.id = %terms.grant, job.id = %terms.job, integration = %terms.integration,
+            account.email = %terms.email, role = %terms.role, ends_at = terms.ends_at.0, request.number = terms.request.number.as_deref(),
+            "grant accepted"
+        ),
+        Record::GrantActive(a) => about(seq, kind, &a.about, "grant active: the access was read back"),
+        Record::GrantEnding(e) => {
+            let a = &e.about;
+            info!(
+                seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
+                role = %a.role, reason = %e.reason, woken_by = %e.woken_by, lateness_ms = e.lateness_ms, rule = e.rule.map(tracing::field::display),
+                "grant ending"
+            );
+        }
+        Record::GrantGone(g) => {
+            let a = &g.about;
+            info!(
+                seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
+                role = %a.role, reason = %g.reason, woken_by = %g.woken_by, lateness_ms = g.lateness_ms,
+                "grant ended: the access was read back as gone"
+            );
+            if g.reason == EndReason::Superseded {
+                warn!(grant.id = %a.grant, account.email = %a.email, "a person changed the account beyond the grant; it was left as it is: look at it");
+            }
+        }
+        Record::GrantSettled { about: a, .. } => about(seq, kind, a, "grant settled: still gone"),
+        Record::GrantClosed { about: a } => about(seq, kind, a, "grant closed"),
+        Record::GrantIndeterminate { about: a } => {
+            about(seq, kind, a, "grant indeterminate: the raise may or may not have happened")
+        }
+        Record::RevokeRequested { about: a, .. } => about(seq, kind, a, "revocation requested"),
+        Record::GrantReappeared { about: a, .. } => {
+            warn!(seq, kind, grant.id = %a.grant, account.email = %a.email, role = %a.role, "access reappeared after its end; it is taken away again");
+        }
+        Record::RevocationOverdue { about: a, overdue_ms, attempts, .. } => error!(
+            seq, kind, grant.id = %a.grant, account.email = %a.email, role = %a.role, overdue_ms, attempts,
+            "revocation overdue: access outlives its grant; it is tried for ever, look at JumpCloud and the credential"
+        ),
+        Record::JobAnswered(a) | Record::JobRefused(a) => info!(
+            seq, kind, job.id = %a.job, grant.id = a.grant.as_ref().map(tracing::field::display), code = %a.code,
+            rule = a.rule.map(tracing::field::display), "job answered"
+        ),
+        Record::JobEquivocated { job, .. } => {
+            error!(seq, kind, job.id = %job, "a job id came again with another body: the control plane contradicts itself");
+        }
+        other => account(seq, other),
+    }
+}
+
+fn about(seq: u64, kind: &'static str, a: &About, message: &'static str) {
+    info!(
+        seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
+        role = %a.role, "{message}"
+    );
+}
+
+fn account(seq: u64, record: &Record) {
+    let kind = record.kind();
+    match record {
+        Record::OrganizationPinned { integration, org } => {
+            info!(seq, kind, integration = %integration, org.id = %org, "organization pinned");
+        }
+        Record::AttemptStarted { at, attempt } => info!(
+            seq, kind, integration = %at.integration, account = at.account.as_str(), attempt = attempt.n,
+            raise = attempt.effect.is_raise(), "write handed out"
+        ),
+        Record::AttemptEnded { at, n, end } => info!(
+            seq, kind, integration = %at.integration, account = at.account.as_str(), attempt = n, end = ?end, "write answered"
+        ),
+        Record::BaselineMoved { at, from, to } => warn!(
+            seq, kind, integration = %at.integration, account = at.account.as_str(), ?from, ?to,
+            "a person changed the account; what will be restored follows"
+        ),
+        Record::AccountOpened { at, .. }
+        | Record::AccountFound { at, .. }
+        | Record::AccountWatched { at, .. }
+        | Record::AccountClosed { at } => {
+            info!(seq, kind, integration = %at.integration, account = at.account.as_str(), "account");
+        }
+        _ => info!(seq, kind, "journal"),
+    }
+}
+
+/// Logs a warning of the engine.
+pub(super) fn warning(warning: &Warning) {
+    match warning {
+        Warning::ClockUntrusted { jumped_ms } => error!(
+            jumped_ms,
+            "clock: the wall clock disagrees with the boot-time clock or the journal; raises pause until the control plane's time agrees: check NTP"
+        ),
+        Warning::ClockTrusted => info!("clock: a second witness agrees; raises go on"),
+        Warning::WrongOrganization(integration) => error!(
+            integration = %integration, "JumpCloud: the key belongs to another organization than the pinned one; nothing is done there: put the right key back"
+        ),
+        Warning::CredentialRefused(integration) => error!(
+            integration = %integration, "JumpCloud: the key is not accepted (401); raises pause, endings are tried on: put a working key into the connection file"
+        ),
+        Warning::Escalated(at) => error!(
+            integration = %at.integration, account = at.account.as_str(),
+            "an ending needs a person: something of ours is there and no permitted write takes it away without giving something new"
+        ),
+        Warning::Stranger(at) => warn!(
+            integration = %at.integration, account = at.account.as_str(),
+            "an account with our address has another id than the one we made: left alone"
+        ),
+        Warning::WheelMiss(at) => error!(
+            integration = %at.integration, account = at.account.as_str(),
+            "the sweep found a due grant that the timer wheel had missed: this is a bug, please report it"
+        ),
+    }
+}

@@ -1,0 +1,24 @@
+//! The agent: everything put together, and the one loop that owns the engine.
+//!
+//! ```text
+//!   control ─┐                                   ┌─▶ ledger ─ durable ─▶ raises ─┐
+//!   admin ───┼─▶ Loop ─▶ Engine::handle ─▶ Step ─┤                               ├─▶ executor ─▶ JumpCloud
+//!   clock ───┤                                   └─▶ reads, lowers ──────────────┘        │
+//!   executor ┴◀───────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! The loop never awaits the disk or the network: it hands work out and takes answers in. Refuses to
+//! start on a ledger that another daemon holds, that is missing though it existed, or that is newer
+//! than this version. Starts without a control plane, without a policy and without a readable
+//! connection: then it raises nothing, and says so.
+
+mod assemble;
+mod intake;
+mod journal_log;
+mod report;
+mod reporter;
+mod status;
+mod turn;
+mod views;
+
+pub use assemble::{AgentError, connection, control_door, run};

@@ -1,0 +1,174 @@
+//! From journal records to the reports that the control plane reads.
+//!
+//! A report is derived from the stored record at the moment it is sent: there is no second copy that
+//! could say something else. Refuses records that are nobody's business outside.
+
+use crate::{
+    control::wire::{AccountRef, Code, Evidence, Report, Utc},
+    engine::{
+        codes::{EndReason, EventCode, ResultCode},
+        record::{About, Answer, GrantActive, GrantEnding, GrantGone, Record},
+        time::Timestamp,
+    },
+};
+
+/// JumpCloud's portal sessions last up to one hour (help page "give a user an admin role"); whether a
+/// role change ends them for ordinary administrators is not documented.
+const SESSION_MS: i64 = 60 * 60 * 1000;
+
+/// The report of a record, or `None` if it is not reported.
+#[must_use]
+pub(super) fn of(
+    seq: u64,
+    at: i64,
+    record: &Record,
+    receipt: impl Fn(&GrantActive) -> Option<String>,
+) -> Option<Report> {
+    let base = |code: Code| Report {
+        seq,
+        at: Utc(Timestamp(at)),
+        kind: code.kind(),
+        job_id: None,
+        grant_id: None,
+        code,
+        rule: None,
+        reason: None,
+        detail: None,
+        integration: None,
+        account: None,
+        role: None,
+        evidence: None,
+        ends_at: None,
+        receipt: None,
+        session_may_persist_until: None,
+        policy_hash: None,
+    };
+    match record {
+        Record::JobAnswered(answer) | Record::JobRefused(answer) => Some(answered(base, answer)),
+        Record::GrantActive(active) => {
+            let report = about(base(Code::Result(ResultCode::Granted)), &active.about);
+            Some(granted(report, active, receipt(active)))
+        }
+        Record::GrantEnding(ending) => never_active(base, ending),
+        Record::GrantGone(gone) => {
+            Some(ended(about(base(Code::Event(EventCode::GrantEnded)), &gone.about), gone, at))
+        }
+        Record::GrantSettled { about: grant, observed } => {
+            let evidence = Evidence {
+                roles_after: Some(observed.clone()),
+                verified_by_read: Some(true),
+                ..Evidence::default()
+            };
+            Some(Report {
+                evidence: Some(evidence),
+                ..about(base(Code::Event(EventCode::GrantSettled)), grant)
+            })
+        }
+        Record::GrantReappeared { about: grant, observed } => {
+            let evidence = Evidence { observed: Some(observed.clone()), ..Evidence::default() };
+            Some(Report {
+                evidence: Some(evidence),
+                ..about(base(Code::Event(EventCode::GrantReappeared)), grant)
+            })
+        }
+        Record::RevocationOverdue { about: grant, overdue_ms, attempts, .. } => {
+            let evidence =
+                Evidence { lateness_ms: Some(*overdue_ms), attempts: Some(*attempts), ..Evidence::default() };
+            Some(Report {
+                evidence: Some(evidence),
+                ..about(base(Code::Event(EventCode::RevocationOverdue)), grant)
+            })
+        }
+        _ => None,
+    }
+}
+
+fn about(report: Report, about: &About) -> Report {
+    let result = matches!(report.code, Code::Result(_));
+    Report {
+        job_id: result.then(|| about.grant_job.clone()),
+        grant_id: Some(about.grant.clone()),
+        integration: Some(about.integration.clone()),
+        account: Some(AccountRef { id: None, email: Some(about.email.clone()) }),
+        role: Some(about.role.clone()),
+        ..report
+    }
+}
+
+fn answered(base: impl Fn(Code) -> Report, answer: &Answer) -> Report {
+    let evidence = Evidence {
+        observed: answer.observed.clone(),
+        roles_after: answer.would_write.clone(),
+        ..Evidence::default()
+    };
+    Report {
+        job_id: Some(answer.job.clone()),
+        grant_id: answer.grant.clone(),
+        rule: answer.rule,
+        detail: answer.fault.as_ref().map(describe),
+        integration: answer.integration.clone(),
+        evidence: Some(evidence).filter(|e| *e != Evidence::default()),
+        policy_hash: answer.policy_hash.clone(),
+        ..base(Code::Result(answer.code))
+    }
+}
+
+fn granted(report: Report, active: &GrantActive, receipt: Option<String>) -> Report {
+    Report {
+        account: Some(AccountRef {
+            id: Some(active.account.clone()),
+            email: Some(active.about.email.clone()),
+        }),
+        evidence: Some(Evidence {
+            roles_before: Some(active.before.clone()),
+            roles_after: Some(active.after.clone()),
+            attempts: Some(active.attempts),
+            verified_by_read: Some(true),
+            awaiting_activation: active.awaiting_activation,
+            ..Evidence::default()
+        }),
+        ends_at: Some(Utc(active.ends_at)),
+        receipt,
+        policy_hash: Some(active.policy_hash.clone()),
+        ..report
+    }
+}
+
+fn never_active(base: impl Fn(Code) -> Report, ending: &GrantEnding) -> Option<Report> {
+    let code = ending.answers()?;
+    let report = about(base(Code::Result(code)), &ending.about);
+    Some(Report { rule: ending.rule, detail: ending.fault.as_ref().map(describe), ..report })
+}
+
+fn ended(report: Report, gone: &GrantGone, at: i64) -> Report {
+    let left = matches!(gone.reason, EndReason::Superseded | EndReason::RevokedExternally);
+    let evidence = Evidence {
+        roles_before: Some(gone.baseline.clone()),
+        roles_after: Some(gone.observed.clone().unwrap_or_default()),
+        verified_by_read: Some(true),
+        lateness_ms: Some(gone.lateness_ms),
+        woken_by: Some(gone.woken_by),
+        observed: gone.observed.clone().filter(|_| left),
+        ..Evidence::default()
+    };
+    let detail =
+        gone.found_email.as_ref().map(|found| format!("the account's address had been changed to {found}"));
+    Report {
+        reason: Some(gone.reason),
+        detail,
+        evidence: Some(evidence),
+        session_may_persist_until: gone
+            .observed
+            .is_some()
+            .then_some(Utc(Timestamp(at.saturating_add(SESSION_MS)))),
+        ..report
+    }
+}
+
+fn describe(fault: &crate::engine::observed::Fault) -> String {
+    let class = serde_json::to_value(fault.class)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    fault.status.map_or_else(|| class.clone(), |status| format!("{class} (HTTP {status})"))
+}

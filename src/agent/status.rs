@@ -1,0 +1,136 @@
+//! Tells the control plane how things stand, every few seconds to minutes, and takes its pace and its
+//! newer key sets.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{turn::Turn, views};
+use crate::{
+    clock,
+    control::{
+        client::Client,
+        identity::Identity,
+        poll::ControlEvent,
+        verify::Verifier,
+        wire::{IntegrationStatus, JournalHead, StatusAnswer, StatusRequest, Utc},
+    },
+    engine::{action::Raise, grant::Phase, time::Timestamp},
+    ledger::Ledger,
+};
+
+/// What the loop publishes of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Snapshot {
+    live: u32,
+    overdue: u32,
+    next_expiry: Option<Timestamp>,
+    dry_run: bool,
+    skew_ms: Option<i64>,
+    policy_hash: Option<String>,
+    integrations: Vec<IntegrationStatus>,
+}
+
+impl Snapshot {
+    pub(super) fn of(turn: &Turn) -> Self {
+        let now = clock::now();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let overdue =
+            turn.engine.grants().filter(|g| g.phase == Phase::Revoking && g.terms.overdue_ms(now) > 30_000);
+        Self {
+            live: count(turn.engine.state().live_grants()),
+            overdue: count(overdue.count()),
+            next_expiry: turn.engine.next_expiry(),
+            dry_run: turn.parts.policy.as_ref().is_some_and(|p| p.dry_run),
+            skew_ms: turn.contact.skew_ms,
+            policy_hash: turn.engine.policy_hash().map(str::to_owned),
+            integrations: views::integration_status(&turn.engine),
+        }
+    }
+}
+
+/// What the task runs on.
+pub(super) struct Status {
+    pub(super) client: Arc<Client>,
+    pub(super) ledger: Arc<Ledger<Raise>>,
+    pub(super) snapshot: watch::Receiver<Snapshot>,
+    pub(super) verifier: watch::Sender<Arc<Verifier>>,
+    pub(super) pace: watch::Sender<u32>,
+    pub(super) identity: Identity,
+    pub(super) state_dir: PathBuf,
+    pub(super) every: Duration,
+    pub(super) started_at: Timestamp,
+    pub(super) events: mpsc::Sender<ControlEvent>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Status {
+    /// Reports until told to stop.
+    pub(super) async fn run(mut self) {
+        let mut stop = self.stop.clone();
+        loop {
+            let request = self.request().await;
+            let before = clock::now().boot;
+            // A long poll may be silent for a minute: it is this call that tells soon whether the control
+            // plane answers, and what time it is there.
+            let event = match self.client.status(&request).await {
+                Ok(answer) => {
+                    self.take(&answer);
+                    ControlEvent::Contact { server_time: answer.server_time, rtt: clock::now().boot.since(before) }
+                }
+                Err(error) => ControlEvent::Lost { error },
+            };
+            if self.events.send(event).await.is_err() {
+                return;
+            }
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(self.every) => {}
+            }
+        }
+    }
+
+    async fn request(&self) -> StatusRequest {
+        let snapshot = self.snapshot.borrow().clone();
+        let head = self.ledger.head().await.ok();
+        StatusRequest {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            at: Utc(clock::now().wall),
+            started_at: Utc(self.started_at),
+            live_grants: snapshot.live,
+            next_expiry: snapshot.next_expiry.map(Utc),
+            overdue: snapshot.overdue,
+            stuck: 0,
+            outbox: self.ledger.outbox_depth().await.unwrap_or(0),
+            frozen: false,
+            dry_run: snapshot.dry_run,
+            revoke_only: false,
+            skew_ms: snapshot.skew_ms,
+            journal: head.map(|h| JournalHead { seq: h.seq.0, hash: views::hex(&h.hash) }),
+            policy_hash: snapshot.policy_hash,
+            key_set_version: self.verifier.borrow().keys.version(),
+            integrations: snapshot.integrations,
+        }
+    }
+
+    fn take(&mut self, answer: &StatusAnswer) {
+        self.pace.send_replace(answer.poll_after_s.unwrap_or(0));
+        let Some(set) = &answer.key_set else { return };
+        match self.identity.adopt(set) {
+            Ok(keys) if keys.version() > self.verifier.borrow().keys.version() => {
+                if let Err(error) = self.identity.store(&self.state_dir) {
+                    tracing::error!(error = %error, "key set: cannot be stored");
+                    return;
+                }
+                let verifier = Verifier { keys, ..self.verifier.borrow().as_ref().clone() };
+                tracing::info!(
+                    version = verifier.keys.version(),
+                    "key set: a newer one, signed by the pinned root, is in force"
+                );
+                self.verifier.send_replace(Arc::new(verifier));
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = %error, "key set: refused; the one in force stays"),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The loop. It owns the engine; everybody else sends it messages.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::{assemble::Parts, intake, journal_log, status::Snapshot, views};
+use crate::{
+    admin::server::Query,
+    clock,
+    control::poll::{ControlEvent, Wants},
+    engine::{
+        Engine,
+        action::{Action, Raise, Step},
+        input::Input,
+        time::{Millis, Now},
+    },
+    executor,
+    ledger::{self, Batch, Event, codec},
+};
+
+/// A sleep is only a hint to look at the clock again; the longest one bounds how late a suspended
+/// machine notices that time went on.
+const LONGEST_SLEEP: Millis = Millis(1_000);
+/// How long after a failed write the ledger is reopened; doubles up to a minute.
+const REOPEN_FIRST: Millis = Millis(1_000);
+const REOPEN_CAP: Millis = Millis(60_000);
+
+/// How long a start waits for JumpCloud before it takes jobs all the same.
+const PATIENCE: Millis = Millis(10_000);
+
+/// What the loop listens to.
+pub(super) struct Ears {
+    pub(super) ledger: mpsc::Receiver<Event<Raise>>,
+    pub(super) executor: mpsc::UnboundedReceiver<executor::Report>,
+    pub(super) control: mpsc::Receiver<ControlEvent>,
+    pub(super) admin: mpsc::Receiver<Query>,
+    pub(super) reload: mpsc::Receiver<()>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// The loop's own state.
+pub(super) struct Turn {
+    pub(super) engine: Engine,
+    pub(super) parts: Parts,
+    /// The journal takes records.
+    pub(super) ledger_ok: bool,
+    reopen_at: Option<(Now, Millis)>,
+    pub(super) contact: Contact,
+    seed: u64,
+    started: Now,
+}
+
+/// What is known of the control plane.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contact {
+    pub(super) last: Option<Now>,
+    pub(super) error: Option<String>,
+    pub(super) skew_ms: Option<i64>,
+}
+
+impl Turn {
+    pub(super) fn new(engine: Engine, parts: Parts, seed: u64) -> Self {
+        Self {
+            engine,
+            parts,
+            ledger_ok: true,
+            reopen_at: None,
+            contact: Contact::default(),
+            seed,
+            started: clock::now(),
+        }
+    }
+
+    /// Runs until told to stop, then waits for what is in flight to be recorded.
+    pub(super) async fn run(mut self, first: Step, mut ears: Ears) {
+        self.carry_out(first);
+        self.load_policy();
+        loop {
+            self.publish();
+            tokio::select! {
+                Some(event) = ears.ledger.recv() => self.ledger_event(event),
+                Some((call, outcome)) = ears.executor.recv() => self.feed(Input::Outcome(call, outcome)),
+                Some(event) = ears.control.recv() => self.control_event(event),
+                Some(query) = ears.admin.recv() => views::answer(&self, query).await,
+                Some(()) = ears.reload.recv() => self.load_policy(),
+                () = tokio::time::sleep(self.nap()) => self.feed(Input::Tick),
+                _ = ears.stop.wait_for(|stop| *stop) => break,
+            }
+            self.reopen_if_due().await;
+        }
+        self.drain(ears).await;
+    }
+
+    /// One turn of the engine.
+    pub(super) fn feed(&mut self, input: Input) {
+        let step = self.engine.handle(clock::now(), input);
+        self.carry_out(step);
+    }
+
+    fn carry_out(&mut self, step: Step) {
+        for entry in &step.records {
+            journal_log::line(entry);
+        }
+        if !step.records.is_empty() && self.ledger_ok {
+            let rows = step.records.iter().map(|entry| codec::row(entry, self.engine.state())).collect();
+            if let Err(full) = self.parts.ledger.submit(Batch { rows, raises: step.raises }) {
+                tracing::error!(error = %full, "journal: cannot take records; nothing is raised, endings go on");
+                self.ledger_lost();
+            }
+        }
+        for action in step.actions {
+            match action {
+                Action::Read(read) => self.parts.executor.read(read),
+                Action::Lower(lower) => self.parts.executor.lower(lower),
+                Action::Requeue(seq) => self.parts.requeue(ledger::Seq(seq.0)),
+                Action::Warn(warning) => journal_log::warning(&warning),
+            }
+        }
+    }
+
+    fn ledger_event(&mut self, event: Event<Raise>) {
+        match event {
+            Event::Durable { upto, raises } => {
+                self.feed(Input::Durable(crate::engine::record::Seq(upto.0)));
+                for raise in raises {
+                    self.parts.executor.raise(raise);
+                }
+                self.parts.outbox.notify_one();
+            }
+            Event::Failed { error, first } => {
+                tracing::error!(error = %error, seq = first.0, "journal: a write failed; nothing is raised, endings go on from memory");
+                self.ledger_lost();
+            }
+        }
+    }
+
+    fn ledger_lost(&mut self) {
+        if !self.ledger_ok {
+            return;
+        }
+        self.ledger_ok = false;
+        self.reopen_at = Some((clock::now(), REOPEN_FIRST));
+        self.feed(Input::LedgerDown);
+    }
+
+    /// Reopens the journal after a failure and folds the engine anew from what is really stored.
+    async fn reopen_if_due(&mut self) {
+        let Some((since, wait)) = self.reopen_at else { return };
+        if clock::now().boot.since(since.boot) < wait {
+            return;
+        }
+        match self.refold().await {
+            Ok(first) => {
+                tracing::warn!("journal: reopened and verified; the state was folded anew from it");
+                self.reopen_at = None;
+                self.ledger_ok = true;
+                self.carry_out(first);
+                self.load_policy();
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "journal: cannot be reopened yet; endings go on from memory");
+                self.reopen_at = Some((clock::now(), Millis(wait.0.saturating_mul(2)).min(REOPEN_CAP)));
+            }
+        }
+    }
+
+    async fn refold(&mut self) -> Result<Step, ledger::LedgerError> {
+        let opened = self.parts.ledger.reopen().await?;
+        let restored = super::assemble::load(&self.parts.ledger, &opened).await?;
+        self.seed = self.seed.wrapping_add(1);
+        let (engine, first) = Engine::new(self.parts.settings.clone(), restored, self.seed, clock::now());
+        self.engine = engine;
+        Ok(first)
+    }
+
+    fn control_event(&mut self, event: ControlEvent) {
+        match event {
+            ControlEvent::Contact { server_time, rtt } => {
+                if self.contact.error.take().is_some() || self.contact.last.is_none() {
+                    tracing::info!("control plane: in contact");
+                }
+                let now = clock::now();
+                self.contact.last = Some(now);
+                self.contact.skew_ms = Some(now.wall.0 - server_time.0.0);
+                if rtt < Millis::from_secs(5) {
+                    self.feed(Input::ControlTime(server_time.0));
+                }
+            }
+            ControlEvent::Lost { error } => {
+                if self.contact.error.is_none() {
+                    tracing::warn!(error = %error, "control plane: out of contact; live grants run to their end");
+                }
+                self.contact.error = Some(error.to_string());
+            }
+            ControlEvent::Cancelled(job) => self.feed(Input::Cancelled(job)),
+            ControlEvent::Job(job) => match intake::job(&job, &self.engine, &self.parts) {
+                Ok(job) => self.feed(Input::Job(Box::new(job))),
+                Err(refusal) => self.feed(Input::Refused(refusal)),
+            },
+            ControlEvent::Refused { delivered_as, refusal } => {
+                let refusal = intake::refusal(delivered_as, &refusal);
+                self.feed(Input::Refused(refusal));
+            }
+        }
+    }
+
+    /// Reads the policy anew; a bad file keeps the old policy and says so.
+    fn load_policy(&mut self) {
+        match crate::config::policy_file::load(&self.parts.policy_file) {
+            Ok(policy) => {
+                tracing::info!(policy.hash = %policy.hash, policy.dry_run = policy.dry_run, policy.roles = policy.roles.len(), "policy: in force");
+                self.parts.policy_error = None;
+                self.parts.policy = Some(policy);
+            }
+            Err(error) => {
+                let kept = self.parts.policy.is_some();
+                tracing::error!(error = %error, kept, "policy: cannot be read; without a policy nothing is raised");
+                self.parts.policy_error = Some(error.to_string());
+            }
+        }
+        let policy = self.parts.policy.clone();
+        self.feed(Input::Policy(policy.map(Box::new)));
+    }
+
+    fn nap(&self) -> Duration {
+        let now = clock::now();
+        let wake = self.engine.next_wake().map_or(LONGEST_SLEEP, |at| at.since(now.boot));
+        Duration::from_millis(wake.min(LONGEST_SLEEP).0)
+    }
+
+    /// Tells the polling and status tasks how things stand.
+    fn publish(&self) {
+        let wants = self.wants();
+        self.parts.wants.send_if_modified(|old| {
+            let changed = *old != wants;
+            if changed {
+                *old = wants;
+            }
+            changed
+        });
+        self.parts.snapshot.send_replace(Snapshot::of(self));
+    }
+
+    fn wants(&self) -> Wants {
+        let in_hand = self.engine.jobs_in_hand();
+        if !self.is_settled() {
+            return Wants::default();
+        }
+        let room = self.parts.capacity.saturating_sub(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
+        Wants {
+            capacity: if self.ledger_ok { room } else { 0 },
+            integrations: views::reachable(&self.engine),
+            in_hand: in_hand.into_iter().map(|job| (job, crate::control::wire::JobState::Running)).collect(),
+        }
+    }
+
+    /// Jobs are taken once each integration has said which organization it is, or has had its time.
+    fn is_settled(&self) -> bool {
+        let known = self.engine.integrations().all(|i| i.org.is_some());
+        known || clock::now().boot.since(self.started.boot) > PATIENCE
+    }
+
+    /// No new work; what is in flight is given a moment to come back and be recorded. Live grants stay
+    /// live: the next start takes them over.
+    async fn drain(mut self, mut ears: Ears) {
+        let deadline = clock::now().boot + Millis::from_secs(12);
+        while self.engine.calls_in_flight() > 0 && clock::now().boot < deadline {
+            tokio::select! {
+                Some(event) = ears.ledger.recv() => self.ledger_event(event),
+                Some((call, outcome)) = ears.executor.recv() => self.feed(Input::Outcome(call, outcome)),
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            }
+        }
+        tracing::info!(
+            grants.live = self.engine.state().live_grants(),
+            "stopped; live grants are taken over at the next start"
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! Answers the operator's questions from the loop's own state.
+
+use super::turn::Turn;
+use crate::{
+    admin::{
+        server::Query,
+        view::{
+            ClockView, ControlPlaneView, GrantCounts, GrantView, HealthView, IntegrationView, LedgerView,
+            PolicyView, StatusView,
+        },
+    },
+    clock,
+    control::wire::{IntegrationStatus, Reachable, Utc},
+    engine::{
+        Engine,
+        grant::{Grant, GrantKind, Phase},
+        time::{Now, Timestamp},
+    },
+};
+
+/// Answers one question; a questioner who has gone away is nobody's problem.
+pub(super) async fn answer(turn: &Turn, query: Query) {
+    match query {
+        Query::Status(to) => drop(to.send(status(turn).await)),
+        Query::Grants(to) => {
+            let now = clock::now();
+            drop(to.send(turn.engine.grants().map(|g| grant(&turn.engine, g, now)).collect()));
+        }
+        Query::Health(to) => drop(to.send(health(turn))),
+    }
+}
+
+/// Which integrations answered lately.
+pub(super) fn reachable(engine: &Engine) -> Vec<Reachable> {
+    engine.integrations().map(|i| Reachable { reachable: i.fault.is_none(), name: i.id }).collect()
+}
+
+/// The integrations, for the status report.
+pub(super) fn integration_status(engine: &Engine) -> Vec<IntegrationStatus> {
+    let paused = !engine.raises_paused().is_empty();
+    let of = |i: crate::engine::views::IntegrationView| IntegrationStatus {
+        reachable: i.fault.is_none(),
+        raises_paused: paused || i.wrong_org || i.credential_refused,
+        name: i.id,
+    };
+    engine.integrations().map(of).collect()
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+async fn status(turn: &Turn) -> StatusView {
+    let now = clock::now();
+    let ledger = &turn.parts.ledger;
+    let head = ledger.head().await.ok();
+    let of = |phase: fn(Phase) -> bool| turn.engine.grants().filter(|g| phase(g.phase)).count() as u64;
+    let overdue = |g: &&Grant| g.phase == Phase::Revoking && g.terms.overdue_ms(now) > 30_000;
+    StatusView {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        agent_id: turn.parts.agent_id.as_ref().map(ToString::to_string),
+        enrolled: turn.parts.agent_id.is_some(),
+        control_plane: ControlPlaneView {
+            url: turn.parts.control_url.clone(),
+            last_contact_at: turn.contact.last.map(|n| utc(n.wall)),
+            connected: turn.contact.last.is_some() && turn.contact.error.is_none(),
+            error: turn.contact.error.clone(),
+        },
+        integrations: turn.engine.integrations().map(|i| integration(turn, i, now)).collect(),
+        grants: GrantCounts {
+            live: of(Phase::is_live),
+            ending: of(|p| p == Phase::Revoking),
+            overdue: turn.engine.grants().filter(overdue).count() as u64,
+            watched: of(|p| matches!(p, Phase::Settling | Phase::Ended)),
+        },
+        next_expiry: turn.engine.next_expiry().map(utc),
+        outbox_depth: ledger.outbox_depth().await.unwrap_or(0),
+        ledger: LedgerView {
+            ok: turn.ledger_ok,
+            head_seq: head.as_ref().map_or(0, |h| h.seq.0),
+            head_hash: head.map(|h| hex(&h.hash)).unwrap_or_default(),
+        },
+        clock: ClockView { trusted: turn.engine.skew_ms() == 0, skew_ms: turn.contact.skew_ms.unwrap_or(0) },
+        frozen: false,
+        policy: PolicyView {
+            loaded: turn.parts.policy.is_some(),
+            hash: turn.engine.policy_hash().map(str::to_owned),
+            error: turn.parts.policy_error.clone(),
+        },
+        raises_paused: turn.engine.raises_paused().into_iter().map(str::to_owned).collect(),
+    }
+}
+
+fn integration(turn: &Turn, view: crate::engine::views::IntegrationView, now: Now) -> IntegrationView {
+    let paused = if view.wrong_org {
+        Some("the key belongs to another organization than the pinned one".to_owned())
+    } else if view.credential_refused {
+        Some("JumpCloud does not accept the key".to_owned())
+    } else {
+        turn.parts.broken.get(&view.id).cloned()
+    };
+    let ago = view.answered_at.map(|at| now.boot.since(at));
+    let seen = ago.map(|ago| Timestamp(now.wall.0 - i64::try_from(ago.0).unwrap_or(0)));
+    IntegrationView {
+        name: view.id.to_string(),
+        org_id: view.org.map(|o| o.to_string()),
+        reachable: view.fault.is_none() && view.answered_at.is_some(),
+        self_account: view.own_account.map(|a| a.to_string()),
+        last_observed_at: seen.map(utc),
+        raises_paused: paused,
+        rate: u32::try_from(view.rate).unwrap_or(u32::MAX),
+    }
+}
+
+fn grant(engine: &Engine, grant: &Grant, now: Now) -> GrantView {
+    let terms = &grant.terms;
+    let (attempts, fault) = engine.attempts_of(grant);
+    let account = engine.state().accounts.get(&grant.account_ref());
+    let state = serde_json::to_value(grant.phase).ok().and_then(|v| v.as_str().map(str::to_owned));
+    GrantView {
+        grant_id: terms.grant.to_string(),
+        job_id: terms.job.to_string(),
+        integration: terms.integration.to_string(),
+        account_email: terms.email.to_string(),
+        account_id: account.and_then(|a| a.id.as_ref()).map(ToString::to_string),
+        role: terms.role.to_string(),
+        kind: if terms.kind == GrantKind::Role { "role" } else { "ephemeral" }.to_owned(),
+        state: state.unwrap_or_default(),
+        accepted_at: utc(terms.accepted_at),
+        ends_at: utc(terms.ends_at),
+        seconds_left: terms.ends_at.since(now.wall).0 / 1000,
+        lateness_ms: grant.gone_at.map(|_| grant.lateness_ms),
+        ended_reason: grant.reason.map(|r| r.to_string()),
+        attempts,
+        last_fault: fault.map(|f| format!("{:?}", f.class)),
+    }
+}
+
+fn health(turn: &Turn) -> HealthView {
+    let mut why: Vec<String> = turn.engine.raises_paused().into_iter().map(str::to_owned).collect();
+    if turn.parts.agent_id.is_none() {
+        why.push("not enrolled: run `ephemerald enroll`".to_owned());
+    } else if turn.contact.last.is_none() || turn.contact.error.is_some() {
+        why.push("the control plane does not answer".to_owned());
+    }
+    for view in turn.engine.integrations() {
+        if view.wrong_org || view.credential_refused || turn.parts.broken.contains_key(&view.id) {
+            why.push(format!("integration {}: the connection does not work", view.id));
+        }
+    }
+    HealthView { live: true, ready: why.is_empty(), why_not: why }
+}
+
+fn utc(at: Timestamp) -> String {
+    Utc(at).to_string()
+}

@@ -1,0 +1,42 @@
+//! Printing: the one place that writes to standard output.
+//!
+//! Refuses: panicking when the reader of a pipe has gone.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Exit, Failure};
+
+/// Prints text as it is.
+pub(super) fn text(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Failed, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as indented JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let rendered = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Exit::Failed, error))?;
+    text(&(rendered + "\n"))
+}
+
+/// Cuts `value` to `width` characters, marking the cut; control characters become `?`.
+pub(super) fn cell(value: &str, width: usize) -> String {
+    let clean = |c: char| if c.is_control() { '?' } else { c };
+    if value.chars().count() <= width {
+        return value.chars().map(clean).collect();
+    }
+    value.chars().take(width - 1).map(clean).chain(['…']).collect()
+}
+
+/// Seconds in at most seven characters: `42s`, `14m 3s`, `7h 12m`, `3d 4h`.
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}

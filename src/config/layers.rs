@@ -1,0 +1,237 @@
+//! Collects the layers of a configuration and merges them; every value remembers its origin.
+//!
+//! Refuses: files that cannot be read, text that is not TOML, keys that [`Raw`] does not have.
+
+use std::{
+    collections::BTreeSet,
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use ::config::{
+    Config as Merger, ConfigError as MergeError, File, FileFormat, Map, Source, Value, ValueKind,
+};
+
+use super::{
+    error::{ConfigError, nearest},
+    raw::{Integration, Raw},
+    show,
+};
+
+/// The main file when `--config` names no other.
+pub const DEFAULT_FILE: &str = "/etc/ephemerald/ephemerald.toml";
+
+const PREFIX: &str = "EPHEMERALD__";
+
+/// Where a configuration is read from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The main file; `None` is [`DEFAULT_FILE`], which may be absent.
+    pub file: Option<PathBuf>,
+    /// Environment variables; those without the prefix `EPHEMERALD__` are ignored.
+    pub environment: Vec<(String, String)>,
+    /// Values of flags.
+    pub overrides: Vec<Override>,
+}
+
+/// A configuration value that was given by a flag.
+#[derive(Clone, Debug)]
+pub struct Override {
+    /// The key, with its section: `log.level`.
+    pub key: &'static str,
+    /// The value as text.
+    pub value: String,
+    /// The flag's name, for messages: `--log-level`.
+    pub flag: &'static str,
+}
+
+impl Sources {
+    /// The sources of this process: a file (if named), its environment and its flags.
+    #[must_use]
+    pub fn of_process(file: Option<PathBuf>, overrides: Vec<Override>) -> Self {
+        let environment = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { file, environment, overrides }
+    }
+}
+
+/// All layers merged: what was written, and the tree that knows who wrote it.
+#[derive(Debug)]
+pub(super) struct Merged {
+    pub(super) raw: Raw,
+    tree: Value,
+}
+
+impl Merged {
+    /// Who wrote `key` (dotted, list elements by number); `None` for a default.
+    pub(super) fn origin(&self, key: &str) -> Option<String> {
+        let mut at = &self.tree;
+        for part in key.split('.') {
+            at = match &at.kind {
+                ValueKind::Table(table) => table.get(part)?,
+                ValueKind::Array(items) => items.get(part.parse::<usize>().ok()?)?,
+                _ => return None,
+            };
+        }
+        at.origin().map(str::to_owned)
+    }
+
+    /// Who wrote `key`, or the nearest thing around it.
+    pub(super) fn near(&self, key: &str) -> String {
+        let mut key = key;
+        loop {
+            if let Some(origin) = self.origin(key) {
+                return origin;
+            }
+            let Some((around, _)) = key.rsplit_once('.') else { return show::DEFAULT.to_owned() };
+            key = around;
+        }
+    }
+}
+
+/// Reads and merges all layers.
+pub(super) fn merge(sources: &Sources) -> Result<Merged, ConfigError> {
+    let mut builder = Merger::builder();
+    for file in files(sources.file.as_deref())? {
+        builder = builder.add_source(Layer::of_file(&file)?);
+    }
+    for (name, value) in &sources.environment {
+        if let Some(key) = name.strip_prefix(PREFIX) {
+            let key = key.to_ascii_lowercase().replace("__", ".");
+            builder =
+                builder.add_source(Layer::of_text(&key, value, &format!("environment variable {name}"))?);
+        }
+    }
+    for flag in &sources.overrides {
+        builder = builder.add_source(Layer::of_text(flag.key, &flag.value, &format!("flag {}", flag.flag))?);
+    }
+    let merger = builder.build().map_err(translate)?;
+    let tree = merger.cache.clone();
+    let mut unknown = Vec::new();
+    let raw = serde_ignored::deserialize(merger, |path| unknown.push(path.to_string())).map_err(translate)?;
+    let merged = Merged { raw, tree };
+    unknown.sort();
+    match unknown.into_iter().next() {
+        None => Ok(merged),
+        Some(key) => {
+            let known = known_keys();
+            let nearest = nearest(&key, known.iter().map(String::as_str));
+            Err(ConfigError::UnknownKey { origin: merged.near(&key), key, nearest })
+        }
+    }
+}
+
+/// Every key that exists, dotted, without list numbers: `integration.name`.
+pub(super) fn known_keys() -> BTreeSet<String> {
+    let raw = Raw { integration: vec![Integration::default()], ..Raw::default() };
+    let mut keys = BTreeSet::new();
+    let Ok(serde_json::Value::Object(sections)) = serde_json::to_value(raw) else { return keys };
+    for (section, content) in sections {
+        let content = if let serde_json::Value::Array(items) = &content { &items[0] } else { &content };
+        let names = content.as_object().into_iter().flat_map(|table| table.keys());
+        keys.extend(names.map(|name| format!("{section}.{name}")));
+    }
+    keys
+}
+
+/// The main file, then `conf.d/*.toml` beside it by name.
+fn files(main: Option<&Path>) -> Result<Vec<PathBuf>, ConfigError> {
+    let path = main.unwrap_or_else(|| Path::new(DEFAULT_FILE));
+    let mut files = Vec::new();
+    if main.is_some() || path.exists() {
+        files.push(path.to_path_buf());
+    }
+    let dir = path.parent().unwrap_or_else(|| Path::new("")).join("conf.d");
+    let unreadable = |error| ConfigError::Read(dir.clone(), error);
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut more = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            more.push(path);
+        }
+    }
+    more.sort();
+    files.append(&mut more);
+    Ok(files)
+}
+
+/// One file, variable or flag.
+#[derive(Clone, Debug)]
+struct Layer(Map<String, Value>);
+
+impl Layer {
+    fn of_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::Read(path.to_path_buf(), error))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// A bare value; one that starts with `[` is a TOML array.
+    fn of_text(key: &str, value: &str, origin: &str) -> Result<Self, ConfigError> {
+        let value = if value.trim_start().starts_with('[') {
+            let Self(mut table) = Self::parse(&format!("value = {value}"), origin)?;
+            table.remove("value").unwrap_or_default()
+        } else {
+            Value::new(Some(&origin.to_owned()), value.to_owned())
+        };
+        Ok(Self(Map::from_iter([(key.to_owned(), value)])))
+    }
+
+    fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
+        let syntax = |problem| ConfigError::Syntax { origin: origin.to_owned(), problem };
+        let table = File::from_str(text, FileFormat::Toml).collect().map_err(|e| syntax(cause(&e)))?;
+        Ok(Self(table.into_iter().map(|(key, value)| (key, stamp(value, &origin.to_owned()))).collect()))
+    }
+}
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, MergeError> {
+        Ok(self.0.clone())
+    }
+}
+
+fn stamp(value: Value, origin: &String) -> Value {
+    let kind = match value.kind {
+        ValueKind::Table(table) => {
+            ValueKind::Table(table.into_iter().map(|(key, value)| (key, stamp(value, origin))).collect())
+        }
+        ValueKind::Array(items) => {
+            ValueKind::Array(items.into_iter().map(|value| stamp(value, origin)).collect())
+        }
+        kind => kind,
+    };
+    Value::new(Some(origin), kind)
+}
+
+fn cause(error: &MergeError) -> String {
+    match error {
+        MergeError::FileParse { cause, .. } => cause.to_string().trim_end().to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn translate(error: MergeError) -> ConfigError {
+    let somewhere = || "the configuration".to_owned();
+    match error {
+        MergeError::Type { origin, unexpected, expected, key } => ConfigError::Value {
+            origin: origin.unwrap_or_else(somewhere),
+            key: key.unwrap_or_default(),
+            expected: expected.to_owned(),
+            found: show::mask(&unexpected.to_string()),
+        },
+        MergeError::At { error, origin, key } => ConfigError::Syntax {
+            origin: origin.unwrap_or_else(somewhere),
+            problem: format!("`{}`: {}", key.unwrap_or_default(), show::mask(&error.to_string())),
+        },
+        other => ConfigError::Syntax { origin: somewhere(), problem: show::mask(&other.to_string()) },
+    }
+}

@@ -1,0 +1,132 @@
+//! The configuration as it is written, before any check; also the list of keys and the defaults.
+//!
+//! Refuses nothing. `config/ephemerald.toml` documents each key, a test holds the two together.
+
+use serde::{Deserialize, Serialize};
+
+use super::duration::show;
+use crate::engine::settings::Timing;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Raw {
+    pub(super) agent: Agent,
+    pub(super) control_plane: ControlPlane,
+    pub(super) integration: Vec<Integration>,
+    pub(super) policy: Policy,
+    pub(super) timing: RawTiming,
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Agent {
+    pub(super) state_dir: String,
+    pub(super) control_socket: String,
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ControlPlane {
+    pub(super) url: Option<String>,
+    pub(super) ca_file: Option<String>,
+    pub(super) poll_max: String,
+    pub(super) report_interval: String,
+    pub(super) proxy: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Integration {
+    pub(super) name: String,
+    pub(super) connection_file: Option<String>,
+    pub(super) connection_credential: Option<String>,
+    pub(super) role_mode: String,
+    pub(super) role_order: Vec<Vec<String>>,
+    pub(super) floor_role: String,
+    pub(super) on_incomparable: String,
+    pub(super) exclude_accounts: Vec<String>,
+    pub(super) observe_interval: String,
+    pub(super) rate_limit: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Policy {
+    pub(super) file: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct RawTiming {
+    pub(super) settle: String,
+    pub(super) in_flight_window: String,
+    pub(super) watch: Vec<String>,
+    pub(super) raise_timeout: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Log {
+    pub(super) format: String,
+    pub(super) level: String,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            state_dir: "/var/lib/ephemerald".into(),
+            control_socket: "/run/ephemerald/control.sock".into(),
+            name: None,
+        }
+    }
+}
+
+impl Default for ControlPlane {
+    fn default() -> Self {
+        Self { url: None, ca_file: None, poll_max: "55s".into(), report_interval: "30s".into(), proxy: None }
+    }
+}
+
+impl Default for Integration {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            connection_file: None,
+            connection_credential: None,
+            role_mode: "single".into(),
+            role_order: Vec::new(),
+            floor_role: "Read Only".into(),
+            on_incomparable: "refuse".into(),
+            exclude_accounts: Vec::new(),
+            observe_interval: "1m".into(),
+            rate_limit: 10,
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { file: "/etc/ephemerald/policy.toml".into() }
+    }
+}
+
+impl Default for RawTiming {
+    /// The engine's own defaults, written out.
+    fn default() -> Self {
+        let timing = Timing::default();
+        Self {
+            settle: show(timing.settle),
+            in_flight_window: show(timing.in_flight_window),
+            watch: timing.watch.into_iter().map(show).collect(),
+            raise_timeout: show(timing.raise_timeout),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: "auto".into(), level: "info".into() }
+    }
+}

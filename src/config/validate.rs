@@ -1,0 +1,230 @@
+//! Turns what is written into what the daemon uses, section by section.
+//!
+//! Refuses: whatever [`super`] says; each refusal names the key and where it was written.
+
+use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf};
+
+use reqwest::Url;
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    Agent, Config, ConfigError, ConnectionSource, ControlPlane, Integration, Log, LogFormat, ProxyUrl,
+    duration::{self, DAY, SECOND},
+    layers::Merged,
+    raw, show,
+};
+use crate::engine::{
+    ids::{BadName, Email, IntegrationId, RoleName},
+    settings::{IntegrationSettings, RoleMode, Timing},
+    time::Millis,
+};
+
+const HOUR: Millis = Millis(60 * 60 * 1000);
+const BRIEF: RangeInclusive<Millis> = Millis(1)..=HOUR;
+
+/// Checks every section.
+pub(super) fn config(merged: &Merged) -> Result<Config, ConfigError> {
+    let check = Check { merged };
+    let raw = &merged.raw;
+    Ok(Config {
+        agent: agent(&check, &raw.agent)?,
+        control_plane: control_plane(&check, &raw.control_plane)?,
+        integrations: integrations(&check, &raw.integration)?,
+        policy_file: check.path("policy.file", &raw.policy.file)?,
+        timing: timing(&check, &raw.timing)?,
+        log: log(&check, &raw.log)?,
+    })
+}
+
+fn agent(check: &Check<'_>, raw: &raw::Agent) -> Result<Agent, ConfigError> {
+    Ok(Agent {
+        state_dir: check.path("agent.state_dir", &raw.state_dir)?,
+        control_socket: check.path("agent.control_socket", &raw.control_socket)?,
+        name: raw.name.clone(),
+    })
+}
+
+fn control_plane(check: &Check<'_>, raw: &raw::ControlPlane) -> Result<ControlPlane, ConfigError> {
+    let url = raw.url.as_ref().map(|text| check.server("control_plane.url", text)).transpose()?;
+    let ca_file = raw.ca_file.as_ref().map(|text| check.path("control_plane.ca_file", text)).transpose()?;
+    let proxy = raw.proxy.as_ref().map(|text| check.proxy("control_plane.proxy", text)).transpose()?;
+    // The protocol lets a poll stay open for 55 s at most.
+    let poll = SECOND..=Millis::from_secs(55);
+    Ok(ControlPlane {
+        url,
+        ca_file,
+        poll_max: check.duration("control_plane.poll_max", &raw.poll_max, &poll)?,
+        report_interval: check.duration(
+            "control_plane.report_interval",
+            &raw.report_interval,
+            &(SECOND..=HOUR),
+        )?,
+        proxy,
+    })
+}
+
+fn integrations(check: &Check<'_>, raw: &[raw::Integration]) -> Result<Vec<Integration>, ConfigError> {
+    let mut names = BTreeSet::new();
+    let mut integrations = Vec::new();
+    for (number, raw) in raw.iter().enumerate() {
+        let at = format!("integration.{number}");
+        if !names.insert(&raw.name) {
+            return Err(check.bad(
+                &format!("{at}.name"),
+                "a name of its own",
+                &format!("a second {:?}", raw.name),
+            ));
+        }
+        integrations.push(integration(check, &at, raw)?);
+    }
+    Ok(integrations)
+}
+
+fn integration(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<Integration, ConfigError> {
+    let key = |name: &str| format!("{at}.{name}");
+    let role_mode = check.one_of(
+        &key("role_mode"),
+        &raw.role_mode,
+        &[("single", RoleMode::Single), ("multiple", RoleMode::Multiple)],
+    )?;
+    check.one_of(&key("on_incomparable"), &raw.on_incomparable, &[("refuse", ())])?;
+    let excluded = |text: &String| check.name(&key("exclude_accounts"), text, Email::new);
+    if !(1..=1000).contains(&raw.rate_limit) {
+        let found = raw.rate_limit.to_string();
+        return Err(check.bad(&key("rate_limit"), "1 to 1000 requests a second", &found));
+    }
+    let observe = SECOND..=HOUR;
+    Ok(Integration {
+        connection: connection(check, at, raw)?,
+        settings: IntegrationSettings {
+            id: check.name(&key("name"), &raw.name, IntegrationId::new)?,
+            role_mode,
+            role_order: role_order(check, &key("role_order"), &raw.role_order)?,
+            floor_role: check.name(&key("floor_role"), &raw.floor_role, RoleName::new)?,
+            exclude_accounts: raw.exclude_accounts.iter().map(excluded).collect::<Result<_, _>>()?,
+            observe_interval: check.duration(&key("observe_interval"), &raw.observe_interval, &observe)?,
+            rate_per_second: raw.rate_limit,
+        },
+    })
+}
+
+fn connection(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<ConnectionSource, ConfigError> {
+    let expected = "exactly one of `connection_file` and `connection_credential`";
+    match (&raw.connection_file, &raw.connection_credential) {
+        (Some(file), None) => Ok(ConnectionSource::File(check.path(&format!("{at}.connection_file"), file)?)),
+        (None, Some(name)) => {
+            // Becomes a file name in the credentials directory.
+            let key = format!("{at}.connection_credential");
+            check.name(&key, name, IntegrationId::new)?;
+            Ok(ConnectionSource::Credential(name.clone()))
+        }
+        (None, None) => Err(check.bad(at, expected, "neither")),
+        (Some(_), Some(_)) => Err(check.bad(at, expected, "both")),
+    }
+}
+
+fn role_order(
+    check: &Check<'_>,
+    key: &str,
+    raw: &[Vec<String>],
+) -> Result<Vec<(RoleName, RoleName)>, ConfigError> {
+    let pair = |roles: &Vec<String>| {
+        let [higher, lower] = roles.as_slice() else {
+            let found = format!("{} roles", roles.len());
+            return Err(check.bad(key, "pairs such as [[\"Higher\", \"Lower\"]]", &found));
+        };
+        if higher == lower {
+            return Err(check.bad(key, "two different roles in a pair", &format!("{higher:?} twice")));
+        }
+        Ok((check.name(key, higher, RoleName::new)?, check.name(key, lower, RoleName::new)?))
+    };
+    raw.iter().map(pair).collect()
+}
+
+fn timing(check: &Check<'_>, raw: &raw::RawTiming) -> Result<Timing, ConfigError> {
+    let look = |text: &String| check.duration("timing.watch", text, &(Millis(1)..=Millis(30 * DAY.0)));
+    let watch: Vec<Millis> = raw.watch.iter().map(look).collect::<Result<_, _>>()?;
+    if watch.is_empty() || !watch.is_sorted_by(|a, b| a < b) {
+        let expected = "a list of one or more ascending durations";
+        return Err(check.bad("timing.watch", expected, &format!("{:?}", raw.watch)));
+    }
+    Ok(Timing {
+        settle: check.duration("timing.settle", &raw.settle, &BRIEF)?,
+        in_flight_window: check.duration("timing.in_flight_window", &raw.in_flight_window, &BRIEF)?,
+        watch,
+        raise_timeout: check.duration("timing.raise_timeout", &raw.raise_timeout, &BRIEF)?,
+        ..Timing::default()
+    })
+}
+
+fn log(check: &Check<'_>, raw: &raw::Log) -> Result<Log, ConfigError> {
+    let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("human", LogFormat::Human)];
+    let format = check.one_of("log.format", &raw.format, &formats)?;
+    if raw.level.trim().is_empty() || EnvFilter::builder().parse(&raw.level).is_err() {
+        let expected =
+            "a level (error, warn, info, debug, trace) or a filter such as \"info,ephemerald=debug\"";
+        return Err(check.bad("log.level", expected, &format!("{:?}", raw.level)));
+    }
+    Ok(Log { format, level: raw.level.clone() })
+}
+
+/// Checks single values and says where a bad one was written.
+struct Check<'a> {
+    merged: &'a Merged,
+}
+
+impl Check<'_> {
+    fn bad(&self, key: &str, expected: &str, found: &str) -> ConfigError {
+        ConfigError::Value {
+            origin: self.merged.near(key),
+            key: key.to_owned(),
+            expected: expected.to_owned(),
+            found: show::mask(found),
+        }
+    }
+
+    fn duration(&self, key: &str, text: &str, range: &RangeInclusive<Millis>) -> Result<Millis, ConfigError> {
+        duration::parse(text, range).map_err(|expected| self.bad(key, &expected, &format!("{text:?}")))
+    }
+
+    fn path(&self, key: &str, text: &str) -> Result<PathBuf, ConfigError> {
+        let path = PathBuf::from(text);
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        Err(self.bad(key, "an absolute path", &format!("{text:?}")))
+    }
+
+    fn name<T>(&self, key: &str, text: &str, new: fn(&str) -> Result<T, BadName>) -> Result<T, ConfigError> {
+        new(text).map_err(|bad| self.bad(key, &format!("a name that {}", bad.problem), &format!("{text:?}")))
+    }
+
+    fn one_of<T: Copy>(&self, key: &str, text: &str, known: &[(&str, T)]) -> Result<T, ConfigError> {
+        known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+            let names: Vec<_> = known.iter().map(|(name, _)| format!("{name:?}")).collect();
+            self.bad(key, &names.join(" or "), &format!("{text:?}"))
+        })
+    }
+
+    fn server(&self, key: &str, text: &str) -> Result<String, ConfigError> {
+        let url = Url::parse(text).ok();
+        let loopback = |url: &Url| matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let fits = |url: &Url| {
+            let scheme = url.scheme() == "https" || (url.scheme() == "http" && loopback(url));
+            scheme && url.has_host() && url.username().is_empty() && url.password().is_none()
+        };
+        if url.as_ref().is_some_and(fits) {
+            return Ok(text.to_owned());
+        }
+        let expected = "an https:// URL without a user name (http:// only on loopback)";
+        Err(self.bad(key, expected, &format!("{text:?}")))
+    }
+
+    fn proxy(&self, key: &str, text: &str) -> Result<ProxyUrl, ConfigError> {
+        let fits = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        if Url::parse(text).ok().as_ref().is_some_and(fits) {
+            return Ok(ProxyUrl(text.to_owned()));
+        }
+        Err(self.bad(key, "an http:// or https:// URL of a proxy", &format!("{text:?}")))
+    }
+}

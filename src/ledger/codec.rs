@@ -1,0 +1,142 @@
+//! Between the engine's records and the ledger's rows.
+//!
+//! The ledger stores bytes and marks; what a record means for streams, reports and job memory is
+//! decided here and nowhere else. Refuses to drop a row it cannot read: that row is named.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Loaded, Marks, Open, Opened, Row, SeenJob, StoredRow};
+use crate::engine::{
+    Restored,
+    account::AccountKey,
+    action::Entry,
+    ids::{GrantId, IntegrationId, JobId, RoleName},
+    job::Digest,
+    record::{Record, Seq},
+    state::{self, State},
+    time::Timestamp,
+};
+
+/// What a revocation needs, kept apart and checksummed for the day on which the row cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokePrefix {
+    /// The grant.
+    pub grant: GrantId,
+    /// Where.
+    pub integration: IntegrationId,
+    /// Whose.
+    pub account: AccountKey,
+    /// The role that may only be taken away.
+    pub role: RoleName,
+    /// When.
+    pub ends_at: Timestamp,
+}
+
+/// Turns a record into a row. `state` is the fold up to and including the record.
+#[must_use]
+pub fn row(entry: &Entry, state: &State) -> Row {
+    let body = serde_json::to_vec(&entry.record).expect("records hold only strings, numbers and lists");
+    Row {
+        seq: super::Seq(entry.seq.0),
+        stream: entry.record.stream(),
+        at: entry.at.0,
+        kind: entry.record.kind(),
+        body,
+        marks: Marks {
+            report: is_reported(&entry.record),
+            open: open(&entry.record),
+            snapshot: matches!(entry.record, Record::AccountOpened { .. } | Record::GrantAccepted(_)),
+            close: matches!(entry.record, Record::GrantClosed { .. } | Record::AccountClosed { .. }),
+            seen_job: seen_job(&entry.record, state),
+        },
+    }
+}
+
+/// Reads a stored row's record.
+///
+/// # Errors
+/// What serde says; the caller quarantines the row and goes on.
+pub fn record(row: &StoredRow) -> Result<Record, serde_json::Error> {
+    serde_json::from_slice(&row.body)
+}
+
+/// The fold of what the ledger holds, and the rows that hold no record of this version.
+#[must_use]
+pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) {
+    let newest = (opened.head.seq.0 > 0).then_some(Timestamp(opened.newest_at));
+    let mut restored = Restored { last: Seq(opened.head.seq.0), newest, ..Restored::default() };
+    for job in &loaded.seen {
+        if let Ok(id) = JobId::new(&job.job_id) {
+            let answer = job.answer.map(|s| Seq(s.0));
+            let forget_at = Timestamp(job.forget_at);
+            let memory = state::SeenJob { digest: Digest(job.digest), answer, forget_at };
+            restored.state.jobs.insert(id, memory);
+        }
+    }
+    let mut unreadable = Vec::new();
+    for row in &loaded.rows {
+        match record(row) {
+            Ok(record) => restored.state.apply(Seq(row.seq.0), Timestamp(row.at), &record),
+            Err(_) => unreadable.push(row.seq),
+        }
+    }
+    (restored, unreadable)
+}
+
+/// Whether the control plane is told of it.
+fn is_reported(record: &Record) -> bool {
+    match record {
+        Record::JobAnswered(_)
+        | Record::JobRefused(_)
+        | Record::GrantActive(_)
+        | Record::GrantGone(_)
+        | Record::GrantSettled { .. }
+        | Record::GrantReappeared { .. }
+        | Record::RevocationOverdue { .. } => true,
+        Record::GrantEnding(ending) => ending.answers().is_some(),
+        _ => false,
+    }
+}
+
+fn open(record: &Record) -> Option<Open> {
+    match record {
+        Record::GrantAccepted(terms) => {
+            let prefix = RevokePrefix {
+                grant: terms.grant.clone(),
+                integration: terms.integration.clone(),
+                account: terms.account.clone(),
+                role: terms.role.clone(),
+                ends_at: terms.ends_at,
+            };
+            Some(Open {
+                account: Some(terms.account.as_str().to_owned()),
+                ends_at: Some(terms.ends_at.0),
+                revoke: serde_json::to_vec(&prefix).ok(),
+            })
+        }
+        Record::AccountOpened { at, .. } => {
+            Some(Open { account: Some(at.account.as_str().to_owned()), ends_at: None, revoke: None })
+        }
+        Record::OrganizationPinned { .. } => Some(Open { account: None, ends_at: None, revoke: None }),
+        _ => None,
+    }
+}
+
+/// The job whose memory this record makes or completes.
+fn seen_job(record: &Record, state: &State) -> Option<SeenJob> {
+    let job = match record {
+        Record::JobAnswered(answer) => &answer.job,
+        Record::GrantAccepted(terms) => &terms.job,
+        Record::GrantActive(active) => &active.about.grant_job,
+        Record::GrantEnding(ending) => &ending.about.grant_job,
+        Record::RevokeRequested { job, .. } => job,
+        _ => return None,
+    };
+    let seen = state.jobs.get(job)?;
+    Some(SeenJob {
+        job_id: job.as_str().to_owned(),
+        digest: seen.digest.0,
+        answer: seen.answer.map(|s| super::Seq(s.0)),
+        forget_at: seen.forget_at.0,
+    })
+}

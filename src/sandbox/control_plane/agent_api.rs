@@ -1,0 +1,228 @@
+//! The agent side, `/v1/agent/*`, as the protocol has it.
+//!
+//! Refuses every request without a valid proof before looking at what it says.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path, Request, State},
+    http::{HeaderName, HeaderValue, request::Parts},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use rusqlite::Transaction;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    LONG_POLL_S, Shared, agents, dispatch, inventory, jobs,
+    keys::Keys,
+    problem::Problem,
+    proofs::{self, Sender},
+    reports, requests,
+    store::{StoreError, now_ms, server_time},
+};
+use crate::{
+    control::{
+        jws,
+        keys::PublicKey,
+        wire::{
+            AcquireAnswer, AcquireRequest, Delivery, EnrollAnswer, EnrollRequest, HeartbeatAnswer,
+            HeartbeatRequest, InventoryAnswer, InventoryRequest, NONCE_HEADER, ROTATION_TYP, RecoverAnswer,
+            RecoverRequest, ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, RotationClaims, StatusAnswer,
+            StatusRequest,
+        },
+    },
+    engine::ids::{AgentId, JobId},
+};
+
+/// The most jobs in one answer, whatever capacity the agent claims.
+const MOST_JOBS: u32 = 100;
+/// The most reports in one request.
+const MOST_REPORTS: usize = 100;
+/// The longest such JWS.
+const MAX_ROTATION_BYTES: usize = 4096;
+
+type App = State<Arc<Shared>>;
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// The routes of the agent side.
+pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/v1/agent/enroll", post(enroll))
+        .route("/v1/agent/jobs/acquire", post(acquire))
+        .route("/v1/agent/jobs/{id}/heartbeat", post(heartbeat))
+        .route("/v1/agent/reports", post(take_reports))
+        .route("/v1/agent/status", post(status))
+        .route("/v1/agent/inventory", post(take_inventory))
+        .route("/v1/agent/recover", post(recover))
+        .route("/v1/agent/rotate-key", post(rotate_key))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), outage_and_nonce))
+}
+
+async fn outage_and_nonce(State(shared): App, request: Request, next: Next) -> Response {
+    let mut response = match shared.faults.outage_s() {
+        Some(seconds) => Problem::unavailable(seconds).into_response(),
+        None => next.run(request).await,
+    };
+    if let Ok(nonce) = HeaderValue::from_str(&shared.nonces.current()) {
+        response.headers_mut().insert(HeaderName::from_static(NONCE_HEADER), nonce);
+    }
+    response
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::malformed(format!("the body is not this message: {error}")))
+}
+
+async fn enroll(State(shared): App, parts: Parts, body: Bytes) -> Answer<EnrollAnswer> {
+    let request: EnrollRequest = parse(&body)?;
+    let key = PublicKey::from_jwk(&request.key).map_err(|error| Problem::malformed(error.to_string()))?;
+    proofs::check_enrolment(&shared, &parts, &body, &key)?;
+    let agent_id = shared.store.write(|tx| {
+        let agent = agents::enroll(tx, &request.secret, &key, now_ms())?;
+        dispatch::queue_approved(tx, &shared, now_ms())?;
+        Ok::<_, Problem>(agent)
+    })?;
+    Ok(Json(EnrollAnswer {
+        agent_id,
+        root: shared.keys.root.public().to_jwk(),
+        key_set: shared.keys.key_set.clone(),
+        server_time: server_time(),
+    }))
+}
+
+async fn acquire(State(shared): App, parts: Parts, body: Bytes) -> Answer<AcquireAnswer> {
+    let sender = proofs::check(&shared, &parts, &body)?;
+    let mut request: AcquireRequest = parse(&body)?;
+    if sender.replaced {
+        // Another process of this agent runs on a later epoch: the jobs are for that one.
+        request = AcquireRequest { wait_s: request.wait_s, ..AcquireRequest::default() };
+    }
+    let deadline = now_ms() + i64::from(request.wait_s.min(LONG_POLL_S)) * 1000;
+    let mut stop = shared.stop.clone();
+    loop {
+        // Listening starts before looking, so that a job queued in between is not slept through.
+        let mut work = std::pin::pin!(shared.work.notified());
+        work.as_mut().enable();
+
+        let (jobs, next_expiry) = shared.store.write(|tx| hand_out(tx, &shared, &sender.agent, &request))?;
+        let now = now_ms();
+        if !jobs.is_empty() || now >= deadline || *stop.borrow() {
+            let poll_after_s = shared.faults.get().poll_after_s.map(u32::from);
+            return Ok(Json(AcquireAnswer { jobs, poll_after_s, server_time: server_time() }));
+        }
+        let until = next_expiry.unwrap_or(deadline).clamp(now, deadline);
+        let wait = Duration::from_millis(u64::try_from(until - now).unwrap_or(0));
+        tokio::select! {
+            () = work => {}
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+}
+
+fn hand_out(
+    tx: &Transaction<'_>,
+    shared: &Shared,
+    agent: &AgentId,
+    request: &AcquireRequest,
+) -> Result<(Vec<Delivery>, Option<i64>), Problem> {
+    let now = now_ms();
+    let capacity = request.capacity.min(MOST_JOBS);
+    let leased = jobs::lease(tx, agent, &request.known, capacity, now, shared.lease_until(now))?;
+    let mut deliveries = Vec::with_capacity(leased.len());
+    for job in leased {
+        if let Some(number) = job.request {
+            requests::leased(tx, number, &job.id, now)?;
+        }
+        deliveries.push(Delivery { job_id: job.id, jws: job.jws, lease_s: shared.lease_s() });
+    }
+    Ok((deliveries, jobs::next_expiry(tx, agent)?))
+}
+
+async fn heartbeat(
+    State(shared): App,
+    Path(id): Path<String>,
+    parts: Parts,
+    body: Bytes,
+) -> Answer<HeartbeatAnswer> {
+    let sender = proofs::check(&shared, &parts, &body)?;
+    let _: HeartbeatRequest = parse(&body)?;
+    let unknown = || Problem::not_found("this agent holds no such job".to_owned());
+    let id = JobId::new(&id).map_err(|_| unknown())?;
+    let renewed =
+        shared.store.write(|tx| jobs::renew(tx, &sender.agent, &id, shared.lease_until(now_ms())))?;
+    let cancelled = renewed.ok_or_else(unknown)?;
+    Ok(Json(HeartbeatAnswer { lease_s: shared.lease_s(), cancelled, server_time: server_time() }))
+}
+
+#[derive(Deserialize)]
+struct AnyReports {
+    reports: Vec<Value>,
+}
+
+async fn take_reports(State(shared): App, parts: Parts, body: Bytes) -> Answer<ReportsAnswer> {
+    let Sender { agent, .. } = proofs::check(&shared, &parts, &body)?;
+    let AnyReports { reports } = parse(&body)?;
+    if reports.is_empty() || reports.len() > MOST_REPORTS {
+        return Err(Problem::malformed(format!("a request holds 1 to {MOST_REPORTS} reports")));
+    }
+    let mut acked = shared.store.write(|tx| {
+        let receive = |report| reports::receive(tx, &agent, report, now_ms()).transpose();
+        reports.iter().filter_map(receive).collect::<Result<Vec<_>, StoreError>>()
+    })?;
+    if shared.faults.takes_ack() {
+        acked.clear();
+    }
+    Ok(Json(ReportsAnswer { acked, refused: Vec::new(), server_time: server_time() }))
+}
+
+async fn status(State(shared): App, parts: Parts, body: Bytes) -> Answer<StatusAnswer> {
+    let Sender { agent, .. } = proofs::check(&shared, &parts, &body)?;
+    let status: StatusRequest = parse(&body)?;
+    let text = String::from_utf8_lossy(&body);
+    let journal = shared.store.write(|tx| agents::set_status(tx, &agent, &status, &text))?;
+    Ok(Json(StatusAnswer {
+        server_time: server_time(),
+        poll_after_s: shared.faults.get().poll_after_s.map(u32::from),
+        key_set: (status.key_set_version < Keys::VERSION).then(|| shared.keys.key_set.clone()),
+        journal,
+    }))
+}
+
+async fn take_inventory(State(shared): App, parts: Parts, body: Bytes) -> Answer<InventoryAnswer> {
+    let Sender { agent, .. } = proofs::check(&shared, &parts, &body)?;
+    let request: InventoryRequest = parse(&body)?;
+    let missing = shared.store.write(|tx| inventory::receive(tx, &agent, &request, now_ms()))?;
+    Ok(Json(InventoryAnswer { missing, server_time: server_time() }))
+}
+
+async fn recover(State(shared): App, parts: Parts, body: Bytes) -> Answer<RecoverAnswer> {
+    let Sender { agent, .. } = proofs::check(&shared, &parts, &body)?;
+    let request: RecoverRequest = parse(&body)?;
+    let (grants, cursor) =
+        shared.store.write(|tx| reports::believed(tx, &agent, request.cursor.as_deref()))?;
+    Ok(Json(RecoverAnswer { grants, cursor, server_time: server_time() }))
+}
+
+async fn rotate_key(State(shared): App, parts: Parts, body: Bytes) -> Answer<RotateKeyAnswer> {
+    let Sender { agent, key: old, .. } = proofs::check(&shared, &parts, &body)?;
+    let request: RotateKeyRequest = parse(&body)?;
+    let refused = |why: &str| Problem::malformed(format!("the new key does not vouch for itself: {why}"));
+    let new = PublicKey::from_jwk(&request.key).map_err(|error| refused(&error.to_string()))?;
+    let find = |kid: &str| (kid == new.thumbprint()).then(|| new.clone());
+    let proven = jws::verify(&request.proof, ROTATION_TYP, MAX_ROTATION_BYTES, find)
+        .map_err(|error| refused(&error.to_string()))?;
+    let claims: RotationClaims = parse(&proven.payload)?;
+    let said = (&claims.iss, claims.aud.as_str(), claims.old, claims.new);
+    if said != (&agent, shared.url.as_str(), old.thumbprint(), new.thumbprint()) {
+        return Err(refused("it was signed for another agent, control plane or key"));
+    }
+    shared.store.write(|tx| agents::add_key(tx, &agent, &new))?;
+    Ok(Json(RotateKeyAnswer { key: new.thumbprint(), server_time: server_time() }))
+}

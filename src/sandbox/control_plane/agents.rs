@@ -1,0 +1,237 @@
+//! Enrolled agents, their one-time tokens and the proofs they have used.
+//!
+//! Refuses a spent token for any other key than the one that spent it, so that an agent whose answer
+//! got lost can ask again and nobody else can. Tokens are kept as SHA-256 digests only.
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    rand,
+};
+use axum::http::StatusCode;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    problem::Problem,
+    store::{self, StoreError},
+};
+use crate::{
+    control::{
+        keys::PublicKey,
+        wire::{JournalHead, StatusRequest},
+    },
+    engine::ids::AgentId,
+};
+
+type Key = [u8; 32];
+
+/// How long an agent token may be used, in milliseconds.
+const TOKEN_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// An enrolled agent as operators see it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AgentView {
+    /// The id given at enrolment.
+    pub id: AgentId,
+    /// UTC milliseconds since 1970.
+    pub enrolled_at: i64,
+    /// When its last valid proof arrived, UTC milliseconds since 1970.
+    pub last_seen_at: Option<i64>,
+    /// The process that sent it.
+    pub instance: Option<String>,
+    /// The epoch of that process.
+    pub epoch: Option<u64>,
+    /// Its last status message.
+    pub status: Option<serde_json::Value>,
+}
+
+/// The secret part of a new agent token, stored as a digest.
+pub(super) fn new_token(tx: &Transaction<'_>, now: i64) -> Result<String, StoreError> {
+    let secret = URL_SAFE_NO_PAD.encode(random::<32>());
+    tx.execute(
+        "insert into token (hash, created_at, expires_at) values (?1, ?2, ?3)",
+        params![hash(&secret), now, now + TOKEN_LIFE_MS],
+    )?;
+    Ok(secret)
+}
+
+/// Spends a token for a public key. The same key with the same token gets the same answer again.
+pub(super) fn enroll(
+    tx: &Transaction<'_>,
+    secret: &str,
+    key: &PublicKey,
+    now: i64,
+) -> Result<AgentId, Problem> {
+    let forbidden = |kind, detail: &str| Problem::new(StatusCode::FORBIDDEN, kind, detail.to_owned());
+    let token: Option<(i64, Option<AgentId>)> = tx
+        .query_row("select expires_at, agent from token where hash = ?1", [hash(secret)], |row| {
+            Ok((row.get(0)?, store::id(row, 1, AgentId::new)?))
+        })
+        .optional()
+        .map_err(StoreError::Database)?;
+    match token {
+        Some((_, Some(id))) if keys_of(tx, &id)?.is_some_and(|keys| keys.contains(key)) => Ok(id),
+        Some((_, Some(_))) => {
+            tracing::warn!("a spent agent token was shown with another key: it has leaked");
+            Err(forbidden("token-spent", "the agent token is spent: ask for a new one"))
+        }
+        Some((expires_at, None)) if expires_at > now => insert(tx, secret, key, now),
+        _ => Err(forbidden("token-unknown", "the agent token is unknown or too old: ask for a new one")),
+    }
+}
+
+fn insert(tx: &Transaction<'_>, secret: &str, key: &PublicKey, now: i64) -> Result<AgentId, Problem> {
+    let taken: Option<String> = tx
+        .query_row("select id from agent where public_key = ?1", [key.as_bytes()], |row| row.get(0))
+        .optional()
+        .map_err(StoreError::Database)?;
+    if let Some(id) = taken {
+        return Err(Problem::conflict(format!("this key belongs to agent {id} already: make a new key")));
+    }
+    let id = AgentId::new(&format!("agent-{}", random_hex::<8>())).expect("hexadecimal is a valid id");
+    tx.execute(
+        "insert into agent (id, public_key, enrolled_at) values (?1, ?2, ?3)",
+        params![id.as_str(), key.as_bytes(), now],
+    )
+    .and_then(|_| {
+        tx.execute("update token set agent = ?2 where hash = ?1", params![hash(secret), id.as_str()])
+    })
+    .map_err(StoreError::Database)?;
+    Ok(id)
+}
+
+/// The keys that an agent's proofs may be signed with: its own and, during a rotation, the next.
+pub(super) fn keys_of(tx: &Transaction<'_>, id: &AgentId) -> Result<Option<Vec<PublicKey>>, StoreError> {
+    let keys: Option<(Key, Option<Key>)> = tx
+        .query_row("select public_key, next_key from agent where id = ?1", [id.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    Ok(keys.map(|(own, next)| [Some(own), next].into_iter().flatten().map(PublicKey::from_bytes).collect()))
+}
+
+/// Remembers a used proof until `forget_at`; false if it was used before.
+pub(super) fn first_use(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    jti: &str,
+    now: i64,
+    forget_at: i64,
+) -> Result<bool, StoreError> {
+    tx.execute("delete from proof where forget_at < ?1", [now])?;
+    let added = tx.execute(
+        "insert or ignore into proof (agent, jti, forget_at) values (?1, ?2, ?3)",
+        params![agent.as_str(), jti, forget_at],
+    )?;
+    Ok(added == 1)
+}
+
+/// Notes who was heard of; the first use of a new key retires the old one. True if the process was
+/// replaced by one of a later epoch.
+pub(super) fn seen(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    key: &PublicKey,
+    instance: &str,
+    epoch: u64,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+    let (newest, holder): (i64, Option<String>) = tx.query_row(
+        "update agent set last_seen_at = ?2, public_key = ?3,
+           next_key = case when next_key = ?3 then null else next_key end
+         where id = ?1 returning coalesce(epoch, -1), instance",
+        params![agent.as_str(), now, key.as_bytes()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    if epoch == newest && holder.as_deref().is_some_and(|holder| holder != instance) {
+        tracing::warn!(agent.id = %agent, "two processes share one epoch: a cloned machine?");
+    }
+    if epoch >= newest {
+        tx.execute(
+            "update agent set instance = ?2, epoch = ?3 where id = ?1",
+            params![agent.as_str(), instance, epoch],
+        )?;
+    }
+    Ok(epoch < newest)
+}
+
+/// Accepts a new key beside the old one until the new one has been used.
+pub(super) fn add_key(tx: &Transaction<'_>, agent: &AgentId, key: &PublicKey) -> Result<(), StoreError> {
+    tx.execute("update agent set next_key = ?2 where id = ?1", params![agent.as_str(), key.as_bytes()])?;
+    Ok(())
+}
+
+/// Keeps a status and the newest journal head ever told, which is returned.
+pub(super) fn set_status(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    status: &StatusRequest,
+    text: &str,
+) -> Result<Option<JournalHead>, StoreError> {
+    tx.execute("update agent set status = ?2 where id = ?1", params![agent.as_str(), text])?;
+    let stored: Option<JournalHead> =
+        tx.query_row("select head from agent where id = ?1", [agent.as_str()], |row| store::json(row, 0))?;
+    // Of two heads with one number the stored one stays: the agent must notice the fork.
+    let newest = [status.journal.clone(), stored].into_iter().flatten().max_by_key(|head| head.seq);
+    if let Some(text) = newest.as_ref().and_then(|head| serde_json::to_string(head).ok()) {
+        tx.execute("update agent set head = ?2 where id = ?1", params![agent.as_str(), text])?;
+    }
+    Ok(newest)
+}
+
+/// The agent a request names, or the only one there is; `None` while nobody is enrolled.
+pub(super) fn resolve(tx: &Transaction<'_>, named: Option<&AgentId>) -> Result<Option<AgentId>, Problem> {
+    let agents = list(tx)?;
+    match (named, agents.as_slice()) {
+        (Some(named), agents) if agents.iter().any(|agent| agent.id == *named) => Ok(Some(named.clone())),
+        (Some(named), _) => Err(Problem::not_found(format!("no agent {named} is enrolled"))),
+        (None, []) => Ok(None),
+        (None, [only]) => Ok(Some(only.id.clone())),
+        (None, agents) => Err(Problem::unprocessable(format!(
+            "{} agents are enrolled: name one in \"agent\"",
+            agents.len()
+        ))),
+    }
+}
+
+pub(super) fn list(tx: &Transaction<'_>) -> Result<Vec<AgentView>, StoreError> {
+    let mut select = tx.prepare_cached(
+        "select id, enrolled_at, last_seen_at, instance, epoch, status from agent order by enrolled_at, id",
+    )?;
+    let agents = select.query_map([], view)?;
+    Ok(agents.collect::<Result<_, _>>()?)
+}
+
+fn view(row: &Row<'_>) -> rusqlite::Result<AgentView> {
+    Ok(AgentView {
+        id: store::id(row, 0, AgentId::new)?.ok_or(rusqlite::Error::InvalidQuery)?,
+        enrolled_at: row.get(1)?,
+        last_seen_at: row.get(2)?,
+        instance: row.get(3)?,
+        epoch: row.get::<_, Option<i64>>(4)?.and_then(|epoch| u64::try_from(epoch).ok()),
+        status: store::json(row, 5)?,
+    })
+}
+
+fn hash(secret: &str) -> Vec<u8> {
+    digest(&SHA256, secret.as_bytes()).as_ref().to_vec()
+}
+
+/// Random bytes from the operating system.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).expect("the operating system's random source does not fail once it is seeded");
+    bytes
+}
+
+/// Random bytes in hexadecimal.
+pub(super) fn random_hex<const N: usize>() -> String {
+    use std::fmt::Write as _;
+    random::<N>().iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,142 @@
+//! The control API of the simulated JumpCloud, `/_sandbox/…`: [`Console`] over HTTP.
+//!
+//! Needs no key and therefore refuses everybody who is not on this machine, and web pages.
+
+use std::net::SocketAddr;
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Path, Query, Request, State as Extract},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, put},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    account::Account,
+    console::{Console, Edit, Refused},
+    faults::Rule,
+    switches::Switches,
+};
+
+/// The routes of the control API.
+pub(super) fn router(console: Console) -> Router {
+    Router::new()
+        .route("/_sandbox/state", get(show_state))
+        .route("/_sandbox/log", get(show_log))
+        .route("/_sandbox/admins", get(show_state).post(create))
+        .route("/_sandbox/admins/{who}", put(change).delete(delete))
+        .route("/_sandbox/faults", get(show_faults).post(add_faults).put(set_faults).delete(clear_faults))
+        .route("/_sandbox/switches", get(show_switches).put(set_switches))
+        .route_layer(middleware::from_fn(this_machine_only))
+        .with_state(console)
+}
+
+/// A browser page of another site is on this machine too, but cannot leave out `Origin` when it
+/// writes.
+async fn this_machine_only(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if peer.ip().is_loopback() && !request.headers().contains_key("origin") {
+        return next.run(request).await;
+    }
+    let said = json!({"error": "the control API of the sandbox serves programs on this machine only"});
+    (StatusCode::FORBIDDEN, Json(said)).into_response()
+}
+
+async fn show_state(Extract(console): Extract<Console>) -> Json<Value> {
+    let state = console.state();
+    let shown = |account: &Account| account.shown_to_the_sandbox(&state.roles, &state.organization);
+    let admins: Vec<Value> = state.accounts.iter().map(shown).collect();
+    Json(json!({
+        "organization": state.organization,
+        "organizationName": state.organization_name,
+        "roles": state.roles,
+        "admins": admins,
+    }))
+}
+
+#[derive(Default, Deserialize)]
+struct Since {
+    #[serde(default)]
+    since: u64,
+}
+
+async fn show_log(Extract(console): Extract<Console>, Query(from): Query<Since>) -> Json<Value> {
+    Json(json!({"entries": console.log_since(from.since)}))
+}
+
+async fn create(Extract(console): Extract<Console>, Json(edit): Json<Edit>) -> Response {
+    shown(&console, console.create(&edit))
+}
+
+async fn change(
+    Extract(console): Extract<Console>,
+    Path(who): Path<String>,
+    Json(edit): Json<Edit>,
+) -> Response {
+    shown(&console, console.change(&who, &edit))
+}
+
+async fn delete(Extract(console): Extract<Console>, Path(who): Path<String>) -> Response {
+    shown(&console, console.delete(&who))
+}
+
+fn shown(console: &Console, done: Result<Account, Refused>) -> Response {
+    let state = console.state();
+    match done {
+        Ok(account) => Json(account.shown_to_the_sandbox(&state.roles, &state.organization)).into_response(),
+        Err(error) => {
+            let status = match error {
+                Refused::NoSuchAdmin(_) => StatusCode::NOT_FOUND,
+                Refused::Invalid(_) => StatusCode::BAD_REQUEST,
+            };
+            (status, Json(json!({"error": error.to_string()}))).into_response()
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    faults: Vec<Rule>,
+    #[serde(default = "first_seed")]
+    seed: u64,
+}
+
+const fn first_seed() -> u64 {
+    1
+}
+
+async fn show_faults(Extract(console): Extract<Console>) -> Json<Value> {
+    Json(json!({"faults": console.faults()}))
+}
+
+async fn add_faults(Extract(console): Extract<Console>, Json(rules): Json<Rules>) -> Json<Value> {
+    console.add_faults(rules.faults);
+    show_faults(Extract(console)).await
+}
+
+async fn set_faults(Extract(console): Extract<Console>, Json(rules): Json<Rules>) -> Json<Value> {
+    console.set_faults(rules.faults, rules.seed);
+    show_faults(Extract(console)).await
+}
+
+async fn clear_faults(Extract(console): Extract<Console>) -> Json<Value> {
+    console.set_faults(Vec::new(), first_seed());
+    show_faults(Extract(console)).await
+}
+
+async fn show_switches(Extract(console): Extract<Console>) -> Json<Switches> {
+    Json(console.switches())
+}
+
+async fn set_switches(Extract(console): Extract<Console>, Json(switches): Json<Switches>) -> Json<Switches> {
+    console.set_switches(switches);
+    show_switches(Extract(console)).await
+}

@@ -1,0 +1,141 @@
+//! The HTTP side of the simulated JumpCloud: reads a request, lets a fault strike, answers.
+//!
+//! A client that gives up does not stop what it asked for: as with a real service, the effect may
+//! come after the client left. Refuses bodies over 1 MiB.
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{self, Query},
+    http::{HeaderMap, Response, request::Parts},
+};
+use tokio::time::sleep;
+
+use super::{
+    api::{Reply, Request},
+    faults::{Fault, Strike},
+    log::Changed,
+    wire::Answer,
+    world::{Shared, World, received},
+};
+use crate::clock;
+
+/// The largest body read, in bytes.
+const BODY_MAX: usize = 1 << 20;
+
+/// Unix milliseconds.
+pub(super) fn now_ms() -> i64 {
+    clock::now().wall.0
+}
+
+/// Everything that is not the sandbox's own control API.
+pub(super) fn router(shared: Shared) -> Router {
+    Router::new().fallback(handle).with_state(shared)
+}
+
+async fn handle(
+    extract::State(shared): extract::State<Shared>,
+    request: axum::http::Request<Body>,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_MAX).await else {
+        return Answer::plain(Reply::error(413, "Payload Too Large")).into_response().await;
+    };
+    let shown = parts.uri.path_and_query().map_or("/", |both| both.as_str()).to_owned();
+    let request = read(&parts, body.to_vec());
+    let dealt = tokio::spawn(deal(shared, request, shown)).await;
+    match dealt {
+        Ok(answer) => answer.into_response().await,
+        Err(_) => Answer::plain(Reply::error(500, "the sandbox failed")).into_response().await,
+    }
+}
+
+fn read(parts: &Parts, body: Vec<u8>) -> Request {
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+    Request {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: query.map(|Query(pairs)| pairs).unwrap_or_default(),
+        key: text_of(&parts.headers, "x-api-key"),
+        org_id: text_of(&parts.headers, "x-org-id"),
+        body,
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+async fn deal(shared: Shared, request: Request, shown: String) -> Answer {
+    let strike = shared.lock().faults.strike(&request.method, &request.path);
+    if let Some(Strike { delay_ms, .. }) = strike
+        && delay_ms > 0
+    {
+        sleep(Duration::from_millis(delay_ms)).await;
+    }
+    let fault = strike.map_or(Fault::Latency, |strike| strike.fault);
+    let now = now_ms();
+    if let Fault::Late { after_ms, .. } = fault {
+        tokio::spawn(execute_late(shared.clone(), request.clone(), after_ms));
+    }
+    let mut world = shared.lock();
+    let done = act(&mut world, &request, &fault, now);
+    let mut entry = received(&request, &shown, done.answer.status(), done.executed);
+    entry.fault = (fault != Fault::Latency).then(|| fault.kind().to_owned());
+    world.log_request(now, entry, done.changed);
+    done.answer
+}
+
+async fn execute_late(shared: Shared, request: Request, after_ms: u64) {
+    sleep(Duration::from_millis(after_ms)).await;
+    let mut world = shared.lock();
+    let now = now_ms();
+    let reply = world.execute(&request, now);
+    world.log_change(now, reply.changed);
+}
+
+struct Done {
+    answer: Answer,
+    executed: bool,
+    changed: Option<Changed>,
+}
+
+fn act(world: &mut World, request: &Request, fault: &Fault, now: i64) -> Done {
+    let without = |answer| Done { answer, executed: false, changed: None };
+    match fault {
+        Fault::TooManyRequests { retry_after } => {
+            let reply = Reply::error(429, "Too Many Requests");
+            without(Answer::Whole { reply, retry_after: retry_after.clone() })
+        }
+        Fault::ErrorBefore { status } => without(Answer::plain(Reply::error(*status, "Service error"))),
+        Fault::ResetBefore => without(Answer::Cut),
+        Fault::Html { status, executed: false } => without(Answer::Html(*status)),
+        Fault::Unauthorized => without(Answer::plain(Reply::unauthorized())),
+        Fault::Forbidden => without(Answer::plain(Reply::error(403, "Forbidden"))),
+        Fault::NoEffect => without(Answer::plain(world.rehearse(request, now))),
+        Fault::Late { hang: true, .. } => Done { answer: Answer::Never, executed: true, changed: None },
+        Fault::Late { hang: false, .. } => {
+            let answer = Answer::plain(Reply::error(504, "Gateway Timeout"));
+            Done { answer, executed: true, changed: None }
+        }
+        _ => {
+            let mut reply = world.execute(request, now);
+            let changed = reply.changed.take();
+            Done { answer: after_effect(fault, reply), executed: true, changed }
+        }
+    }
+}
+
+fn after_effect(fault: &Fault, reply: Reply) -> Answer {
+    match fault {
+        Fault::ErrorAfter { status } => Answer::plain(Reply::error(*status, "Service error")),
+        Fault::ResetAfter => Answer::Cut,
+        Fault::ResetMidBody => Answer::CutInBody(reply),
+        Fault::Html { status, .. } => Answer::Html(*status),
+        Fault::SlowBody { pause_ms } => Answer::Slow { reply, pause: Duration::from_millis(*pause_ms) },
+        Fault::Truncated => Answer::Truncated(reply),
+        _ => Answer::plain(reply),
+    }
+}

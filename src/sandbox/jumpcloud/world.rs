@@ -1,0 +1,160 @@
+//! Everything there is of a simulated JumpCloud, behind one lock: state, switches, faults, log.
+//!
+//! Refuses to answer a change before it is in the state file, if there is one.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    account::Account,
+    api::{self, Reply, Request},
+    faults::Faults,
+    log::{Change, Changed, Event, Log, Received},
+    state::{State, hex_digest},
+    switches::Switches,
+};
+
+/// The parts of a simulated JumpCloud.
+pub(super) struct World {
+    pub(super) state: State,
+    pub(super) switches: Switches,
+    pub(super) faults: Faults,
+    pub(super) log: Log,
+    pub(super) state_file: Option<PathBuf>,
+}
+
+/// A shared [`World`].
+#[derive(Clone)]
+pub(super) struct Shared {
+    world: Arc<Mutex<World>>,
+    /// The number of the last entry in the log that is a change.
+    changes: watch::Receiver<u64>,
+}
+
+impl Shared {
+    pub(super) fn new(world: World) -> Self {
+        let changes = world.log.changes();
+        Self { world: Arc::new(Mutex::new(world)), changes }
+    }
+
+    /// Waits until the log has a change after entry `seq`.
+    pub(super) async fn changed_after(&self, seq: u64) {
+        // The sender lives in the world, which `self` keeps alive.
+        let _ = self.changes.clone().wait_for(|last| *last > seq).await;
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, World> {
+        // A panic in one handler leaves a state that is still whole.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl World {
+    /// Carries `request` out; the caller logs both it and [`Reply::changed`].
+    pub(super) fn execute(&mut self, request: &Request, now_ms: i64) -> Reply {
+        let reply = api::answer(&mut self.state, &self.switches, request, now_ms);
+        if reply.changed.is_some() {
+            self.save();
+        }
+        reply
+    }
+
+    /// What `request` would be answered, without any effect.
+    pub(super) fn rehearse(&self, request: &Request, now_ms: i64) -> Reply {
+        let mut reply = api::answer(&mut self.state.clone(), &self.switches, request, now_ms);
+        reply.changed = None;
+        reply
+    }
+
+    /// Writes a request and what it changed into the log, in this order.
+    pub(super) fn log_request(&mut self, now_ms: i64, received: Received, changed: Option<Changed>) {
+        self.log.push(now_ms, Event::Request(received));
+        self.log_change(now_ms, changed);
+    }
+
+    /// Writes a change into the log.
+    pub(super) fn log_change(&mut self, now_ms: i64, changed: Option<Changed>) {
+        if let Some(changed) = changed {
+            self.log.push(now_ms, Event::Changed(changed));
+        }
+    }
+
+    /// A human in the console creates or changes an account.
+    pub(super) fn console_put(&mut self, account: Account, change: Change, now_ms: i64) {
+        self.log_change(now_ms, Some(Changed::new("console", change, &account)));
+        self.state.put(account, now_ms);
+        self.save();
+    }
+
+    /// A human in the console deletes an account.
+    pub(super) fn console_remove(&mut self, id: &str, now_ms: i64) -> Option<Account> {
+        let account = self.state.remove(id, now_ms)?;
+        self.log_change(now_ms, Some(Changed::new("console", Change::Deleted, &account)));
+        self.save();
+        Some(account)
+    }
+
+    fn save(&self) {
+        let Some(path) = &self.state_file else { return };
+        if let Err(error) = write_state(path, &self.state) {
+            tracing::error!(path = %path.display(), %error, "the simulated JumpCloud cannot keep its state");
+        }
+    }
+}
+
+/// A request for the log; `status` and `fault` as far as known.
+pub(super) fn received(
+    request: &Request,
+    path_and_query: &str,
+    status: Option<u16>,
+    executed: bool,
+) -> Received {
+    Received {
+        method: request.method.clone(),
+        path: path_and_query.to_owned(),
+        key_digest: request.key.as_deref().map(hex_digest),
+        status,
+        fault: None,
+        executed,
+    }
+}
+
+/// The state kept in `path`; none if there is no such file.
+///
+/// # Errors
+/// The file cannot be read or is no state.
+pub(super) fn read_state(path: &Path) -> io::Result<Option<State>> {
+    match fs::read(path) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps `state` in `path`, which appears whole or not at all and is its owner's only.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn write_state(path: &Path, state: &State) -> io::Result<()> {
+    write_private(path, &serde_json::to_vec_pretty(state)?)
+}
+
+/// Writes a file with a secret in it.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)
+}

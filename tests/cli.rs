@@ -1,0 +1,86 @@
+//! The shipped binary, asked from outside: output, messages and exit codes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+fn ephemerald(dir: &Path, args: &[&str]) -> Output {
+    let config = dir.join("ephemerald.toml");
+    if !config.exists() {
+        let socket = dir.join("control.sock");
+        fs::write(&config, format!("[agent]\ncontrol_socket = {socket:?}\n")).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ephemerald"));
+    command.env_clear().arg("--config").arg(config).args(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn version_is_printed_for_people_and_for_machines() {
+    let dir = tempfile::tempdir().unwrap();
+    let human = ephemerald(dir.path(), &["version"]);
+    assert_eq!(stdout(&human), format!("ephemerald {}\n", env!("CARGO_PKG_VERSION")));
+    let json = ephemerald(dir.path(), &["version", "--output", "json"]);
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn asking_a_daemon_that_is_not_running_exits_6_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in ["status", "grants", "health"] {
+        let output = ephemerald(dir.path(), &[command]);
+        assert_eq!(output.status.code(), Some(6), "{command}");
+        assert!(stderr(&output).contains("the daemon is not running"), "{}", stderr(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn wrong_usage_exits_2_and_a_wrong_configuration_3() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(ephemerald(dir.path(), &["stats"]).status.code(), Some(2));
+    assert_eq!(ephemerald(dir.path(), &["--help"]).status.code(), Some(0));
+    fs::write(dir.path().join("ephemerald.toml"), "[agent]\nnmae = \"x\"\n").unwrap();
+    for command in [&["config", "show"][..], &["run"], &["status"]] {
+        let output = ephemerald(dir.path(), command);
+        assert_eq!(output.status.code(), Some(3), "{command:?}");
+        let said = stderr(&output);
+        assert!(said.contains("unknown key `agent.nmae`; did you mean `agent.name`"), "{said}");
+    }
+}
+
+#[test]
+fn config_show_prints_each_value_with_its_origin() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = ephemerald(dir.path(), &["config", "show", "--output", "json", "--log-level", "debug"]);
+    let entries: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let origin = |key: &str| entries.iter().find(|e| e["key"] == key).unwrap()["origin"].clone();
+    assert_eq!(origin("log.level"), "flag --log-level");
+    assert_eq!(origin("log.format"), "default");
+    assert!(origin("agent.control_socket").as_str().unwrap().ends_with("ephemerald.toml"));
+    let human = stdout(&ephemerald(dir.path(), &["config", "show"]));
+    assert!(human.contains("log.format = \"auto\"\n    # default\n"), "{human}");
+}
+
+#[test]
+fn help_and_the_documentation_list_the_same_exit_codes() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = stdout(&ephemerald(dir.path(), &["--help"]));
+    let page = include_str!("../docs/exit-codes.md");
+    for code in 0..=8 {
+        assert!(help.contains(&format!("\n  {code}  ")), "--help lacks {code}: {help}");
+        assert!(page.contains(&format!("| {code} | ")), "the page lacks {code}");
+    }
+}
