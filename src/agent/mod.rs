@@ -18,6 +18,7 @@ mod journal_log;
 mod report;
 mod reporter;
 mod status;
+mod talk;
 mod turn;
 mod views;
 

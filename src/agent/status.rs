@@ -76,7 +76,10 @@ impl Status {
             let event = match self.client.status(&request).await {
                 Ok(answer) => {
                     self.take(&answer);
-                    ControlEvent::Contact { server_time: answer.server_time, rtt: clock::now().boot.since(before) }
+                    ControlEvent::Contact {
+                        server_time: answer.server_time,
+                        rtt: clock::now().boot.since(before),
+                    }
                 }
                 Err(error) => ControlEvent::Lost { error },
             };

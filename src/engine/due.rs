@@ -118,7 +118,8 @@ impl Engine {
     ) {
         let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
         let lateness_ms = if reason == EndReason::Expired { found.terms.overdue_ms(self.now) } else { 0 };
-        let rule = rule.or((found.phase != Phase::Active).then_some(Rule::EndedBeforeActive));
+        let never_active = found.phase != Phase::Active;
+        let rule = rule.or(if never_active { Some(Rule::EndedBeforeActive) } else { None });
         let at = found.account_ref();
         let about = found.about();
         self.write(Record::GrantEnding(GrantEnding { about, reason, woken_by, lateness_ms, rule, fault }));

@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use super::{Connection, outcome, wire};
 use crate::{
-    clock,
     engine::{
         ids::{AccountId, Email, OrgId, RoleName},
         observed::{
@@ -277,7 +276,7 @@ impl Client {
         match self.door.send(request).await {
             Ok(answer) => {
                 tracing::debug!(method = %method, path, status = answer.status, "JumpCloud answered");
-                outcome::classify(&answer, clock::now().wall.0)?;
+                outcome::classify(&answer)?;
                 Ok(answer)
             }
             Err(fault) => {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 
 use super::{
     BadLink, Head, LedgerError, Opened, Options, Seq,
@@ -106,8 +106,13 @@ impl Store {
         self.find_acknowledged(&db)?;
         // Rows of a commit whose sync failed may be readable and yet not on the disk: copying them
         // into the main file and syncing that makes them so.
-        let checkpoint = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        checkpoint.map_err(|source| schema::failed(&self.file, "move its log into it", source))?;
+        // On a full disk the log, synced by the same call, has to do.
+        match db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            Err(error) if error.sqlite_error_code() != Some(ErrorCode::DiskFull) => {
+                return Err(schema::failed(&self.file, "move its log into it", error));
+            }
+            _ => {}
+        }
         let newest_at =
             newest(&db, created_at).map_err(|e| schema::failed(&self.file, "read the newest row", e))?;
         (self.db, self.tail) = (Some(db), tail);

@@ -31,8 +31,7 @@ const BALLAST: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Place {
     dir: PathBuf,
-    /// Held, never read: closing it gives the directory up.
-    _lock: File,
+    lock: File,
 }
 
 impl Place {
@@ -42,7 +41,7 @@ impl Place {
         let path = dir.join("ledger.lock");
         let lock = private(&path, false).map_err(io_error(&path, "open the lock file"))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { dir: dir.to_owned(), lock }),
             Err(Errno::WOULDBLOCK) => Err(LedgerError::Locked { path }),
             Err(errno) => Err(io_error(&path, "lock it")(errno.into())),
         }
@@ -147,6 +146,13 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Not left to closing the file: a child that is just being started still holds a copy of it.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
 fn ensure_dir(dir: &Path) -> Result<(), LedgerError> {
     match fs::metadata(dir) {
         Ok(found) if found.is_dir() => return Ok(()),
@@ -174,8 +180,9 @@ fn remove(path: &Path) -> Result<(), LedgerError> {
 }
 
 fn private(path: &Path, new: bool) -> io::Result<File> {
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).create_new(new).mode(0o600).open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).create_new(new).truncate(false);
+    let file = options.mode(0o600).open(path)?;
     // The umask may have taken more away than is ours to work with.
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     Ok(file)

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ impl Teller {
         self.steps += 1;
         let at = self.began.elapsed();
         if self.json {
-            let line = json!({"step": self.steps, "name": name, "ok": true, "at_ms": at.as_millis() as u64, "text": text, "seen": seen});
+            let line = json!({"step": self.steps, "name": name, "ok": true, "at_ms": ms(at), "text": text, "seen": seen});
             return say(&format!("{line}\n"));
         }
         say(&format!("  {:>4.1}s ✓ {text}\n", at.as_secs_f32()));
@@ -49,22 +49,22 @@ impl Teller {
     pub(super) fn failed(&mut self, problem: &str, log: &str) {
         let at = self.began.elapsed();
         if self.json {
-            let line = json!({"step": self.steps + 1, "ok": false, "at_ms": at.as_millis() as u64, "problem": problem});
+            let line = json!({"step": self.steps + 1, "ok": false, "at_ms": ms(at), "problem": problem});
             return say(&format!("{line}\n"));
         }
         say(&format!("  {:>4.1}s ✗ {problem}\n\n  The agent's last log lines:\n{log}\n", at.as_secs_f32()));
     }
 
     pub(super) fn finished(&self) {
-        let at = self.began.elapsed().as_secs_f32();
+        let at = self.began.elapsed();
         if self.json {
-            let line =
-                json!({"finished": true, "ok": true, "steps": self.steps, "at_ms": (at * 1000.0) as u64});
+            let line = json!({"finished": true, "ok": true, "steps": self.steps, "at_ms": ms(at)});
             return say(&format!("{line}\n"));
         }
         say(&format!(
-            "\n  {} steps in {at:.0} s, each seen in JumpCloud's state or at the control plane.\n",
-            self.steps
+            "\n  {} steps in {:.0} s, each seen in JumpCloud's state or at the control plane.\n",
+            self.steps,
+            at.as_secs_f32()
         ));
     }
 
@@ -89,6 +89,10 @@ impl Teller {
             log = stage.agent_log.display(),
         ));
     }
+}
+
+fn ms(at: Duration) -> u64 {
+    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A reader who went away does not end the story.

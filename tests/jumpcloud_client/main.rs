@@ -4,26 +4,24 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod server;
+
 use std::{
-    collections::VecDeque,
     fmt::Debug,
-    future::pending,
     io,
-    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
 };
 
-use axum::{Router, extract::Request as Incoming, http::StatusCode};
 use ephemerald::{
     engine::{
         ids::{AccountId, Email, RoleName},
         observed::{Fault, FaultClass},
     },
-    jumpcloud::{Client, Connection, NewAccount},
-    sandbox::tls::{Identity, Transport, serve},
-    secrets::Secret,
+    jumpcloud::NewAccount,
 };
 use tracing_subscriber::fmt::MakeWriter;
+
+use server::{JumpCloud, connection};
 
 const TOKEN: &str = "jca_canary_token";
 const BODY_CANARY: &str = "canary from a body";
@@ -326,70 +324,6 @@ fn page(total: usize, ids: &[&str]) -> String {
 
 fn ok(body: &str) -> (u16, String) {
     (200, body.to_owned())
-}
-
-fn connection(origin: &str, more: &str, pem: &str) -> Connection {
-    let pem = serde_json::to_string(pem).unwrap();
-    let json = format!(r#"{{"url": "{origin}", "token": "{TOKEN}", "ssl_ca_cert_content": {pem}{more}}}"#);
-    Connection::parse(&Secret::new(json), "jc.json").unwrap()
-}
-
-/// Gives the prepared answers one after the other, then 500.
-struct JumpCloud {
-    origin: String,
-    pem: String,
-    heard: Arc<Mutex<Vec<Heard>>>,
-}
-
-#[derive(Clone)]
-struct Heard {
-    line: String,
-    headers: axum::http::HeaderMap,
-    body: String,
-}
-
-impl Heard {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-}
-
-impl JumpCloud {
-    async fn start(answers: impl IntoIterator<Item = (u16, String)>) -> Self {
-        let ca = tempfile::tempdir().unwrap();
-        let identity = Identity::in_dir(ca.path()).unwrap();
-        let pem = std::fs::read_to_string(identity.ca_file()).unwrap();
-        let answers: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(answers.into_iter().collect()));
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let notes = Arc::clone(&heard);
-        let router = Router::new().fallback(move |request: Incoming| {
-            let (notes, answers) = (Arc::clone(&notes), Arc::clone(&answers));
-            async move {
-                let (head, body) = request.into_parts();
-                let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-                let body = String::from_utf8(body.to_vec()).unwrap();
-                let line = format!("{} {}", head.method, head.uri);
-                notes.lock().unwrap().push(Heard { line, headers: head.headers, body });
-                let (status, body) = answers.lock().unwrap().pop_front().unwrap_or((500, String::new()));
-                (StatusCode::from_u16(status).unwrap(), [("retry-after", "7")], body)
-            }
-        });
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let serving = serve(listen, Transport::Tls(identity), router, pending()).await.unwrap();
-        Self { origin: format!("https://{}", serving.addr), pem, heard }
-    }
-
-    fn client(&self) -> Client {
-        self.client_with("")
-    }
-
-    fn client_with(&self, more: &str) -> Client {
-        Client::new(&connection(&self.origin, more, &self.pem)).unwrap()
-    }
-
-    fn heard(&self) -> Vec<Heard> {
-        self.heard.lock().unwrap().clone()
-    }
 }
 
 #[derive(Clone, Default)]
