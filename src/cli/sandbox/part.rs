@@ -54,12 +54,8 @@ pub(super) struct ControlPlane {
 
 pub(super) async fn jumpcloud(args: Jumpcloud) -> Result<Exit, Failure> {
     let place = Place::of(args.listen.data_dir.as_deref())?;
-    let tls = place.dir.join("tls");
-    let tls = (!args.listen.plain_http).then_some(tls.as_path());
-    let options = jumpcloud::Options {
-        state_file: Some(place.dir.join("jumpcloud.json")),
-        ..jumpcloud::Options::new(args.listen.listen, tls)
-    };
+    let Listen { listen, plain_http, .. } = args.listen;
+    let options = jumpcloud::Options::in_data_dir(listen, &place.dir, plain_http);
     let stop = Stop::listen()?;
     let part = jumpcloud::run(options, stop.asked()).await.map_err(failed)?;
     if let Some(file) = &args.listen.write_ca {
