@@ -120,7 +120,8 @@ async fn assert_one_result_each(world: &World) -> BTreeMap<String, usize> {
         *counts.entry(reports[0]["code"].as_str().unwrap().to_owned()).or_default() += 1;
     }
     let requests = world.operator.requests().await.unwrap();
-    let asked: BTreeSet<String> = requests.iter().filter_map(|r| Some(r.job_id.clone()?.to_string())).collect();
+    let asked: BTreeSet<String> =
+        requests.iter().filter_map(|r| Some(r.job_id.clone()?.to_string())).collect();
     let silent: Vec<_> = asked.iter().filter(|job| !results.contains_key(*job)).collect();
     assert!(silent.is_empty(), "jobs without a result: {silent:?}");
     counts
