@@ -7,72 +7,72 @@ use reqwest::{Method, StatusCode};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 
-pub const OWNER: &str = "jca_owner";
+pub(crate) const OWNER: &str = "jca_owner";
 
-pub struct Bench {
-    pub running: Running,
-    pub client: reqwest::Client,
-    pub key: String,
+pub(crate) struct Bench {
+    pub(crate) running: Running,
+    pub(crate) client: reqwest::Client,
+    pub(crate) key: String,
 }
 
 impl Bench {
     /// Over TLS, with its files in `dir`.
-    pub async fn start(dir: &Path) -> Self {
+    pub(crate) async fn start(dir: &Path) -> Self {
         Self::with(Options { api_key: Some(OWNER.to_owned()), ..options(Some(dir)) }).await
     }
 
     /// Over plain HTTP; for tests in which TLS plays no part.
-    pub async fn plain() -> Self {
+    pub(crate) async fn plain() -> Self {
         Self::with(Options { api_key: Some(OWNER.to_owned()), ..options(None) }).await
     }
 
-    pub async fn with(options: Options) -> Self {
+    pub(crate) async fn with(options: Options) -> Self {
         let running = run(options, pending()).await.unwrap();
         let key = running.api_key.clone();
         Self { client: client(running.ca_file.as_deref()), running, key }
     }
 
-    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.running.url)).header("x-api-key", &self.key)
     }
 
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         answer(self.request(Method::GET, path)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         answer(self.request(Method::POST, path).json(&body)).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
         answer(self.request(Method::PUT, path).json(&body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn delete(&self, path: &str) -> (StatusCode, Value) {
         answer(self.request(Method::DELETE, path)).await
     }
 
     /// Path of the account with this address.
-    pub fn path(&self, email: &str) -> String {
+    pub(crate) fn path(&self, email: &str) -> String {
         format!("/api/users/{}", self.id(email))
     }
 
-    pub fn id(&self, email: &str) -> String {
+    pub(crate) fn id(&self, email: &str) -> String {
         let state = self.running.console.state();
         state.accounts.into_iter().find(|account| account.email == email).unwrap().id
     }
 
-    pub fn roles(&self, email: &str) -> Vec<String> {
+    pub(crate) fn roles(&self, email: &str) -> Vec<String> {
         let state = self.running.console.state();
         state.accounts.into_iter().find(|account| account.email == email).unwrap().roles
     }
 
     /// Strikes the next request with this method.
-    pub fn once(&self, method: &str, fault: Fault) {
+    pub(crate) fn once(&self, method: &str, fault: Fault) {
         self.running.console.add_faults(vec![rule(method, fault)]);
     }
 
-    pub fn requests(&self) -> Vec<Received> {
+    pub(crate) fn requests(&self) -> Vec<Received> {
         let requests = |entry: Entry| match entry.event {
             Event::Request(received) => Some(received),
             Event::Changed(_) => None,
@@ -81,15 +81,15 @@ impl Bench {
     }
 }
 
-pub fn options(tls_dir: Option<&Path>) -> Options {
+pub(crate) fn options(tls_dir: Option<&Path>) -> Options {
     Options::new("127.0.0.1:0".parse().unwrap(), tls_dir)
 }
 
-pub fn rule(method: &str, fault: Fault) -> Rule {
+pub(crate) fn rule(method: &str, fault: Fault) -> Rule {
     serde_json::from_value(json!({"method": method, "count": 1, "fault": fault})).unwrap()
 }
 
-pub async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();
     let status = response.status();
     let text = response.text().await.unwrap();

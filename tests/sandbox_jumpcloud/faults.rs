@@ -115,7 +115,6 @@ async fn late_execution_lands_after_the_answer() {
     bench.once("PUT", Fault::Late { after_ms: 300, hang: false });
     let (status, _) = bench.put(&path, json!({"roleName": "Manager"})).await;
     assert_eq!(status, 504);
-    assert_eq!(bench.get(&path).await.1["roleName"], "Read Only", "not yet");
 
     changed(&bench, 1).await;
     let entries = bench.running.console.log_since(0);
@@ -129,12 +128,12 @@ async fn late_execution_lands_after_the_answer() {
 async fn what_a_client_gave_up_on_still_happens() {
     let bench = Bench::plain().await;
     let slow: Rule =
-        serde_json::from_value(json!({"delay_ms": 300, "count": 1, "fault": {"kind": "latency"}})).unwrap();
+        serde_json::from_value(json!({"delay_ms": 600, "count": 1, "fault": {"kind": "latency"}})).unwrap();
     for rule in [slow, rule("PUT", Fault::Late { after_ms: 300, hang: true })] {
         bench.running.console.set_faults(vec![rule], 1);
         let seen = bench.running.console.log_since(0).len();
         let request = bench.request(Method::PUT, &bench.path(AMARA)).json(&json!({"roleName": "Manager"}));
-        let error = request.timeout(std::time::Duration::from_millis(100)).send().await.unwrap_err();
+        let error = request.timeout(std::time::Duration::from_millis(50)).send().await.unwrap_err();
         assert!(error.is_timeout());
         changed(&bench, seen + 1).await;
     }

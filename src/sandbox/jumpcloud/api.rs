@@ -10,7 +10,7 @@ use super::{
     log::{Change, Changed},
     state::State,
     switches::Switches,
-    write::{self, Fields},
+    write::{self, Fields, Refusal},
 };
 
 /// JumpCloud's largest page.
@@ -63,6 +63,12 @@ impl Reply {
 
     fn not_found() -> Self {
         Self::error(404, "Not Found")
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        Self::error(refusal.status, &refusal.message)
     }
 }
 
@@ -153,14 +159,14 @@ impl Call<'_> {
         }
         let fields = match Fields::parse(&self.request.body) {
             Ok(fields) => fields,
-            Err(refusal) => return refusal,
+            Err(refusal) => return refusal.into(),
         };
         match write::created(self.state, self.switches, &fields, self.now_ms) {
             Ok(account) => {
                 let status = self.switches.create_status;
                 self.store(account, Change::Created, status)
             }
-            Err(refusal) => refusal,
+            Err(refusal) => refusal.into(),
         }
     }
 
@@ -170,12 +176,12 @@ impl Call<'_> {
         }
         let fields = match Fields::parse(&self.request.body) {
             Ok(fields) => fields,
-            Err(refusal) => return refusal,
+            Err(refusal) => return refusal.into(),
         };
         let Some(account) = self.state.account(id).cloned() else { return Reply::not_found() };
         match write::updated(self.state, self.switches, account, &fields) {
             Ok(account) => self.store(account, Change::Updated, 200),
-            Err(refusal) => refusal,
+            Err(refusal) => refusal.into(),
         }
     }
 

@@ -7,11 +7,18 @@ use serde_json::{Map, Value};
 
 use super::{
     account::Account,
-    api::Reply,
     roles::BILLING_ADMIN,
     state::State,
     switches::{BothWritten, RoleNameWrite, RoleNamesWrite, Switches},
 };
+
+/// Why a write is not done.
+pub(super) struct Refusal {
+    /// The status to answer.
+    pub(super) status: u16,
+    /// The text to answer.
+    pub(super) message: String,
+}
 
 /// The body of a `POST` or `PUT`.
 pub(super) struct Fields(Map<String, Value>);
@@ -21,14 +28,14 @@ impl Fields {
     ///
     /// # Errors
     /// 400 if it is not a JSON object.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Reply> {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             _ => Err(bad("the body must be a JSON object")),
         }
     }
 
-    fn text(&self, name: &str) -> Result<Option<&str>, Reply> {
+    fn text(&self, name: &str) -> Result<Option<&str>, Refusal> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -36,7 +43,7 @@ impl Fields {
         }
     }
 
-    fn flag(&self, name: &str) -> Result<Option<bool>, Reply> {
+    fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
@@ -44,7 +51,7 @@ impl Fields {
         }
     }
 
-    fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, Reply> {
+    fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, Refusal> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
         texts.map(Some).ok_or_else(|| bad(&format!("{name} must be a list of strings")))
@@ -60,7 +67,7 @@ pub(super) fn created(
     switches: &Switches,
     fields: &Fields,
     now_ms: i64,
-) -> Result<Account, Reply> {
+) -> Result<Account, Refusal> {
     let Some(email) = fields.text("email")? else { return Err(bad("email is required")) };
     let account = state.blank(email, now_ms);
     let mut account = updated(state, switches, account, fields)?;
@@ -80,14 +87,14 @@ pub(super) fn updated(
     switches: &Switches,
     mut account: Account,
     fields: &Fields,
-) -> Result<Account, Reply> {
+) -> Result<Account, Refusal> {
     if let Some(email) = fields.text("email")? {
         if !is_email(email) {
             return Err(bad("email is not an e-mail address"));
         }
         if state.email_is_taken(email, &account.id) {
             let status = switches.duplicate_status;
-            return Err(Reply::error(status, "Bad Request: this email address has already been registered"));
+            return Err(refusal(status, "Bad Request: this email address has already been registered"));
         }
         email.clone_into(&mut account.email);
     }
@@ -105,7 +112,7 @@ pub(super) fn updated(
         && state.is_last_billing_admin(&account.id)
     {
         let status = switches.protected_status;
-        return Err(Reply::error(status, "Bad Request: an organization needs an Administrator With Billing"));
+        return Err(refusal(status, "Bad Request: an organization needs an Administrator With Billing"));
     }
     account.roles = roles;
     Ok(account)
@@ -116,7 +123,7 @@ fn roles_after(
     switches: &Switches,
     held: &[String],
     fields: &Fields,
-) -> Result<Vec<String>, Reply> {
+) -> Result<Vec<String>, Refusal> {
     let known = |name: &str| {
         let known = state.role_name(name, switches.role_case_ignored);
         known.ok_or_else(|| bad(&format!("role {name:?} not found")))
@@ -175,6 +182,10 @@ pub(super) fn is_email(email: &str) -> bool {
             .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
 }
 
-fn bad(what: &str) -> Reply {
-    Reply::error(400, &format!("Bad Request: {what}"))
+fn bad(what: &str) -> Refusal {
+    refusal(400, &format!("Bad Request: {what}"))
+}
+
+fn refusal(status: u16, message: &str) -> Refusal {
+    Refusal { status, message: message.to_owned() }
 }
