@@ -197,5 +197,5 @@ async fn the_log_never_has_a_key() {
 /// Waits for a change after the first `seen` entries of the log; nothing else tells a client of a
 /// real service either that its lost request was carried out.
 async fn changed(bench: &Bench, seen: usize) {
-    bench.running.console.changed_after(seen as u64).await;
+    bench.changed_after(seen as u64).await;
 }
