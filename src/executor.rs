@@ -94,8 +94,9 @@ impl Executor {
     }
 
     fn run(&self, call: CallId, work: impl Future<Output = Outcome> + Send + 'static) {
-        let mut answer = Answer { call, reports: self.reports.clone(), outcome: Some(Outcome::Lost) };
+        let answer = Answer { call, reports: self.reports.clone(), outcome: Some(Outcome::Lost) };
         tokio::spawn(async move {
+            let mut answer = answer; // the whole of it moves in, or it would report a loss at once
             answer.outcome = Some(work.await);
         });
     }

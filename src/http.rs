@@ -184,16 +184,15 @@ impl Door {
     /// A path that could lead anywhere else is a bug of ours or an attack; it is not sent.
     fn url(&self, path: &str) -> Result<Url, SendFault> {
         let refuse = |why: &str| SendFault::NotSent { why: format!("refused to send: {why}") };
-        let before_query = path.split(['?', '#']).next().unwrap_or("");
-        if !path.starts_with('/') || path.starts_with("//") || path.contains(['\r', '\n', ' ', '\\', '#']) {
+        if !path.starts_with('/') || path.starts_with("//") {
             return Err(refuse("the path does not stay on the origin"));
         }
-        if before_query.split('/').any(|segment| segment == ".." || segment == "." || segment.contains('@')) {
-            return Err(refuse("the path does not stay where it is"));
-        }
         let url = self.origin.join(path).map_err(|_| refuse("the path is not one"))?;
-        if url.origin() != self.origin.origin() {
-            return Err(refuse("the path leads to another origin"));
+        // What the URL parser changes (dots in any encoding, line ends, backslashes, fragments) was
+        // not encoded as it should be, and may lead elsewhere.
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if url.origin() != self.origin.origin() || format!("{}{query}", url.path()) != path {
+            return Err(refuse("the path is not encoded or leads elsewhere"));
         }
         Ok(url)
     }
@@ -236,6 +235,11 @@ fn tls(options: &DoorOptions) -> Result<ClientConfig, DoorError> {
             // An empty image has no platform store: the bundled Mozilla roots stand in.
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
+    }
+    if options.only_extra_ca && options.extra_ca_pem.is_none() {
+        return Err(DoorError::Ca(
+            "only the configured ones are to be trusted, and none is configured".to_owned(),
+        ));
     }
     if let Some(pem) = &options.extra_ca_pem {
         let mut found = 0;
@@ -288,8 +292,9 @@ fn chain(error: &reqwest::Error) -> String {
         }
         source = cause.source();
     }
-    if text.contains("UnknownIssuer") {
-        text += " (the server's certificate is not signed by a trusted authority: a TLS-inspecting proxy, or a private CA that must be configured)";
+    // An authority of the right name with another key shows as a bad signature.
+    if text.contains("UnknownIssuer") || text.contains("BadSignature") {
+        text += " (the server's certificate is not signed by a trusted authority: a TLS-inspecting proxy, or a private CA that must be configured, or was renewed)";
     }
     if text.is_empty() { "the request failed".to_owned() } else { text }
 }

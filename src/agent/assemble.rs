@@ -10,32 +10,26 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
-    reporter::Reporter,
-    status::{Snapshot, Status},
+    status::Snapshot,
+    talk::Talk,
     turn::{Ears, Turn},
 };
 use crate::{
     admin::server::{AdminServer, ServeError},
     clock,
     config::{Config, ConnectionSource},
-    control::{
-        client::{Client, Speaker},
-        identity::{Identity, load_key},
-        poll::{self, ControlEvent, Line, Wants},
-        verify::{DEFAULT_MAX_SKEW, DEFAULT_MAX_START_BY, Verifier},
-    },
+    control::{identity::Identity, poll::Wants},
     engine::{
         Engine, Restored,
         action::Raise,
         ids::{AgentId, IntegrationId, OrgId},
         policy::Policy,
         settings::Settings,
-        time::Timestamp,
     },
     executor::Executor,
     http::{Door, DoorOptions},
     jumpcloud,
-    ledger::{Ledger, LedgerError, Opened, Seq, codec},
+    ledger::{Ledger, LedgerError, Opened, Options, Seq, codec},
     secrets::{self, TagKey},
 };
 
@@ -98,16 +92,10 @@ impl Parts {
 /// # Errors
 /// [`AgentError`]: it could not start. Once it runs, nothing but `stop` ends it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
-    let (ledger, opened, ledger_events) = Ledger::open(&config.agent.state_dir, clock::now().wall.0).await?;
+    let options = Options { created_at: clock::now().wall.0 };
+    let (ledger, opened, ledger_events) = Ledger::open(&config.agent.state_dir, options).await?;
     let ledger = Arc::new(ledger);
-    tracing::info!(
-        ledger.id = opened.ledger_id,
-        created = opened.created,
-        seq = opened.head.seq.0,
-        epoch = opened.epoch,
-        "journal: open"
-    );
-    let restored = load(&ledger).await?;
+    let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
     let (clients, broken) = connect(&config);
@@ -127,9 +115,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         snapshot,
         capacity: CAPACITY,
         agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
-        control_url: identity
-            .as_ref()
-            .map(|i| config.control_plane.url.clone().unwrap_or_else(|| i.url.clone())),
+        control_url: identity.as_ref().map(|i| control_url(&config, i)),
         broken,
     };
     let (control_events, control) = mpsc::channel(64);
@@ -149,21 +135,32 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         let _ = task.await;
     }
     let _ = socket.await;
-    if let Some(ledger) = Arc::into_inner(ledger) {
-        ledger.close().await;
-    }
+    ledger.close().await;
     Ok(())
 }
 
 /// The fold of what the ledger holds; rows that cannot be read are named and left out.
-pub(super) async fn load(ledger: &Ledger<Raise>) -> Result<Restored, LedgerError> {
+pub(super) async fn load(ledger: &Ledger<Raise>, opened: &Opened) -> Result<Restored, LedgerError> {
+    let (id, seq) = (&opened.ledger_id, opened.head.seq.0);
+    tracing::info!(ledger.id = id, created = opened.created, seq, "journal: open");
     let loaded = ledger.load_open().await?;
-    let (restored, unreadable) = codec::restore(&loaded.rows, &loaded.seen, loaded.last, loaded.newest_at);
+    let (restored, unreadable) = codec::restore(&loaded, opened);
+    for bad in &loaded.quarantined {
+        tracing::error!(
+            seq = bad.seq.map(|s| s.0),
+            stream = bad.stream,
+            problem = bad.problem,
+            "journal: a row is quarantined; its grant must be looked at by a person, all others go on"
+        );
+    }
     for seq in unreadable {
         tracing::error!(
             seq = seq.0,
-            "journal: a row cannot be read; its grant must be looked at by a person, all others go on"
+            "journal: a row holds no record of this version; its grant must be looked at by a person, all others go on"
         );
+    }
+    if !opened.ballast {
+        tracing::error!("journal: the disk is nearly full; free some space");
     }
     tracing::info!(
         grants = restored.state.grants.len(),
@@ -220,7 +217,9 @@ fn connect(config: &Config) -> (Clients, BTreeMap<IntegrationId, String>) {
     for integration in &config.integrations {
         let id = integration.settings.id.clone();
         let made = connection(&integration.connection);
-        match made.and_then(|c| jumpcloud::Client::new(&c).map_err(|e| e.to_string())) {
+        let proxy = config.control_plane.proxy.as_ref().map(crate::config::ProxyUrl::split);
+        let made = made.and_then(|c| jumpcloud::Client::through(&c, proxy).map_err(|e| e.to_string()));
+        match made {
             Ok(client) => {
                 clients.insert(id, Arc::new(client));
             }
@@ -231,6 +230,11 @@ fn connect(config: &Config) -> (Clients, BTreeMap<IntegrationId, String>) {
         }
     }
     (clients, broken)
+}
+
+/// The configured URL, else the one that enrolment stored.
+pub(super) fn control_url(config: &Config, identity: &Identity) -> String {
+    config.control_plane.url.clone().unwrap_or_else(|| identity.url.clone())
 }
 
 fn identity(dir: &Path) -> Option<Identity> {
@@ -257,7 +261,7 @@ fn tag_key(dir: &Path) -> Option<Arc<TagKey>> {
     }
 }
 
-fn entropy() -> Result<u64, AgentError> {
+pub(super) fn entropy() -> Result<u64, AgentError> {
     let mut seed = [0u8; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| AgentError::Entropy)?;
     Ok(u64::from_be_bytes(seed))
@@ -273,96 +277,6 @@ fn hangups() -> Result<mpsc::Receiver<()>, AgentError> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move { while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {} });
     Ok(receiver)
-}
-
-/// Starts everything that talks to the control plane.
-struct Talk<'a> {
-    config: &'a Config,
-    opened: &'a Opened,
-    parts: &'a Parts,
-    stop: &'a watch::Receiver<bool>,
-}
-
-impl Talk<'_> {
-    fn start(
-        &self,
-        identity: Identity,
-        events: mpsc::Sender<ControlEvent>,
-        wants: watch::Receiver<Wants>,
-        snapshot: watch::Receiver<Snapshot>,
-    ) -> Vec<tokio::task::JoinHandle<()>> {
-        match self.prepare(&identity) {
-            Ok((client, verifier)) => self.spawn(identity, client, verifier, events, wants, snapshot),
-            Err(problem) => {
-                tracing::error!(
-                    error = problem,
-                    "control plane: cannot be spoken to; live grants are ended on time"
-                );
-                Vec::new()
-            }
-        }
-    }
-
-    fn prepare(&self, identity: &Identity) -> Result<(Arc<Client>, Verifier), String> {
-        let key = load_key(&self.config.agent.state_dir).map_err(|e| e.to_string())?;
-        let key = key.ok_or("agent.key is missing: restore it from the backup, or enrol again")?;
-        let url = self.config.control_plane.url.clone().unwrap_or_else(|| identity.url.clone());
-        let door = Arc::new(control_door(self.config, &url)?);
-        let instance = format!("{:016x}", entropy().map_err(|e| e.to_string())?);
-        let speaker = Speaker { instance, epoch: self.opened.epoch };
-        let verifier = Verifier {
-            agent: identity.agent_id.clone(),
-            keys: identity.keys().map_err(|e| e.to_string())?,
-            ledger_created_at: Timestamp(self.opened.created_at),
-            max_start_by: DEFAULT_MAX_START_BY,
-            max_skew: DEFAULT_MAX_SKEW,
-        };
-        Ok((Arc::new(Client::new(door, key, &identity.agent_id, speaker, clock::now)), verifier))
-    }
-
-    fn spawn(
-        &self,
-        identity: Identity,
-        client: Arc<Client>,
-        verifier: Verifier,
-        events: mpsc::Sender<ControlEvent>,
-        wants: watch::Receiver<Wants>,
-        snapshot: watch::Receiver<Snapshot>,
-    ) -> Vec<tokio::task::JoinHandle<()>> {
-        let (verifier, verifier_seen) = watch::channel(Arc::new(verifier));
-        let (pace, pace_s) = watch::channel(0);
-        let stop = || self.stop.clone();
-        let ledger = Arc::clone(&self.parts.ledger);
-        let line = Line {
-            client: Arc::clone(&client),
-            verifier: verifier_seen,
-            wants,
-            events,
-            pace_s,
-            stop: stop(),
-            clock: clock::now,
-        };
-        let reporter = Reporter {
-            ledger: Arc::clone(&ledger),
-            client: Arc::clone(&client),
-            tag_key: self.parts.tag_key.clone(),
-            outbox: Arc::clone(&self.parts.outbox),
-            stop: stop(),
-        };
-        let status = Status {
-            client,
-            ledger,
-            snapshot,
-            verifier,
-            pace,
-            identity,
-            state_dir: self.config.agent.state_dir.clone(),
-            every: Duration::from_millis(self.config.control_plane.report_interval.0),
-            started_at: clock::now().wall,
-            stop: stop(),
-        };
-        vec![tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()), tokio::spawn(status.run())]
-    }
 }
 
 /// The organization that tags of an integration are bound to.

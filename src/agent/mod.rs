@@ -18,7 +18,8 @@ mod journal_log;
 mod report;
 mod reporter;
 mod status;
+mod talk;
 mod turn;
 mod views;
 
-pub use assemble::{AgentError, run};
+pub use assemble::{AgentError, connection, control_door, run};

@@ -18,31 +18,13 @@ const SESSION_MS: i64 = 60 * 60 * 1000;
 
 /// The report of a record, or `None` if it is not reported.
 #[must_use]
-pub fn of(
+pub(super) fn of(
     seq: u64,
     at: i64,
     record: &Record,
     receipt: impl Fn(&GrantActive) -> Option<String>,
 ) -> Option<Report> {
-    let base = |code: Code| Report {
-        seq,
-        at: Utc(Timestamp(at)),
-        kind: code.kind(),
-        job_id: None,
-        grant_id: None,
-        code,
-        rule: None,
-        reason: None,
-        detail: None,
-        integration: None,
-        account: None,
-        role: None,
-        evidence: None,
-        ends_at: None,
-        receipt: None,
-        session_may_persist_until: None,
-        policy_hash: None,
-    };
+    let base = |code: Code| blank(seq, at, code);
     match record {
         Record::JobAnswered(answer) | Record::JobRefused(answer) => Some(answered(base, answer)),
         Record::GrantActive(active) => {
@@ -80,6 +62,28 @@ pub fn of(
             })
         }
         _ => None,
+    }
+}
+
+fn blank(seq: u64, at: i64, code: Code) -> Report {
+    Report {
+        seq,
+        at: Utc(Timestamp(at)),
+        kind: code.kind(),
+        job_id: None,
+        grant_id: None,
+        code,
+        rule: None,
+        reason: None,
+        detail: None,
+        integration: None,
+        account: None,
+        role: None,
+        evidence: None,
+        ends_at: None,
+        receipt: None,
+        session_may_persist_until: None,
+        policy_hash: None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{turn::Turn, views};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     control::{
         client::Client,
         identity::Identity,
+        poll::ControlEvent,
         verify::Verifier,
         wire::{IntegrationStatus, JournalHead, StatusAnswer, StatusRequest, Utc},
     },
@@ -59,6 +60,7 @@ pub(super) struct Status {
     pub(super) state_dir: PathBuf,
     pub(super) every: Duration,
     pub(super) started_at: Timestamp,
+    pub(super) events: mpsc::Sender<ControlEvent>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -68,9 +70,21 @@ impl Status {
         let mut stop = self.stop.clone();
         loop {
             let request = self.request().await;
-            match self.client.status(&request).await {
-                Ok(answer) => self.take(&answer),
-                Err(error) => tracing::debug!(error = %error, "status: not delivered"),
+            let before = clock::now().boot;
+            // A long poll may be silent for a minute: it is this call that tells soon whether the control
+            // plane answers, and what time it is there.
+            let event = match self.client.status(&request).await {
+                Ok(answer) => {
+                    self.take(&answer);
+                    ControlEvent::Contact {
+                        server_time: answer.server_time,
+                        rtt: clock::now().boot.since(before),
+                    }
+                }
+                Err(error) => ControlEvent::Lost { error },
+            };
+            if self.events.send(event).await.is_err() {
+                return;
             }
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,

@@ -31,7 +31,7 @@ const PATIENCE: Millis = Millis(10_000);
 
 /// What the loop listens to.
 pub(super) struct Ears {
-    pub(super) ledger: mpsc::UnboundedReceiver<Event<Raise>>,
+    pub(super) ledger: mpsc::Receiver<Event<Raise>>,
     pub(super) executor: mpsc::UnboundedReceiver<executor::Report>,
     pub(super) control: mpsc::Receiver<ControlEvent>,
     pub(super) admin: mpsc::Receiver<Query>,
@@ -166,8 +166,8 @@ impl Turn {
     }
 
     async fn refold(&mut self) -> Result<Step, ledger::LedgerError> {
-        self.parts.ledger.reopen().await?;
-        let restored = super::assemble::load(&self.parts.ledger).await?;
+        let opened = self.parts.ledger.reopen().await?;
+        let restored = super::assemble::load(&self.parts.ledger, &opened).await?;
         self.seed = self.seed.wrapping_add(1);
         let (engine, first) = Engine::new(self.parts.settings.clone(), restored, self.seed, clock::now());
         self.engine = engine;

@@ -113,12 +113,12 @@ impl Cli {
         match self.command {
             Command::Run => run::run(global.load()?.config).await,
             Command::Enroll(args) => enroll::run(&global.load()?.config, &args, global.output).await,
-            Command::Check => check::run(&global.load()?.config, global.output).await,
+            Command::Check => check::run(global.load(), global.output).await,
             Command::Status => status::run(&global.load()?.config, global.output).await,
             Command::Grants(args) => grants::run(&global.load()?.config, &args, global.output).await,
             Command::Health => health::run(&global.load()?.config, global.output).await,
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
-            Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output).await,
+            Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output),
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => sandbox::run(args, global.output).await,
             Command::Version => version::run(global.output),

@@ -40,3 +40,9 @@ pub(super) fn span(seconds: u64) -> String {
         _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
     }
 }
+
+/// A line for the person at the terminal, on standard error; not output.
+pub(super) fn hint(text: &str) {
+    // Nobody to read it is no reason to fail.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

@@ -26,8 +26,11 @@ pub(super) async fn run(config: Config) -> Result<Exit, Failure> {
 
 /// The first signal asks; the second one does not.
 async fn signals(stopper: watch::Sender<bool>) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals cannot be handled: stop the agent with SIGKILL; live grants are taken over at the next start");
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!(
+            "signals cannot be handled: stop the agent with SIGKILL; live grants are taken over at the next start"
+        );
         return std::future::pending().await;
     };
     for last in [false, true] {
@@ -46,7 +49,7 @@ async fn signals(stopper: watch::Sender<bool>) {
 
 fn failure(error: AgentError) -> Failure {
     let exit = match &error {
-        AgentError::Ledger(LedgerError::Locked(_)) => Exit::Locked,
+        AgentError::Ledger(LedgerError::Locked { .. }) => Exit::Locked,
         AgentError::Socket(crate::admin::server::ServeError::InUse(_)) => Exit::Locked,
         AgentError::Ledger(_) | AgentError::Socket(_) => Exit::Config,
         AgentError::Signals(_) | AgentError::Entropy => Exit::Failed,

@@ -1,11 +1,16 @@
 //! `sandbox`: everything simulated, on loopback, for trying and developing. Never for production.
+//!
+//! Refuses: an agent token on standard output, where terminals and logs keep it.
 
-use std::{net::SocketAddr, path::PathBuf};
+mod operator;
+mod part;
 
 use super::{Exit, Failure, Output};
+use crate::sandbox::story;
 
 /// The whole story, or one part of it.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
     /// End after the story; exit 0 only if every step was verified
     #[arg(long)]
@@ -16,67 +21,33 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Part {
-    /// Only the simulated JumpCloud
-    Jumpcloud(Listen),
-    /// Only the reference control plane
-    ControlPlane(Listen),
-    /// File an access request with the sandbox's control plane
-    Request(Request),
+    /// Run only the simulated JumpCloud
+    Jumpcloud(part::Jumpcloud),
+    /// Run only the reference control plane
+    ControlPlane(part::ControlPlane),
+    /// File an access request with a sandbox's control plane
+    Request(operator::Request),
     /// Approve an access request
-    Approve {
-        /// Its number
-        number: String,
-        /// Who approves
-        #[arg(long, value_name = "EMAIL")]
-        by: String,
-    },
+    Approve(operator::Approve),
     /// List access requests
-    Requests,
-}
-
-/// Where a part listens and how.
-#[derive(Debug, clap::Args)]
-pub(super) struct Listen {
-    /// Address and port on loopback; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    /// Where to write the throw-away authority's certificate
-    #[arg(long, value_name = "FILE")]
-    ca_out: Option<PathBuf>,
-    /// No TLS; loopback only
-    #[arg(long)]
-    plain_http: bool,
-    /// Directory for files; a temporary one when absent
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-}
-
-/// An access request.
-#[derive(Debug, clap::Args)]
-pub(super) struct Request {
-    /// Whose access
-    #[arg(long, value_name = "EMAIL")]
-    account: String,
-    /// The role, as JumpCloud spells it
-    #[arg(long, value_name = "NAME")]
-    role: String,
-    /// For how long
-    #[arg(long, value_name = "TIME", default_value = "1m")]
-    duration: humantime::Duration,
-    /// Create an ephemeral account instead of raising an existing one
-    #[arg(long)]
-    ephemeral: bool,
-    /// Why
-    #[arg(long, value_name = "TEXT", default_value = "trying the sandbox")]
-    justification: String,
+    Requests(operator::Requests),
 }
 
 /// Starts what was asked for.
-pub(super) async fn run(args: Args, _output: Output) -> Result<Exit, Failure> {
-    let what = match (args.part, args.once) {
-        (None, false) => "sandbox".to_owned(),
-        (None, true) => "sandbox --once".to_owned(),
-        (Some(part), _) => format!("sandbox: {part:?}"),
-    };
-    Err(Failure::new(Exit::Failed, format!("{what}: not wired yet")))
+pub(super) async fn run(args: Args, form: Output) -> Result<Exit, Failure> {
+    match args.part {
+        None => tell(args.once, form).await,
+        Some(Part::Jumpcloud(args)) => part::jumpcloud(args).await,
+        Some(Part::ControlPlane(args)) => part::control_plane(args).await,
+        Some(Part::Request(args)) => operator::request(&args, form).await,
+        Some(Part::Approve(args)) => operator::approve(&args, form).await,
+        Some(Part::Requests(args)) => operator::requests(&args, form).await,
+    }
+}
+
+/// A story whose steps were not all seen has told why itself.
+async fn tell(once: bool, form: Output) -> Result<Exit, Failure> {
+    let all_seen = story::run(once, form == Output::Json).await;
+    let all_seen = all_seen.map_err(|problem| Failure::new(Exit::Failed, problem))?;
+    Ok(if all_seen { Exit::Done } else { Exit::Failed })
 }

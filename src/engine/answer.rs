@@ -23,10 +23,10 @@ pub(super) struct Evidence {
 impl Engine {
     /// Answers a job that has no grant of its own (refused, revoke, test) and stops waiting for it.
     pub(super) fn answer(&mut self, job: &Job, code: ResultCode, rule: Option<Rule>, evidence: Evidence) {
-        if let Some(pending) = self.pending.remove(&job.id) {
-            if let Some(desk) = pending.at.and_then(|at| self.desks.get_mut(&at)) {
-                desk.jobs.retain(|waiting| *waiting != job.id);
-            }
+        if let Some(pending) = self.pending.remove(&job.id)
+            && let Some(desk) = pending.at.and_then(|at| self.desks.get_mut(&at))
+        {
+            desk.jobs.retain(|waiting| *waiting != job.id);
         }
         let named = match &job.ask {
             Ask::Grant(grant, _) => Some(grant.grant.clone()),

@@ -61,7 +61,7 @@ impl ClockWatch {
     pub(super) fn witness(&mut self, now: Now, theirs: Timestamp) -> bool {
         let apart = now.wall.since(theirs).0.max(theirs.since(now.wall).0);
         if apart > self.threshold.0 {
-            self.suspect.get_or_insert(now.wall.0.saturating_sub(theirs.0));
+            self.suspect.get_or_insert_with(|| now.wall.0.saturating_sub(theirs.0));
             return false;
         }
         self.suspect.take().is_some()

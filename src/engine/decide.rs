@@ -111,10 +111,10 @@ impl Engine {
         if let Err((code, rule)) = self.gate(job) {
             return Some(Verdict::Answer(code, rule));
         }
-        if let Ask::Grant(grant, _) = &job.ask {
-            if self.state.grants.contains_key(&grant.grant) {
-                return Some(Verdict::Answer(ResultCode::Conflict, Some(Rule::DuplicateGrant)));
-            }
+        if let Ask::Grant(grant, _) = &job.ask
+            && self.state.grants.contains_key(&grant.grant)
+        {
+            return Some(Verdict::Answer(ResultCode::Conflict, Some(Rule::DuplicateGrant)));
         }
         let pinned = self.state.organizations.get(&at.integration);
         let tenant = self.tenants.get(&at.integration)?;

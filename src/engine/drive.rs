@@ -4,26 +4,20 @@
 //! is decided only on a read that is at most a second old.
 
 use super::{
-    Engine, Flight, Purpose,
-    account::{AccountKey, AccountRef, Attempt, AttemptEnd, Effect},
+    Engine, Purpose,
+    account::{AccountKey, AccountRef, Attempt, Effect},
     action::{Action, CallId, Look, Lower, LowerChange, Read, Warning},
     alarms::Wake,
     budget::Lane,
     codes::Rule,
     desk::Sighting,
     grant::{Grant, Phase},
-    ids::{AccountId, GrantId},
-    input::Outcome,
-    observed::{Fault, FaultClass},
+    ids::GrantId,
     plan::Ending,
     record::Record,
     tenant::Errand,
     time::{BootTime, Millis},
 };
-
-/// Waits between read-backs of a raise that JumpCloud accepted but does not show yet.
-const READ_BACK_BASE: Millis = Millis(250);
-const READ_BACK_CAP: Millis = Millis(5_000);
 
 /// What an account needs next.
 pub(super) enum Move {
@@ -62,10 +56,10 @@ impl Engine {
         let Some(desk) = self.desks.get(at) else { return Move::Rest };
         let waits = desk.not_before > now && !desk.readback;
         let fresh = desk.fresh(now).cloned();
-        if self.has_revoking(at) || self.state.accounts.contains_key(at) {
-            if let Some(next) = self.lowering_move(at, fresh.as_ref(), waits) {
-                return next;
-            }
+        if (self.has_revoking(at) || self.state.accounts.contains_key(at))
+            && let Some(next) = self.lowering_move(at, fresh.as_ref(), waits)
+        {
+            return next;
         }
         let Some(desk) = self.desks.get(at) else { return Move::Rest };
         let ephemeral = matches!(at.account, AccountKey::Ephemeral(_));
@@ -218,109 +212,6 @@ impl Engine {
         false
     }
 
-    /// A look at one account came back.
-    pub(super) fn looked(&mut self, at: &AccountRef, flight: &Flight, outcome: Outcome) {
-        let jitter = self.jitter();
-        let (base, cap) = (self.settings.timing.lower_base, self.settings.timing.lower_cap);
-        let now = self.now.boot;
-        self.dirty.insert(at.clone());
-        let Some(desk) = self.desks.get_mut(at) else { return };
-        desk.flight = None;
-        match outcome {
-            Outcome::Get(Ok(account)) => {
-                self.note_success(&at.integration);
-                self.sighted(at, Sighting { at: flight.began, account });
-                self.pace_read_back(at, jitter);
-            }
-            Outcome::Get(Err(fault)) if fault.class == FaultClass::NotFound => {
-                // Not there, or not our organization, or no such route: only a listing can tell.
-                desk.awaits_listing = Some(now);
-                desk.back_off(now, base, cap, jitter);
-                self.want(&at.integration, Errand::List);
-            }
-            Outcome::Get(Err(fault)) => {
-                desk.back_off(now, base, cap, jitter);
-                self.note_fault(&at.integration, &fault);
-            }
-            _ => desk.back_off(now, base, cap, jitter),
-        }
-    }
-
-    /// A raise that is accepted but not shown yet is looked at again, ever more patiently.
-    pub(super) fn pace_read_back(&mut self, at: &AccountRef, jitter: u8) {
-        let waiting =
-            self.state.grants_of(at).any(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate));
-        let now = self.now.boot;
-        if let Some(desk) = self.desks.get_mut(at).filter(|d| waiting && !d.reraise) {
-            desk.back_off(now, READ_BACK_BASE, READ_BACK_CAP, jitter);
-        }
-    }
-
-    /// A write came back. Its answer proves nothing; the read-back follows at once.
-    pub(super) fn wrote(&mut self, at: &AccountRef, attempt: &Attempt, outcome: Outcome) {
-        let (end, id) = ended(outcome);
-        let jitter = self.jitter();
-        let timing = &self.settings.timing;
-        let (base, cap) = (timing.lower_base, timing.lower_cap);
-        let now = self.now.boot;
-        self.write(Record::AttemptEnded { at: at.clone(), n: attempt.n, end: end.clone() });
-        if let (Some(id), AccountKey::Ephemeral(_)) = (id, &at.account) {
-            self.write(Record::AccountFound { at: at.clone(), id });
-        }
-        let desk = self.desks.entry(at.clone()).or_default();
-        desk.flight = None;
-        desk.writing = false;
-        desk.written_at = now;
-        desk.seen = None;
-        desk.absent_since = None;
-        desk.absent = false;
-        desk.readback = true;
-        if !attempt.effect.is_raise() {
-            desk.back_off(now, base, cap, jitter);
-        }
-        match &end {
-            AttemptEnd::Accepted => self.note_success(&at.integration),
-            AttemptEnd::NotDone(fault) | AttemptEnd::Ambiguous(fault) => {
-                self.note_fault(&at.integration, fault)
-            }
-        }
-        if attempt.effect.is_raise() {
-            self.raise_ended(at, &attempt.effect, &end);
-        }
-        self.dirty.insert(at.clone());
-    }
-
-    fn raise_ended(&mut self, at: &AccountRef, effect: &Effect, end: &AttemptEnd) {
-        match end {
-            AttemptEnd::Accepted => {}
-            AttemptEnd::Ambiguous(_) => {
-                self.mark_indeterminate(at, effect);
-                self.watch(at);
-            }
-            AttemptEnd::NotDone(fault)
-                if matches!(fault.class, FaultClass::Throttled | FaultClass::NotSent) =>
-            {
-                let jitter = self.jitter();
-                let now = self.now.boot;
-                if let Some(desk) = self.desks.get_mut(at) {
-                    desk.reraise = true;
-                    desk.readback = false;
-                    desk.back_off(now, READ_BACK_BASE, READ_BACK_CAP, jitter);
-                }
-            }
-            AttemptEnd::NotDone(fault) => {
-                let rule = if fault.class == FaultClass::Credential {
-                    Rule::Credential
-                } else {
-                    Rule::RefusedByJumpcloud
-                };
-                if let Some(grant) = self.applying(at) {
-                    self.fail(&grant, rule, Some(fault.clone()));
-                }
-            }
-        }
-    }
-
     /// Raises that were not confirmed in time fail; what they may have done is taken away.
     fn expire_raises(&mut self, at: &AccountRef) {
         let timeout = self.settings.timing.raise_timeout;
@@ -392,17 +283,5 @@ impl Engine {
 
     pub(super) fn has_revoking(&self, at: &AccountRef) -> bool {
         self.state.grants_of(at).any(|g| g.phase == Phase::Revoking)
-    }
-}
-
-fn ended(outcome: Outcome) -> (AttemptEnd, Option<AccountId>) {
-    let of = |fault: Fault| {
-        if fault.may_have_happened() { AttemptEnd::Ambiguous(fault) } else { AttemptEnd::NotDone(fault) }
-    };
-    match outcome {
-        Outcome::Created(Ok(id)) => (AttemptEnd::Accepted, id),
-        Outcome::Written(Ok(())) => (AttemptEnd::Accepted, None),
-        Outcome::Created(Err(fault)) | Outcome::Written(Err(fault)) => (of(fault), None),
-        _ => (AttemptEnd::Ambiguous(Fault::of(FaultClass::Ambiguous)), None),
     }
 }

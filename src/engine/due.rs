@@ -1,7 +1,7 @@
 //! What time brings: starts, wake-ups, the sweep. Every way into an ending passes [`Engine::end`].
 
 use super::{
-    Engine, Purpose,
+    Engine,
     account::{AttemptEnd, Effect},
     action::Warning,
     alarms::Wake,
@@ -25,6 +25,7 @@ const OVERDUE_RUNGS: [u64; 3] = [5 * 60_000, 15 * 60_000, 60 * 60_000];
 impl Engine {
     /// The first look after a start: nothing of a previous process is believed to be still running.
     pub(super) fn start(&mut self, clock_was_dead: bool) {
+        self.write(Record::AgentStarted { clock_was_dead });
         if clock_was_dead {
             self.warn(Warning::ClockUntrusted { jumped_ms: self.clock.skew_ms() });
         }
@@ -117,7 +118,8 @@ impl Engine {
     ) {
         let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
         let lateness_ms = if reason == EndReason::Expired { found.terms.overdue_ms(self.now) } else { 0 };
-        let rule = rule.or((found.phase != Phase::Active).then_some(Rule::EndedBeforeActive));
+        let never_active = found.phase != Phase::Active;
+        let rule = rule.or(if never_active { Some(Rule::EndedBeforeActive) } else { None });
         let at = found.account_ref();
         let about = found.about();
         self.write(Record::GrantEnding(GrantEnding { about, reason, woken_by, lateness_ms, rule, fault }));
@@ -214,11 +216,6 @@ impl Engine {
         for about in applying.map(Grant::about).collect::<Vec<_>>() {
             self.write(Record::GrantIndeterminate { about });
         }
-    }
-
-    /// Whether a purpose is a write that is still out.
-    pub(super) fn is_write(purpose: &Purpose) -> bool {
-        matches!(purpose, Purpose::Write(..))
     }
 }
 

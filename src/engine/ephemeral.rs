@@ -40,10 +40,10 @@ impl Engine {
         for about in self.state.grants_of(at).filter(back).map(Grant::about).collect::<Vec<_>>() {
             self.write(Record::GrantReappeared { about, observed: seen.roles.clone() });
         }
-        if !self.has_revoking(at) {
-            if let Some(desk) = self.desks.get_mut(at) {
-                desk.calm();
-            }
+        if !self.has_revoking(at)
+            && let Some(desk) = self.desks.get_mut(at)
+        {
+            desk.calm();
         }
     }
 

@@ -67,7 +67,7 @@ impl Engine {
             return Err((ResultCode::ExpiredBeforeStart, None));
         }
         let refuse = |rule| (ResultCode::Rejected, Some(rule));
-        let policy = self.policy.as_ref().ok_or(refuse(Rule::NoPolicy))?;
+        let policy = self.policy.as_ref().ok_or_else(|| refuse(Rule::NoPolicy))?;
         policy.judge_job(grant, request).map_err(refuse)?;
         if self.state.live_grants() >= policy.max_live_grants as usize {
             return Err(refuse(Rule::Quota));

@@ -39,6 +39,7 @@ pub mod plan;
 pub mod policy;
 mod probe;
 pub mod record;
+mod returned;
 pub mod roles;
 pub mod settings;
 pub mod state;

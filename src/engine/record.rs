@@ -24,6 +24,11 @@ pub struct Seq(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
+    /// A process took the ledger over. Its number is that process's fencing epoch.
+    AgentStarted {
+        /// Whether the wall clock is behind what the journal has seen: every live grant is due then.
+        clock_was_dead: bool,
+    },
     /// An integration answered for the first time: its organization is pinned from now on.
     OrganizationPinned {
         /// The integration.
@@ -282,6 +287,7 @@ impl Record {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::AgentStarted { .. } => "agent_started",
             Self::OrganizationPinned { .. } => "organization_pinned",
             Self::JobAnswered(_) => "job_answered",
             Self::JobRefused(_) => "job_refused",
@@ -310,6 +316,8 @@ impl Record {
     #[must_use]
     pub fn stream(&self) -> String {
         match self {
+            // Apart from the pins, which a start must read: nobody reads old starts.
+            Self::AgentStarted { .. } => "process".to_owned(),
             Self::OrganizationPinned { .. } => "agent".to_owned(),
             Self::JobAnswered(a) | Self::JobRefused(a) => format!("job/{}", a.job),
             Self::JobEquivocated { job, .. } => format!("job/{job}"),

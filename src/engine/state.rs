@@ -51,7 +51,7 @@ impl State {
                 self.organizations.entry(integration.clone()).or_insert_with(|| org.clone());
             }
             Record::JobAnswered(answer) => self.answered(seq, answer),
-            Record::JobRefused(_) | Record::JobEquivocated { .. } => {}
+            Record::AgentStarted { .. } | Record::JobRefused(_) | Record::JobEquivocated { .. } => {}
             Record::AccountOpened { at, id, email, baseline, plural } => {
                 let fresh = Account::new(id.clone(), email.clone(), baseline.clone(), *plural);
                 self.accounts.entry(at.clone()).or_insert(fresh);

@@ -1,7 +1,7 @@
 //! What is known of one integration right now: probes, the shared listing, the budget, the queue of
 //! accounts that wait for a token. Transient: after a start it is learnt again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use super::{
     account::AccountRef,
@@ -26,8 +26,6 @@ pub(super) struct Tenant {
     pub budget: Budget,
     /// Accounts that wait for a token, most urgent first.
     pub queue: BTreeSet<(Lane, BootTime, AccountRef)>,
-    /// Reads of the integration itself that wait for a token.
-    pub errands: VecDeque<Errand>,
     /// Whose credential this is.
     pub whoami: Probe<WhoAmI>,
     /// Whether the roles were read.
@@ -100,7 +98,6 @@ impl Tenant {
             order: RoleOrder::new(&settings.role_order, None),
             budget: Budget::new(settings.rate_per_second, now),
             queue: BTreeSet::new(),
-            errands: VecDeque::new(),
             whoami: Probe::default(),
             roles: Probe::default(),
             listing: Probe::default(),

@@ -10,12 +10,13 @@ use serde::Serialize;
 
 use super::{Connection, outcome, wire};
 use crate::{
-    clock,
     engine::{
         ids::{AccountId, Email, OrgId, RoleName},
-        observed::{DiscoveredRole, Fault, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome},
+        observed::{
+            DiscoveredRole, Fault, FaultClass, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome,
+        },
     },
-    http::{Answer, Door, DoorError, DoorOptions, Request},
+    http::{Answer, Door, DoorError, DoorOptions, ProxyOptions, Request},
 };
 
 /// A write's total time-out; the engine serialises on it, so it bounds how long a lower waits.
@@ -31,7 +32,6 @@ const MAX_PAGES: u32 = 1_000;
 pub struct Client {
     door: Door,
     headers: Vec<(HeaderName, HeaderValue)>,
-    with_org: bool,
     page_size: u32,
 }
 
@@ -54,11 +54,19 @@ impl Client {
     /// # Errors
     /// [`DoorError`] if the origin or the certificate authorities cannot be used.
     pub fn new(connection: &Connection) -> Result<Self, DoorError> {
+        Self::through(connection, None)
+    }
+
+    /// As [`Client::new`], through a proxy if there is one.
+    ///
+    /// # Errors
+    /// [`DoorError`], also for a proxy's URL that is none.
+    pub fn through(connection: &Connection, proxy: Option<ProxyOptions>) -> Result<Self, DoorError> {
         let door = Door::new(DoorOptions {
             origin: connection.url.clone(),
             extra_ca_pem: connection.ca_pem.clone(),
             only_extra_ca: false,
-            proxy: None,
+            proxy,
             connect_timeout: Duration::from_secs(5),
             read_timeout: WRITE_TIMEOUT,
             total_timeout: WRITE_TIMEOUT,
@@ -76,27 +84,41 @@ impl Client {
         if let Some(Ok(org)) = org {
             headers.push((HeaderName::from_static("x-org-id"), org));
         }
-        Ok(Self { door, headers, with_org: connection.org_id.is_some(), page_size: connection.page_size })
+        Ok(Self { door, headers, page_size: connection.page_size })
     }
 
     /// Whose credential this is, in which organization: getSelf, with `/api/organizations` as the
     /// fallback for the organization. Neither is promised by the published documents.
     ///
     /// # Errors
-    /// The fault of getSelf, where the fallback brings nothing either.
+    /// The fault of getSelf, where the fallback brings nothing either; the fallback's own fault if it
+    /// was not answered.
     pub async fn who_am_i(&self) -> ReadOutcome<WhoAmI> {
         let me = match self.get_body("/api/users/getSelf", true).await {
-            Ok((body, status)) => wire::whoami(&body).map_err(|_| outcome::garbled(status)),
-            Err(fault) => Err(fault),
+            Ok((body, status)) => wire::whoami(&body).map_err(|_| outcome::garbled(status))?,
+            // Not offered to this credential. Any other fault is the answer: who we are decides what
+            // is protected, so an outage must not pass for an answer that tells less.
+            Err(fault) if matches!(fault.class, FaultClass::NotFound | FaultClass::Forbidden) => {
+                let org = self.organization().await?;
+                return org
+                    .map(|org| WhoAmI { account: None, email: None, role: None, org: Some(org) })
+                    .ok_or(fault);
+            }
+            Err(fault) => return Err(fault),
         };
-        match me {
-            Ok(me) if me.org.is_some() => Ok(me),
-            other => match (self.organization().await, other) {
-                (Some(org), Ok(me)) => Ok(WhoAmI { org: Some(org), ..me }),
-                (Some(org), Err(_)) => Ok(WhoAmI { account: None, email: None, role: None, org: Some(org) }),
-                (None, other) => other,
-            },
+        if me.org.is_some() {
+            return Ok(me);
         }
+        let org = match self.organization().await {
+            Err(fault) if fault.class != FaultClass::Forbidden && fault.class != FaultClass::NotFound => {
+                return Err(fault);
+            }
+            asked => asked.unwrap_or_default(),
+        };
+        if me.account.is_none() && org.is_none() {
+            return Err(outcome::garbled(200));
+        }
+        Ok(WhoAmI { org, ..me })
     }
 
     /// All administrators, every page, in one pass.
@@ -104,24 +126,24 @@ impl Client {
     /// # Errors
     /// The first fault: half a listing is none.
     pub async fn list(&self) -> ReadOutcome<Listing> {
-        let mut accounts: Vec<(ObservedAccount, Option<OrgId>)> = Vec::new();
-        let mut total = None;
-        for page in 0..MAX_PAGES {
-            let skip = page * self.page_size;
+        let mut accounts: Vec<wire::Found> = Vec::new();
+        let mut ids = HashSet::new();
+        let mut totals = Vec::new();
+        for _ in 0..MAX_PAGES {
             // Sorted, as JumpCloud advises for every paged read; filtered here, because it is not proven
-            // that the server filters this route.
-            let path = format!("/api/users?limit={}&skip={skip}&sort=_id", self.page_size);
+            // that the server filters this route. Skips what came, not what was asked for: the server
+            // may give smaller pages.
+            let path = format!("/api/users?limit={}&skip={}&sort=_id", self.page_size, accounts.len());
             let (body, status) = self.get_body(&path, true).await?;
-            let (found, stated) = wire::accounts(&body).map_err(|_| outcome::garbled(status))?;
-            total = stated.or(total);
-            let last =
-                found.is_empty() || (found.len() as u64) < u64::from(self.page_size) && total.is_none();
+            let (found, total) = wire::accounts(&body).map_err(|_| outcome::garbled(status))?;
+            let news = found.iter().filter(|(account, _)| ids.insert(account.id.clone())).count();
             accounts.extend(found);
-            if last || total.is_some_and(|total| accounts.len() as u64 >= total) {
+            totals.push(total);
+            if news == 0 || total.is_some_and(|total| accounts.len() as u64 >= total) {
                 break;
             }
         }
-        Ok(whole(accounts, total))
+        Ok(whole(accounts, ids.len(), &totals))
     }
 
     /// One administrator.
@@ -140,19 +162,29 @@ impl Client {
     /// The first fault.
     pub async fn roles(&self) -> ReadOutcome<Vec<DiscoveredRole>> {
         let mut roles: Vec<DiscoveredRole> = Vec::new();
-        for page in 0..MAX_PAGES {
-            let path = format!("/api/v2/roles?limit={}&skip={}", self.page_size, page * self.page_size);
+        let mut seen = 0;
+        for _ in 0..MAX_PAGES {
+            let path = format!("/api/v2/roles?limit={}&skip={seen}", self.page_size);
             let (body, status) = self.get_body(&path, true).await?;
             let (found, total) = wire::roles(&body).map_err(|_| outcome::garbled(status))?;
-            let news =
-                found.iter().filter(|r| !roles.iter().any(|k| k.name == r.name)).cloned().collect::<Vec<_>>();
-            let done = news.is_empty() || (found.len() as u64) < u64::from(self.page_size);
-            roles.extend(news);
-            if done || total.is_some_and(|total| roles.len() as u64 >= total) {
-                break;
+            let known = roles.len();
+            let page = found.len();
+            for role in found {
+                if !roles.iter().any(|known| known.name == role.name) {
+                    roles.push(role);
+                }
+            }
+            let reached = |count: usize| total.is_none_or(|total| count as u64 >= total);
+            if roles.len() == known {
+                // Half a list would make roles incomparable, or unknown, that are neither.
+                return if reached(seen) { Ok(roles) } else { Err(outcome::garbled(status)) };
+            }
+            seen += page;
+            if total.is_some() && reached(seen) {
+                return Ok(roles);
             }
         }
-        Ok(roles)
+        Err(outcome::garbled(200))
     }
 
     /// Makes an account; the id if the answer tells one.
@@ -175,11 +207,13 @@ impl Client {
     /// Sets exactly these roles; nothing else is written.
     ///
     /// # Errors
-    /// The fault; see [`Fault::may_have_happened`].
+    /// `NotSent` for an empty set, or for several roles in the singular field; else the fault, see [`Fault::may_have_happened`].
     pub async fn set_roles(&self, id: &AccountId, roles: &[RoleName], plural: bool) -> WriteOutcome<()> {
         let body = match roles {
             [only] if !plural => wire::SetRoles::RoleName(only.as_str()),
-            _ => wire::SetRoles::RoleNames(roles.iter().map(RoleName::as_str).collect()),
+            [_, ..] if plural => wire::SetRoles::RoleNames(roles.iter().map(RoleName::as_str).collect()),
+            // No role, or several in the field for one: what JumpCloud makes of it is not known.
+            _ => return Err(Fault::of(FaultClass::NotSent)),
         };
         self.write(Method::PUT, &format!("/api/users/{id}"), Some(&body)).await.map(drop)
     }
@@ -198,10 +232,10 @@ impl Client {
         self.door.origin()
     }
 
-    async fn organization(&self) -> Option<OrgId> {
-        // This route refuses the organization header.
-        let (body, _) = self.get_body("/api/organizations?limit=2", !self.with_org).await.ok()?;
-        wire::organization(&body)
+    async fn organization(&self) -> ReadOutcome<Option<OrgId>> {
+        // This route refuses the organization header. Two, so that a multi-tenant key shows as one.
+        let (body, status) = self.get_body("/api/organizations?limit=2", false).await?;
+        wire::organization(&body).map_err(|_| outcome::garbled(status))
     }
 
     async fn get_body(&self, path: &str, with_org: bool) -> ReadOutcome<(Vec<u8>, u16)> {
@@ -229,14 +263,11 @@ impl Client {
         if body.is_some() {
             headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
         }
-        self.send(Request {
-            method,
-            path: path.to_owned(),
-            headers,
-            body,
-            total_timeout: Some(WRITE_TIMEOUT),
-        })
-        .await
+        let request =
+            Request { method, path: path.to_owned(), headers, body, total_timeout: Some(WRITE_TIMEOUT) };
+        let answer = self.send(request).await?;
+        // A gateway's page with a 200 is not JumpCloud's word.
+        if wire::is_answer(&answer.body) { Ok(answer) } else { Err(outcome::garbled(answer.status)) }
     }
 
     async fn send(&self, request: Request) -> Result<Answer, Fault> {
@@ -245,7 +276,7 @@ impl Client {
         match self.door.send(request).await {
             Ok(answer) => {
                 tracing::debug!(method = %method, path, status = answer.status, "JumpCloud answered");
-                outcome::classify(&answer, clock::now().wall.0)?;
+                outcome::classify(&answer)?;
                 Ok(answer)
             }
             Err(fault) => {
@@ -256,13 +287,12 @@ impl Client {
     }
 }
 
-/// A listing is complete if no id comes twice and as many came as were stated.
-fn whole(accounts: Vec<(ObservedAccount, Option<OrgId>)>, total: Option<u64>) -> Listing {
-    let ids: HashSet<&AccountId> = accounts.iter().map(|(a, _)| &a.id).collect();
-    let complete = ids.len() == accounts.len() && total.is_none_or(|total| total == accounts.len() as u64);
-    let mut orgs: Vec<OrgId> = accounts.iter().filter_map(|(_, org)| org.clone()).collect();
-    let all_named = orgs.len() == accounts.len();
-    orgs.dedup();
-    let org = if all_named && orgs.len() == 1 { orgs.pop() } else { None };
-    Listing { accounts: accounts.into_iter().map(|(a, _)| a).collect(), complete, org }
+/// A listing is complete if no id came twice and every page stated the number that came: a total
+/// that moved means that rows moved between pages too, and no total proves no absence.
+fn whole(accounts: Vec<wire::Found>, ids: usize, totals: &[Option<u64>]) -> Listing {
+    let count = accounts.len();
+    let complete = ids == count && totals.iter().all(|total| *total == Some(count as u64));
+    let org = accounts.first().and_then(|(_, org)| org.clone());
+    let org = org.filter(|org| accounts.iter().all(|(_, other)| other.as_ref() == Some(org)));
+    Listing { accounts: accounts.into_iter().map(|(account, _)| account).collect(), complete, org }
 }

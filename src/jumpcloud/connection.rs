@@ -116,13 +116,16 @@ impl Connection {
         }
         let raw: Raw =
             serde_json::from_value(Value::Object(object)).map_err(|_| value("options", "an object"))?;
-        let url = raw.url.filter(|u| is_origin(u)).ok_or(value(
-            "url",
-            "https://console.jumpcloud.com, or that of your region (https; http only on loopback)",
-        ))?;
+        let url = raw.url.filter(|u| is_origin(u)).ok_or_else(|| {
+            value(
+                "url",
+                "https://console.jumpcloud.com, or that of your region (https; http only on loopback)",
+            )
+        })?;
         let token = raw.token.filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()));
-        let token =
-            token.ok_or(value("token", "an administrator's API key: printable characters without spaces"))?;
+        let token = token.ok_or_else(|| {
+            value("token", "an administrator's API key: printable characters without spaces")
+        })?;
         let org_id = raw
             .org_id
             .map(|id| OrgId::new(&id))
@@ -140,28 +143,24 @@ impl Connection {
 
 fn known_keys<'a>(
     origin: &str,
-    keys: impl Iterator<Item = &'a String>,
+    mut keys: impl Iterator<Item = &'a String>,
     known: &[&'static str],
 ) -> Result<(), ConnectionError> {
-    for key in keys.filter(|k| !known.contains(&k.as_str())) {
-        if LATER.contains(&key.as_str()) {
-            let expected = "an API key in `token`: service accounts are not supported by this version";
-            let key = if key == "client_id" { "client_id" } else { "client_secret" };
-            return Err(ConnectionError::Value { origin: origin.to_owned(), key, expected });
-        }
-        let lower = key.to_ascii_lowercase();
-        let alias = TOKEN_ALIASES.contains(&lower.as_str()).then_some("token");
-        let close = |k: &&&str| strsim::damerau_levenshtein(k, &lower) <= 3;
-        let nearest =
-            known.iter().filter(close).min_by_key(|k| strsim::damerau_levenshtein(k, &lower)).copied();
-        return Err(ConnectionError::UnknownKey {
-            origin: origin.to_owned(),
-            key: key.chars().filter(|c| !c.is_control()).take(64).collect(),
-            nearest: alias.filter(|_| known.contains(&"token")).or(nearest),
-            known: known.join(", "),
-        });
+    let Some(key) = keys.find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+    if let Some(later) = LATER.iter().find(|later| *later == key) {
+        let expected = "an API key in `token`: service accounts are not supported by this version";
+        return Err(ConnectionError::Value { origin: origin.to_owned(), key: later, expected });
     }
-    Ok(())
+    let lower = key.to_ascii_lowercase();
+    let alias = TOKEN_ALIASES.contains(&lower.as_str()).then_some("token");
+    let close = |k: &&&str| strsim::damerau_levenshtein(k, &lower) <= 3;
+    let nearest = known.iter().filter(close).min_by_key(|k| strsim::damerau_levenshtein(k, &lower)).copied();
+    Err(ConnectionError::UnknownKey {
+        origin: origin.to_owned(),
+        key: key.chars().filter(|c| !c.is_control()).take(64).collect(),
+        nearest: alias.filter(|_| known.contains(&"token")).or(nearest),
+        known: known.join(", "),
+    })
 }
 
 fn is_origin(text: &str) -> bool {

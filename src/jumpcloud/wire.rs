@@ -61,15 +61,16 @@ pub(super) enum SetRoles<'a> {
 pub(super) struct Unusable;
 
 /// An account and the organization it says it belongs to.
-pub(super) fn account(body: &[u8]) -> Result<(ObservedAccount, Option<OrgId>), Unusable> {
+pub(super) type Found = (ObservedAccount, Option<OrgId>);
+
+/// One account.
+pub(super) fn account(body: &[u8]) -> Result<Found, Unusable> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Unusable)?;
     of(value)
 }
 
 /// A page of accounts and the total that it states. A bare array is a page without a total.
-pub(super) fn accounts(
-    body: &[u8],
-) -> Result<(Vec<(ObservedAccount, Option<OrgId>)>, Option<u64>), Unusable> {
+pub(super) fn accounts(body: &[u8]) -> Result<(Vec<Found>, Option<u64>), Unusable> {
     let page = page(body)?;
     let accounts = page.results.into_iter().map(of).collect::<Result<_, _>>()?;
     Ok((accounts, page.total_count))
@@ -80,15 +81,20 @@ pub(super) fn roles(body: &[u8]) -> Result<(Vec<DiscoveredRole>, Option<u64>), U
     let page = page(body)?;
     let role = |value: Value| {
         let name = value.get("name").and_then(Value::as_str).ok_or(Unusable)?;
-        let scopes = value.get("scopes").and_then(Value::as_array).map(|list| {
-            let mut scopes: Vec<String> = list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            scopes.sort();
-            scopes.dedup();
-            scopes
-        });
+        let scopes = value.get("scopes").and_then(scopes);
         Ok(DiscoveredRole { name: RoleName::new(name).map_err(|_| Unusable)?, scopes })
     };
     Ok((page.results.into_iter().map(role).collect::<Result<_, _>>()?, page.total_count))
+}
+
+/// Sorted, no doubles. One scope that cannot be read makes all unknown: left out, it would make the
+/// role look smaller than it is.
+fn scopes(value: &Value) -> Option<Vec<String>> {
+    let texts = value.as_array()?.iter().map(|scope| scope.as_str().map(str::to_owned));
+    let mut scopes: Vec<String> = texts.collect::<Option<_>>()?;
+    scopes.sort();
+    scopes.dedup();
+    Some(scopes)
 }
 
 /// The answer of getSelf.
@@ -104,12 +110,17 @@ pub(super) fn whoami(body: &[u8]) -> Result<WhoAmI, Unusable> {
 }
 
 /// The one organization of `/api/organizations`; `None` when there are several or none.
-pub(super) fn organization(body: &[u8]) -> Option<OrgId> {
-    let page = page(body).ok()?;
-    match &page.results[..] {
+pub(super) fn organization(body: &[u8]) -> Result<Option<OrgId>, Unusable> {
+    let page = page(body)?;
+    Ok(match &page.results[..] {
         [only] if page.total_count.is_none_or(|n| n == 1) => org(only),
         _ => None,
-    }
+    })
+}
+
+/// Whether a write's answer is one of the API: nothing, or JSON (which is not looked into).
+pub(super) fn is_answer(body: &[u8]) -> bool {
+    body.trim_ascii().is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 /// The id in the answer of a create, if it tells one.
@@ -127,7 +138,7 @@ fn page(body: &[u8]) -> Result<Page, Unusable> {
     }
 }
 
-fn of(value: Value) -> Result<(ObservedAccount, Option<OrgId>), Unusable> {
+fn of(value: Value) -> Result<Found, Unusable> {
     let admin: Admin = serde_json::from_value(value).map_err(|_| Unusable)?;
     let id = admin.v1_id.or(admin.id).ok_or(Unusable)?;
     let email = admin.email.ok_or(Unusable)?;

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Marks, Open, Row, SeenJob, StoredRow};
+use super::{Loaded, Marks, Open, Opened, Row, SeenJob, StoredRow};
 use crate::engine::{
     Restored,
     account::AccountKey,
@@ -60,25 +60,21 @@ pub fn record(row: &StoredRow) -> Result<Record, serde_json::Error> {
     serde_json::from_slice(&row.body)
 }
 
-/// The fold of what the ledger holds, and the rows that could not be read.
+/// The fold of what the ledger holds, and the rows that hold no record of this version.
 #[must_use]
-pub fn restore(
-    rows: &[StoredRow],
-    seen: &[SeenJob],
-    last: super::Seq,
-    newest: Option<i64>,
-) -> (Restored, Vec<super::Seq>) {
-    let mut restored = Restored { last: Seq(last.0), newest: newest.map(Timestamp), ..Restored::default() };
-    for job in seen {
+pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) {
+    let newest = (opened.head.seq.0 > 0).then_some(Timestamp(opened.newest_at));
+    let mut restored = Restored { last: Seq(opened.head.seq.0), newest, ..Restored::default() };
+    for job in &loaded.seen {
         if let Ok(id) = JobId::new(&job.job_id) {
             let answer = job.answer.map(|s| Seq(s.0));
-            let memory =
-                state::SeenJob { digest: Digest(job.digest), answer, forget_at: Timestamp(job.forget_at) };
+            let forget_at = Timestamp(job.forget_at);
+            let memory = state::SeenJob { digest: Digest(job.digest), answer, forget_at };
             restored.state.jobs.insert(id, memory);
         }
     }
     let mut unreadable = Vec::new();
-    for row in rows {
+    for row in &loaded.rows {
         match record(row) {
             Ok(record) => restored.state.apply(Seq(row.seq.0), Timestamp(row.at), &record),
             Err(_) => unreadable.push(row.seq),

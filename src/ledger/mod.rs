@@ -1,378 +1,170 @@
-//! The ledger: an append-only, hash-chained journal with an outbox, in SQLite.
+//! The ledger: an append-only, hash-chained journal with the indexes that start-up and reporting
+//! need, and the proof of durability that every raise must carry.
 //!
 //! ```text
-//!   submit(batch) ─▶ bounded queue ─▶ writer thread: one transaction for all that has arrived ─▶ Durable(n)
-//!                                                         │ fails
-//!                                                         └─▶ Failed; nothing more is taken until reopen()
+//!   Batch { rows, raises } ─▶ submit ─▶ writer thread ─ one transaction, one sync ─▶ Event::Durable { upto,
+//!                                                                                      raises: Committed }
+//!   load_open, outbox_page, read_range ─▶ reader thread ─▶ rows
 //! ```
 //!
-//! It stores bytes and marks; it does not know what a record means (`codec` does). Refuses: rows out of
-//! order, a second daemon, a newer schema, a fresh start where a ledger has been. A raise leaves only
-//! as [`Committed`], which nothing but a durable append makes.
+//! Refuses to release a raise before its rows are on disk, to make the caller wait for the disk, to
+//! number rows, to know what a row's body means, to delete a row, and to begin anew where a ledger
+//! existed. One daemon a directory.
 
+mod append;
 mod chain;
 pub mod codec;
-mod create;
+mod committed;
+mod error;
+mod opening;
+mod place;
 mod reader;
+mod row;
 mod schema;
-mod verify;
+mod sqlite;
 mod writer;
 
-#[cfg(test)]
-mod tests;
+use std::path::Path;
 
-use std::path::{Path, PathBuf};
+use tokio::sync::mpsc;
 
-use tokio::sync::{mpsc, oneshot};
+pub use chain::{BadLink, VerifyReport, verify};
+pub use committed::Committed;
+pub use error::{Full, LedgerError};
+pub use row::{
+    Batch, Event, Head, Loaded, Marks, Open, OpenStream, Opened, Quarantined, Row, SeenJob, Seq, StoredRow,
+};
+pub use sqlite::SqliteLedger;
 
-pub use schema::SCHEMA_VERSION;
-pub use verify::{BadRow, VerifyReport, verify};
+/// The name of the ledger's file inside its directory.
+pub const FILE_NAME: &str = "ledger.db";
 
-/// A row's number; the first is 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Seq(pub u64);
-
-/// A row to append.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Its number: the last one plus 1.
-    pub seq: Seq,
-    /// `grant/ID`, `job/ID`, `account/INTEGRATION/ID` or `agent`.
-    pub stream: String,
-    /// Wall time, milliseconds.
-    pub at: i64,
-    /// The record's kind.
-    pub kind: &'static str,
-    /// The record, stored as it is.
-    pub body: Vec<u8>,
-    /// What else the row does.
-    pub marks: Marks,
-}
-
-/// What a row does beside being there, in the same transaction.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
-    /// It goes to the outbox.
-    pub report: bool,
-    /// Its stream is open from now on.
-    pub open: Option<Open>,
-    /// A start needs this stream's rows only from here.
-    pub snapshot: bool,
-    /// Its stream is closed.
-    pub close: bool,
-    /// A job id to remember.
-    pub seen_job: Option<SeenJob>,
-}
-
-/// An entry of the open index.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Open {
-    /// The account concerned.
-    pub account: Option<String>,
-    /// When the grant ends.
-    pub ends_at: Option<i64>,
-    /// What a revocation needs; stored with its own checksum.
-    pub revoke: Option<Vec<u8>>,
-}
-
-/// A remembered job id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenJob {
-    /// The id.
-    pub job_id: String,
-    /// The digest of its body.
-    pub digest: [u8; 32],
-    /// The row with its result.
-    pub answer: Option<Seq>,
-    /// When it may be forgotten, wall milliseconds.
-    pub forget_at: i64,
-}
-
-/// A row as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredRow {
-    /// Its number.
-    pub seq: Seq,
-    /// Its stream.
-    pub stream: String,
-    /// Wall time, milliseconds.
-    pub at: i64,
-    /// The record's kind.
-    pub kind: String,
-    /// The record's bytes.
-    pub body: Vec<u8>,
-}
-
-/// Rows that become durable together, and the raises that they explain.
-#[derive(Debug)]
-pub struct Batch<R> {
-    /// The rows, in order.
-    pub rows: Vec<Row>,
-    /// Released when the rows are durable, dropped if they never are.
-    pub raises: Vec<R>,
-}
-
-/// Proof that what explains the value is durable. Only the ledger makes one.
-#[derive(Debug)]
-pub struct Committed<T>(T);
-
-impl<T> Committed<T> {
-    /// The value, for the one who carries it out.
-    pub fn into_inner(self) -> T {
-        self.0
-    }
-}
-
-/// What became of submitted batches.
-#[derive(Debug)]
-pub enum Event<R> {
-    /// Everything up to this row is durable.
-    Durable {
-        /// The last row.
-        upto: Seq,
-        /// The raises that may now be carried out.
-        raises: Vec<Committed<R>>,
-    },
-    /// A write failed: nothing from `first` on is stored, nothing more is taken until `reopen`.
-    Failed {
-        /// Why.
-        error: LedgerError,
-        /// The first row that is not stored.
-        first: Seq,
-    },
-}
-
-/// The newest row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Its number; 0 for an empty journal.
-    pub seq: Seq,
-    /// Its hash; the genesis hash for an empty journal.
-    pub hash: [u8; 32],
-}
-
-/// What opening found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// Whether it was created just now.
-    pub created: bool,
-    /// When it was created, wall milliseconds.
+/// How to open a ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What a new ledger notes as its creation, in UTC milliseconds. Jobs issued before are refused.
     pub created_at: i64,
-    /// Its id.
-    pub ledger_id: String,
-    /// Grows at every opening: the fencing epoch of this process.
-    pub epoch: u64,
-    /// The newest row.
-    pub head: Head,
-    /// The newest row's wall time, if there is a row.
-    pub newest_at: Option<i64>,
 }
 
-/// What a start needs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Loaded {
-    /// Rows of the open streams, in order, each from its last snapshot on.
-    pub rows: Vec<StoredRow>,
-    /// Remembered job ids.
-    pub seen: Vec<SeenJob>,
-    /// Revocation prefixes of the open streams whose checksum holds.
-    pub prefixes: Vec<(String, Vec<u8>)>,
-    /// The newest row.
-    pub last: Seq,
-    /// Its wall time.
-    pub newest_at: Option<i64>,
-}
-
-/// Why the ledger cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// Another daemon has it.
-    #[error("{path} is locked: another ephemerald runs on this state directory; stop it first", path = .0.display())]
-    Locked(PathBuf),
-    /// A ledger has been here and is gone.
-    #[error("{path} is missing, but {marker} says that this agent had a ledger: restore it from the backup; a fresh start would forget live grants", path = path.display(), marker = marker.display())]
-    Missing {
-        /// The ledger.
-        path: PathBuf,
-        /// The file that says so.
-        marker: PathBuf,
-    },
-    /// Written by a newer version.
-    #[error("{path} has schema {found}, this version knows up to {supported}: install the newer ephemerald again; nothing was changed", path = path.display())]
-    NewerSchema {
-        /// The ledger.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// Ours.
-        supported: i64,
-    },
-    /// It is no ledger, or damaged.
-    #[error("{path}: {problem}: run `ephemerald audit verify`, restore from the backup if it fails", path = path.display())]
-    Damaged {
-        /// The ledger.
-        path: PathBuf,
-        /// What was found.
-        problem: String,
-    },
-    /// A row does not follow the last one: a bug of the caller.
-    #[error("row {found} was to be appended after row {last}")]
-    Order {
-        /// The last row.
-        last: u64,
-        /// The row offered.
-        found: u64,
-    },
-    /// The database or the disk refused.
-    #[error("{path}: {problem}: check the disk (space, mount, health)", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What was said.
-        problem: String,
-    },
-    /// Its thread is gone.
-    #[error("the ledger's thread has ended")]
-    Gone,
-}
-
-/// The queue is full: the disk does not keep up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the journal's queue is full or closed")]
-pub struct Full;
-
-/// The ledger, whatever engine is behind it.
+/// A ledger, whatever holds it. `R` is what waits for durability.
 #[derive(Debug)]
 pub enum Ledger<R> {
-    /// Embedded.
+    /// In a file of this machine.
     Sqlite(SqliteLedger<R>),
 }
 
-/// The embedded ledger: one writer thread, one reader thread, one lock on the directory.
-#[derive(Debug)]
-pub struct SqliteLedger<R> {
-    path: PathBuf,
-    writer: writer::Handle<R>,
-    reader: reader::Handle,
-    _lock: std::fs::File,
-}
-
 impl<R: Send + 'static> Ledger<R> {
-    /// Opens the ledger of a state directory, or creates the first one. `now` is the wall time.
+    /// Opens the ledger of a directory, or creates it if there never was one.
     ///
     /// # Errors
-    /// [`LedgerError`]; nothing is changed then.
+    /// [`LedgerError`] says who must act; nothing was changed then, except that the directory and its
+    /// lock file may have been made.
     pub async fn open(
         dir: &Path,
-        now: i64,
-    ) -> Result<(Self, Opened, mpsc::UnboundedReceiver<Event<R>>), LedgerError> {
-        let lock = create::lock(dir)?;
-        let path = create::find_or_create(dir, now)?;
-        let opened = schema::open(&path.path, path.created)?;
-        let (events, heard) = mpsc::unbounded_channel();
-        let reader = reader::start(&path.path)?;
-        let writer = writer::start(&path.path, events, reader.clone())?;
-        Ok((Self::Sqlite(SqliteLedger { path: path.path, writer, reader, _lock: lock }), opened, heard))
+        options: Options,
+    ) -> Result<(Self, Opened, mpsc::Receiver<Event<R>>), LedgerError> {
+        let (ledger, opened, events) = SqliteLedger::open(dir, options).await?;
+        Ok((Self::Sqlite(ledger), opened, events))
     }
 
-    /// Everything that a start needs.
+    /// What start-up needs: all open streams, each from its last snapshot on.
     ///
     /// # Errors
-    /// [`LedgerError`].
+    /// When the indexes cannot be read. A bad row is no error: it comes back as quarantined.
     pub async fn load_open(&self) -> Result<Loaded, LedgerError> {
-        let Self::Sqlite(it) = self;
-        it.reader.ask(reader::load_open).await
+        let Self::Sqlite(ledger) = self;
+        ledger.load_open().await
     }
 
-    /// Hands a batch to the writer. Never waits.
+    /// Hands a batch to the disk without waiting for it; what became of it comes as an [`Event`].
     ///
     /// # Errors
-    /// [`Full`]: nothing was taken.
+    /// [`Full`] when the batch was not taken. It is gone with its raises, and its rows' numbers with
+    /// it: reopen and fold anew.
     pub fn submit(&self, batch: Batch<R>) -> Result<(), Full> {
-        let Self::Sqlite(it) = self;
-        it.writer.submit(batch)
+        let Self::Sqlite(ledger) = self;
+        ledger.submit(batch)
     }
 
-    /// Rows that wait in the outbox behind `after`, oldest first.
+    /// At most `limit` unacknowledged reports behind `after`, in the journal's order.
     ///
     /// # Errors
-    /// [`LedgerError`].
+    /// When the file cannot be read.
     pub async fn outbox_page(&self, after: Seq, limit: usize) -> Result<Vec<StoredRow>, LedgerError> {
-        let Self::Sqlite(it) = self;
-        it.reader.ask(move |db| reader::outbox_page(db, after, limit)).await
+        let Self::Sqlite(ledger) = self;
+        ledger.outbox_page(after, limit).await
     }
 
-    /// How many rows wait in the outbox.
+    /// Takes acknowledged reports out of the outbox; durable when it returns.
     ///
     /// # Errors
-    /// [`LedgerError`].
-    pub async fn outbox_depth(&self) -> Result<u64, LedgerError> {
-        let Self::Sqlite(it) = self;
-        it.reader.ask(reader::outbox_depth).await
-    }
-
-    /// Takes rows out of the outbox for good.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
+    /// When it could not be written: the reports stay and are sent again.
     pub async fn ack(&self, seqs: &[Seq]) -> Result<(), LedgerError> {
-        let Self::Sqlite(it) = self;
-        it.writer.outbox(seqs.to_vec(), false).await
+        let Self::Sqlite(ledger) = self;
+        ledger.ack(seqs).await
     }
 
-    /// Puts a row back into the outbox: its job came again.
+    /// Puts a stored row back into the outbox: the result of a job that was delivered again. A number
+    /// that is not in the journal is ignored.
     ///
     /// # Errors
-    /// [`LedgerError`].
+    /// When it could not be written.
     pub async fn requeue(&self, seq: Seq) -> Result<(), LedgerError> {
-        let Self::Sqlite(it) = self;
-        it.writer.outbox(vec![seq], true).await
+        let Self::Sqlite(ledger) = self;
+        ledger.requeue(seq).await
     }
 
-    /// Rows from a number on.
+    /// Forgets the job ids whose `forget_at` is before `before` (UTC milliseconds). The caller vouches
+    /// for the time: with a wrong one a job could be played back.
     ///
     /// # Errors
-    /// [`LedgerError`].
+    /// When it could not be written.
+    pub async fn forget_jobs(&self, before: i64) -> Result<(), LedgerError> {
+        let Self::Sqlite(ledger) = self;
+        ledger.forget_jobs(before).await
+    }
+
+    /// How many rows are to be reported, as of the last durable transaction.
+    ///
+    /// # Errors
+    /// [`LedgerError::Closed`].
+    pub async fn outbox_depth(&self) -> Result<u64, LedgerError> {
+        let Self::Sqlite(ledger) = self;
+        ledger.outbox_depth()
+    }
+
+    /// At most `limit` rows of the journal from `from` on.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
     pub async fn read_range(&self, from: Seq, limit: usize) -> Result<Vec<StoredRow>, LedgerError> {
-        let Self::Sqlite(it) = self;
-        it.reader.ask(move |db| reader::read_range(db, from, limit)).await
+        let Self::Sqlite(ledger) = self;
+        ledger.read_range(from, limit).await
     }
 
-    /// The newest durable row.
+    /// The journal's durable end.
     ///
     /// # Errors
-    /// [`LedgerError`].
+    /// [`LedgerError::Closed`].
     pub async fn head(&self) -> Result<Head, LedgerError> {
-        let Self::Sqlite(it) = self;
-        it.reader.ask(reader::head).await
+        let Self::Sqlite(ledger) = self;
+        ledger.head()
     }
 
-    /// After a failure: opens the file anew and verifies its newest rows before anything is taken.
+    /// After a failure: opens the file anew, finds the acknowledged end in it and takes batches again
+    /// from [`Opened::head`] on. Batches submitted before this call are settled or dropped first.
     ///
     /// # Errors
-    /// [`LedgerError`]: still not usable.
-    pub async fn reopen(&self) -> Result<(), LedgerError> {
-        let Self::Sqlite(it) = self;
-        it.writer.reopen().await
+    /// When the file still cannot be used, or is not what was acknowledged; try again later.
+    pub async fn reopen(&self) -> Result<Opened, LedgerError> {
+        let Self::Sqlite(ledger) = self;
+        ledger.reopen().await
     }
 
-    /// Writes what is queued, then closes.
-    pub async fn close(self) {
-        let Self::Sqlite(it) = self;
-        it.writer.close().await;
+    /// Writes what was submitted, closes the file and gives the directory up. Afterwards everything
+    /// answers [`LedgerError::Closed`].
+    pub async fn close(&self) {
+        let Self::Sqlite(ledger) = self;
+        ledger.close().await;
     }
-
-    /// Where it lies.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        let Self::Sqlite(it) = self;
-        &it.path
-    }
-}
-
-/// An answer to come from a thread.
-type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
-
-fn io(path: &Path, error: impl std::fmt::Display) -> LedgerError {
-    LedgerError::Io { path: path.to_owned(), problem: error.to_string() }
 }

@@ -1,132 +1,181 @@
-//! The reader thread: short reads on a connection of its own, and the checkpoints that the writer
-//! must not wait for.
+//! The thread that reads, on short connections that cannot write, and that moves the log into the
+//! main file when the writer says it has grown.
+//!
+//! Refuses to let one bad row stop the rest: what cannot be believed comes back as quarantined, with
+//! what is left for a revocation.
 
-use std::{
-    path::Path,
-    sync::mpsc::{Sender, channel},
-    thread,
-};
+use std::path::PathBuf;
 
 use rusqlite::{Connection, Row as SqlRow};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
-use super::{Head, LedgerError, Loaded, SeenJob, Seq, StoredRow, chain, io, schema};
+use super::{
+    LedgerError, Loaded, Open, OpenStream, Quarantined, SeenJob, Seq, StoredRow,
+    append::{checksum, number},
+    chain, schema,
+    writer::Reply,
+};
 
-type Job = Box<dyn FnOnce(&Db) + Send>;
+const ROWS: &str = "j.seq, j.stream, j.at, j.kind, j.body, j.hash";
 
-/// The way to the reader.
-#[derive(Clone, Debug)]
-pub(super) struct Handle(Sender<Job>);
-
-/// The reader's connection.
-pub(super) struct Db {
-    db: Connection,
-    path: std::path::PathBuf,
+/// What the reader is asked for.
+pub(super) enum Question {
+    LoadOpen(Reply<Loaded>),
+    Outbox(Seq, usize, Reply<Vec<StoredRow>>),
+    Range(Seq, usize, Reply<Vec<StoredRow>>),
+    Checkpoint,
 }
 
-impl Handle {
-    pub(super) async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&Db) -> Result<T, LedgerError> + Send + 'static,
-    ) -> Result<T, LedgerError> {
-        let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |db| {
-            let _ = reply.send(question(db));
-        });
-        self.0.send(job).map_err(|_| LedgerError::Gone)?;
-        answer.await.map_err(|_| LedgerError::Gone)?
-    }
-
-    /// Moves what is durable from the log into the file; failing costs only log size.
-    pub(super) fn checkpoint(&self) {
-        let job: Job = Box::new(|db| {
-            let _ = db.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        });
-        let _ = self.0.send(job);
-    }
+/// The thread's state.
+pub(super) struct Reader {
+    pub(super) file: PathBuf,
+    pub(super) ledger_id: String,
+    pub(super) questions: mpsc::Receiver<Question>,
 }
 
-/// Starts the thread.
-pub(super) fn start(path: &Path) -> Result<Handle, LedgerError> {
-    let db = Db { db: schema::connect(path)?, path: path.to_owned() };
-    let (sender, jobs) = channel::<Job>();
-    let run = move || {
-        for job in jobs {
-            job(&db);
+impl Reader {
+    /// Answers until nobody can ask any more. An asker that gave up needs no answer.
+    pub(super) fn run(mut self) {
+        while let Some(question) = self.questions.blocking_recv() {
+            match question {
+                Question::LoadOpen(reply) => drop(reply.send(self.load_open())),
+                Question::Outbox(after, limit, reply) => drop(reply.send(self.outbox(after, limit))),
+                Question::Range(from, limit, reply) => drop(reply.send(self.range(from, limit))),
+                Question::Checkpoint => self.checkpoint(),
+            }
         }
-    };
-    thread::Builder::new().name("ledger-read".to_owned()).spawn(run).map_err(|e| io(path, e))?;
-    Ok(Handle(sender))
-}
+    }
 
-pub(super) fn load_open(db: &Db) -> Result<Loaded, LedgerError> {
-    let rows = "SELECT j.seq, j.stream, j.at, j.kind, j.body FROM open o
-                JOIN journal j ON j.stream = o.stream AND j.seq >= o.since ORDER BY j.seq";
-    let mut loaded = Loaded { rows: db.rows(rows, [])?, ..Loaded::default() };
-    let seen = |r: &SqlRow<'_>| {
-        Ok(SeenJob {
-            job_id: r.get(0)?,
-            digest: r.get(1)?,
-            answer: r.get::<_, Option<u64>>(2)?.map(Seq),
-            forget_at: r.get(3)?,
-        })
-    };
-    loaded.seen = db.all("SELECT job_id, digest, answer, forget_at FROM seen_job", [], seen)?;
-    let prefix =
-        |r: &SqlRow<'_>| Ok((r.get::<_, String>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, Vec<u8>>(2)?));
-    let sql = "SELECT stream, revoke, revoke_sum FROM open WHERE revoke IS NOT NULL";
-    let prefixes = db.all(sql, [], prefix)?;
-    let whole = |(_, bytes, sum): &(String, Vec<u8>, Vec<u8>)| chain::checksum(bytes)[..] == sum[..];
-    loaded.prefixes = prefixes.into_iter().filter(whole).map(|(stream, bytes, _)| (stream, bytes)).collect();
-    let newest = |r: &SqlRow<'_>| Ok((r.get::<_, Option<u64>>(0)?, r.get(1)?));
-    let (last, newest_at) =
-        db.db.query_row("SELECT max(seq), max(at) FROM journal", [], newest).map_err(|e| io(&db.path, e))?;
-    loaded.last = Seq(last.unwrap_or(0));
-    loaded.newest_at = newest_at;
-    Ok(loaded)
-}
-
-pub(super) fn outbox_page(db: &Db, after: Seq, limit: usize) -> Result<Vec<StoredRow>, LedgerError> {
-    let sql = "SELECT j.seq, j.stream, j.at, j.kind, j.body FROM outbox o JOIN journal j USING (seq)
-               WHERE o.seq > ?1 ORDER BY o.seq LIMIT ?2";
-    db.rows(sql, (after.0, limit))
-}
-
-pub(super) fn outbox_depth(db: &Db) -> Result<u64, LedgerError> {
-    db.db.query_row("SELECT count(*) FROM outbox", [], |r| r.get(0)).map_err(|e| io(&db.path, e))
-}
-
-pub(super) fn read_range(db: &Db, from: Seq, limit: usize) -> Result<Vec<StoredRow>, LedgerError> {
-    let sql = "SELECT seq, stream, at, kind, body FROM journal WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
-    db.rows(sql, (from.0, limit))
-}
-
-pub(super) fn head(db: &Db) -> Result<Head, LedgerError> {
-    schema::head(&db.db, &db.path)
-}
-
-impl Db {
-    fn rows(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<StoredRow>, LedgerError> {
-        self.all(sql, params, |r| {
-            Ok(StoredRow {
-                seq: Seq(r.get(0)?),
-                stream: r.get(1)?,
-                at: r.get(2)?,
-                kind: r.get(3)?,
-                body: r.get(4)?,
-            })
+    fn load_open(&self) -> Result<Loaded, LedgerError> {
+        self.read(|db| {
+            // One snapshot for all statements, while the writer goes on.
+            let view = db.unchecked_transaction()?;
+            let genesis = chain::genesis(&self.ledger_id);
+            let mut loaded = Loaded { seen: seen(&view)?, ..Loaded::default() };
+            for (stream, counted) in open_index(&view)? {
+                load_stream(&view, &genesis, &stream, counted, &mut loaded);
+                loaded.open.push(stream);
+            }
+            loaded.rows.sort_unstable_by_key(|row| row.seq);
+            Ok(loaded)
         })
     }
 
-    fn all<T>(
-        &self,
-        sql: &str,
-        params: impl rusqlite::Params,
-        of: impl FnMut(&SqlRow<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, LedgerError> {
-        let failed = |e: rusqlite::Error| io(&self.path, e);
-        let mut statement = self.db.prepare_cached(sql).map_err(failed)?;
-        let rows = statement.query_map(params, of).map_err(failed)?;
-        rows.collect::<rusqlite::Result<Vec<T>>>().map_err(failed)
+    fn outbox(&self, after: Seq, limit: usize) -> Result<Vec<StoredRow>, LedgerError> {
+        let sql = format!(
+            "SELECT {ROWS} FROM outbox o JOIN journal j ON j.seq = o.seq WHERE o.seq > ?1 ORDER BY o.seq LIMIT ?2"
+        );
+        self.read(|db| page(db, &sql, after, limit))
     }
+
+    fn range(&self, from: Seq, limit: usize) -> Result<Vec<StoredRow>, LedgerError> {
+        let sql = format!("SELECT {ROWS} FROM journal j WHERE j.seq >= ?1 ORDER BY j.seq LIMIT ?2");
+        self.read(|db| page(db, &sql, from, limit))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, LedgerError> {
+        let db = schema::open_reading(&self.file)?;
+        read(&db).map_err(|source| schema::failed(&self.file, "read it", source))
+    }
+
+    fn checkpoint(&self) {
+        // Passive: gives way to the writer. One that fails costs only space and is asked for again.
+        let _ = schema::open_writing(&self.file)
+            .map(|db| db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())));
+    }
+}
+
+fn page(db: &Connection, sql: &str, from: Seq, limit: usize) -> rusqlite::Result<Vec<StoredRow>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    db.prepare(sql)?.query_map((number(from), limit), stored)?.collect()
+}
+
+/// A row as it is; text that is not UTF-8 is shown with replacement characters, so that one damaged
+/// row does not hide its page.
+fn stored(row: &SqlRow<'_>) -> rusqlite::Result<StoredRow> {
+    let text = |at| row.get_ref(at).map(|value| String::from_utf8_lossy(chain::bytes(value)).into_owned());
+    Ok(StoredRow {
+        seq: Seq(u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0)),
+        stream: text(1)?,
+        at: row.get(2)?,
+        kind: text(3)?,
+        body: chain::bytes(row.get_ref(4)?).to_vec(),
+        hash: chain::bytes(row.get_ref(5)?).try_into().unwrap_or([0; 32]),
+    })
+}
+
+fn open_index(db: &Connection) -> rusqlite::Result<Vec<(OpenStream, i64)>> {
+    let sql = "SELECT stream, account, ends_at, snapshot, rows, revoke, checksum FROM open";
+    let entry = |row: &SqlRow<'_>| {
+        let stream: String = row.get(0)?;
+        let entry = Open { account: row.get(1)?, ends_at: row.get(2)?, revoke: row.get(5)? };
+        let intact = chain::bytes(row.get_ref(6)?) == checksum(&stream, &entry).as_slice();
+        let entry = if intact { entry } else { Open::default() };
+        let snapshot = Seq(u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0));
+        Ok((OpenStream { stream, snapshot, entry, intact }, row.get(4)?))
+    };
+    db.prepare(sql)?.query_map([], entry)?.collect()
+}
+
+fn seen(db: &Connection) -> rusqlite::Result<Vec<SeenJob>> {
+    let job = |row: &SqlRow<'_>| {
+        let answer: Option<i64> = row.get(2)?;
+        let answer = answer.and_then(|seq| u64::try_from(seq).ok()).map(Seq);
+        Ok(SeenJob { job_id: row.get(0)?, digest: row.get(1)?, answer, forget_at: row.get(3)? })
+    };
+    db.prepare("SELECT job_id, digest, answer, forget_at FROM seen")?.query_map([], job)?.collect()
+}
+
+/// Loads one stream; whatever is wrong with it stays its own matter.
+fn load_stream(db: &Connection, genesis: &[u8; 32], open: &OpenStream, counted: i64, loaded: &mut Loaded) {
+    let quarantined = |seq, raw: &[u8], problem: String| Quarantined {
+        seq,
+        stream: open.stream.clone(),
+        raw: raw.to_vec(),
+        problem,
+        revoke: open.entry.revoke.clone(),
+    };
+    if !open.intact {
+        let problem = "the checksum of its entry in the open index does not hold".to_owned();
+        loaded.quarantined.push(quarantined(None, &[], problem));
+    }
+    let mut found = 0;
+    let read = each_row(db, open, |row, prev| {
+        found += 1;
+        let row_is = row.seq;
+        let prev = if row_is == Seq(1) { Some(genesis) } else { prev };
+        let fits = prev.is_some_and(|prev| {
+            chain::link(prev, row_is, row.stream.as_bytes(), row.at, row.kind.as_bytes(), &row.body)
+                == row.hash
+        });
+        if fits {
+            loaded.rows.push(row);
+        } else {
+            let problem = format!("row {} does not fit the chain", row_is.0);
+            loaded.quarantined.push(quarantined(Some(row_is), &row.body, problem));
+        }
+    });
+    if let Err(error) = read {
+        loaded.quarantined.push(quarantined(None, &[], format!("its rows cannot be read: {error}")));
+    } else if found != counted {
+        let problem = format!("has {found} rows where the open index counts {counted}");
+        loaded.quarantined.push(quarantined(None, &[], problem));
+    }
+}
+
+fn each_row(
+    db: &Connection,
+    open: &OpenStream,
+    mut take: impl FnMut(StoredRow, Option<&[u8; 32]>),
+) -> rusqlite::Result<()> {
+    let sql = "SELECT j.seq, j.stream, j.at, j.kind, j.body, j.hash,
+        (SELECT p.hash FROM journal p WHERE p.seq = j.seq - 1)
+        FROM journal j WHERE j.stream = ?1 AND j.seq >= ?2 ORDER BY j.seq";
+    let mut statement = schema::cached(db, sql)?;
+    let mut rows = statement.query((&open.stream, number(open.snapshot)))?;
+    while let Some(row) = rows.next()? {
+        let prev = chain::bytes(row.get_ref(6)?).try_into().ok();
+        take(stored(row)?, prev);
+    }
+    Ok(())
 }

@@ -1,117 +1,158 @@
-//! The tables, and how older files become newer ones.
+//! The ledger's tables, their versions, and the connections to them.
+//!
+//! Refuses a schema newer than it knows before anything could change the file, and a file that is
+//! not a ledger. The journal is only ever appended to.
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{
+    CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior,
+};
 
-use super::{Head, LedgerError, Opened, Seq, chain, io};
+use super::LedgerError;
 
-/// The newest schema that this version reads and writes.
-pub const SCHEMA_VERSION: i64 = 1;
+/// "ephm": `file` and the `sqlite3` shell can tell whose file it is.
+const APPLICATION_ID: i64 = 0x6570_686d;
 
-/// Migrations, each from its index to the next: only ever appended to.
-const MIGRATIONS: [&str; 1] = ["
-    CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE journal(
-        seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
-        body BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
-    CREATE INDEX journal_stream ON journal(stream, seq);
-    CREATE TABLE open(
-        stream TEXT PRIMARY KEY, account TEXT, ends_at INTEGER, since INTEGER NOT NULL,
-        revoke BLOB, revoke_sum BLOB) STRICT, WITHOUT ROWID;
-    CREATE TABLE outbox(seq INTEGER PRIMARY KEY) STRICT;
-    CREATE TABLE seen_job(
-        job_id TEXT PRIMARY KEY, digest BLOB NOT NULL, answer INTEGER, forget_at INTEGER NOT NULL)
-        STRICT, WITHOUT ROWID;
+/// How long a writer waits for an operator's shell that holds the lock, in milliseconds.
+const BUSY_MS: i64 = 5_000;
+
+/// One entry a version, oldest first; an entry that was released is never edited.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE journal (
+        seq    INTEGER PRIMARY KEY,
+        stream TEXT    NOT NULL,
+        at     INTEGER NOT NULL,
+        kind   TEXT    NOT NULL,
+        body   BLOB    NOT NULL,
+        hash   BLOB    NOT NULL
+    ) STRICT;
+    CREATE INDEX journal_stream ON journal (stream, seq);
+    CREATE TABLE open (
+        stream   TEXT PRIMARY KEY,
+        account  TEXT,
+        ends_at  INTEGER,
+        snapshot INTEGER NOT NULL,
+        rows     INTEGER NOT NULL,
+        revoke   BLOB,
+        checksum BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE outbox (seq INTEGER PRIMARY KEY) STRICT;
+    CREATE TABLE seen (
+        job_id    TEXT PRIMARY KEY,
+        digest    BLOB NOT NULL,
+        answer    INTEGER,
+        forget_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX seen_forget ON seen (forget_at);
 "];
 
-/// Opens an existing file for writing: schema checked and migrated, WAL, synced commits.
-pub(super) fn connect(path: &Path) -> Result<Connection, LedgerError> {
-    let failed = |e: rusqlite::Error| io(path, e);
-    // A newer schema is refused before anything could touch the file.
-    let found = version(path)?;
-    if found > SCHEMA_VERSION {
-        return Err(LedgerError::NewerSchema { path: path.to_owned(), found, supported: SCHEMA_VERSION });
+/// The newest version known here.
+pub(super) fn supported() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Fills an empty file; it is closed and durable when this returns.
+pub(super) fn create(file: &Path, ledger_id: &str, created_at: i64) -> Result<(), LedgerError> {
+    let fill = || -> rusqlite::Result<()> {
+        let mut db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // One file until it has its name: a rename must not leave a log behind.
+        db.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "application_id", APPLICATION_ID)?;
+        migrate(&mut db)?;
+        db.execute("INSERT INTO meta VALUES ('ledger_id', ?1), ('created_at', ?2)", (ledger_id, created_at))?;
+        db.close().map_err(|(_, error)| error)
+    };
+    fill().map_err(|source| failed(file, "create the ledger", source))
+}
+
+/// The one connection that writes. The file was checked by [`open_reading`] before.
+pub(super) fn open_writing(file: &Path) -> Result<Connection, LedgerError> {
+    drop(open_reading(file)?);
+    let open = || -> rusqlite::Result<Connection> {
+        let mut db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+        migrate(&mut db)?;
+        Ok(db)
+    };
+    open().map_err(|source| failed(file, "open it for writing", source))
+}
+
+/// A short connection that cannot write.
+pub(super) fn open_reading(file: &Path) -> Result<Connection, LedgerError> {
+    let unreadable = |problem: String| LedgerError::Unreadable { path: file.to_owned(), problem };
+    if !file.is_file() {
+        return Err(unreadable("there is no such file".to_owned()));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags).map_err(failed)?;
-    db.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-    db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    db.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
-    db.busy_timeout(std::time::Duration::from_secs(5)).map_err(failed)?;
-    migrate(&mut db).map_err(failed)?;
+    let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|e| failed(file, "open it", e))?;
+    let number = |name: &str| {
+        db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(|e| failed(file, "read it", e))
+    };
+    let (application, found) = (number("application_id")?, number("user_version")?);
+    if application != APPLICATION_ID || found < 1 {
+        return Err(unreadable(format!(
+            "application id {application} and schema version {found} are not a ledger's"
+        )));
+    }
+    if found > supported() {
+        return Err(LedgerError::NewerSchema { path: file.to_owned(), found, supported: supported() });
+    }
     Ok(db)
 }
 
-/// Brings a file to the newest schema, each step in its own transaction.
-pub(super) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
-    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for (index, sql) in MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
-        let step = db.transaction()?;
+/// The id that the chain is anchored to.
+pub(super) fn ledger_id(db: &Connection, file: &Path) -> Result<String, LedgerError> {
+    meta(db, file, "ledger_id")
+}
+
+/// When the ledger was created, in UTC milliseconds.
+pub(super) fn created_at(db: &Connection, file: &Path) -> Result<i64, LedgerError> {
+    meta(db, file, "created_at")
+}
+
+/// SQLite's answer as ours.
+pub(super) fn failed(file: &Path, what: &'static str, source: rusqlite::Error) -> LedgerError {
+    let path = file.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => LedgerError::DiskFull { path },
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            LedgerError::Unreadable { path, problem: source.to_string() }
+        }
+        _ => LedgerError::Database { path, what, source },
+    }
+}
+
+/// A prepared statement that is kept.
+pub(super) fn cached<'db>(db: &'db Connection, sql: &str) -> rusqlite::Result<CachedStatement<'db>> {
+    db.prepare_cached(sql)
+}
+
+fn connect(file: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.pragma_update_and_check(None, "busy_timeout", BUSY_MS, |_| Ok(()))?;
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.pragma_update(None, "cell_size_check", true)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(db)
+}
+
+fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
+    let done: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for (version, sql) in (1_i64..).zip(MIGRATIONS).filter(|(version, _)| *version > done) {
+        let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         step.execute_batch(sql)?;
-        step.pragma_update(None, "user_version", index + 1)?;
+        step.pragma_update(None, "user_version", version)?;
         step.commit()?;
     }
     Ok(())
 }
 
-/// Opens, counts the opening, and says what is there.
-pub(super) fn open(path: &Path, created: bool) -> Result<Opened, LedgerError> {
-    let db = connect(path)?;
-    let failed = |e: rusqlite::Error| io(path, e);
-    let damaged = |problem: &str| LedgerError::Damaged { path: path.to_owned(), problem: problem.to_owned() };
-    let ledger_id = meta(&db, "ledger_id").map_err(failed)?.ok_or_else(|| damaged("it has no ledger id"))?;
-    let created_at = meta(&db, "created_at").map_err(failed)?.and_then(|t| t.parse().ok());
-    let epoch: u64 = meta(&db, "epoch").map_err(failed)?.and_then(|t| t.parse().ok()).unwrap_or(0) + 1;
-    db.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?1)", [epoch.to_string()]).map_err(failed)?;
-    let newest_at = db.query_row("SELECT max(at) FROM journal", [], |r| r.get(0)).map_err(failed)?;
-    Ok(Opened {
-        created,
-        created_at: created_at.ok_or_else(|| damaged("it has no creation time"))?,
-        head: head(&db, path)?,
-        ledger_id,
-        epoch,
-        newest_at,
-    })
-}
-
-/// The newest row, its hash checked against the row before it.
-pub(super) fn head(db: &Connection, path: &Path) -> Result<Head, LedgerError> {
-    let failed = |e: rusqlite::Error| io(path, e);
-    let sql = "SELECT seq, stream, at, kind, body, hash FROM journal ORDER BY seq DESC LIMIT 1";
-    type Last = (u64, String, i64, String, Vec<u8>, Vec<u8>);
-    let of = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?));
-    let last: Option<Last> = db.query_row(sql, [], of).optional().map_err(failed)?;
-    let damaged = |problem: String| LedgerError::Damaged { path: path.to_owned(), problem };
-    let Some((seq, stream, at, kind, body, hash)) = last else {
-        let id = meta(db, "ledger_id").map_err(failed)?.unwrap_or_default();
-        return Ok(Head { seq: Seq(0), hash: chain::genesis(&id) });
-    };
-    let prev =
-        previous(db, seq).map_err(failed)?.ok_or_else(|| damaged(format!("row {} is missing", seq - 1)))?;
-    let expected = chain::link(&prev, seq, &stream, at, &kind, &body);
-    if hash != expected {
-        return Err(damaged(format!("row {seq} does not match its hash")));
-    }
-    Ok(Head { seq: Seq(seq), hash: expected })
-}
-
-/// A value of the meta table.
-pub(super) fn meta(db: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |r| r.get(0)).optional()
-}
-
-fn previous(db: &Connection, seq: u64) -> rusqlite::Result<Option<[u8; 32]>> {
-    if seq == 1 {
-        return Ok(meta(db, "ledger_id")?.map(|id| chain::genesis(&id)));
-    }
-    db.query_row("SELECT hash FROM journal WHERE seq = ?1", [seq - 1], |r| r.get(0)).optional()
-}
-
-/// The schema of a file, read without touching it.
-fn version(path: &Path) -> Result<i64, LedgerError> {
-    let not_one = |problem: String| LedgerError::Damaged { path: path.to_owned(), problem };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(|e| io(path, e))?;
-    db.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(|e| not_one(e.to_string()))
+fn meta<T: rusqlite::types::FromSql>(db: &Connection, file: &Path, key: &str) -> Result<T, LedgerError> {
+    let value = db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional();
+    let missing = || LedgerError::Unreadable { path: file.to_owned(), problem: format!("{key} is missing") };
+    value.map_err(|source| failed(file, "read its identity", source))?.ok_or_else(missing)
 }

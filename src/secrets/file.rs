@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::Read as _,
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use rustix::fs::{Mode, OFlags};
@@ -126,7 +126,8 @@ fn judge(path: &Path, meta: &std::fs::Metadata) -> Result<(), SecretError> {
         return Err(SecretError::NotAFile { path: path.to_owned(), found });
     }
     // systemd guards its credentials directory itself; its files may be 0440.
-    let by_systemd = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|dir| path.starts_with(dir));
+    let by_systemd =
+        std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|dir| lies_in(path, Path::new(&dir)));
     let mode = meta.mode() & 0o7777;
     if mode & 0o077 != 0 && !by_systemd {
         return Err(SecretError::Mode { path: path.to_owned(), mode });
@@ -136,6 +137,11 @@ fn judge(path: &Path, meta: &std::fs::Metadata) -> Result<(), SecretError> {
         return Err(SecretError::Owner { path: path.to_owned(), owner: meta.uid(), expected: me });
     }
     Ok(())
+}
+
+/// An empty variable must not vouch for every file, nor a path that climbs out again.
+fn lies_in(path: &Path, dir: &Path) -> bool {
+    dir.is_absolute() && path.starts_with(dir) && path.components().all(|c| c != Component::ParentDir)
 }
 
 #[cfg(test)]
@@ -169,5 +175,23 @@ mod tests {
         let empty = write(dir.path(), "empty", 0o600, "\n");
         assert!(matches!(read_private(&empty), Err(SecretError::Size { .. })));
         assert!(matches!(read_private(&dir.path().join("none")), Err(SecretError::Read { .. })));
+    }
+
+    #[test]
+    fn only_the_credentials_directory_itself_excuses_an_open_mode() {
+        let dir = Path::new("/run/credentials/ephemerald.service");
+        assert!(lies_in(&dir.join("main"), dir));
+        assert!(!lies_in(Path::new("/etc/main"), Path::new("")));
+        assert!(!lies_in(Path::new("run/main"), Path::new("run")));
+        assert!(!lies_in(&dir.join("../../../etc/main"), dir));
+    }
+
+    #[test]
+    fn a_pipe_is_refused_without_waiting_for_a_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(matches!(read_private(&pipe), Err(SecretError::NotAFile { .. })));
     }
 }

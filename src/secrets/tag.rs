@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -18,6 +18,10 @@ use crate::engine::ids::{BadName, Email, GrantId, OrgId};
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 5;
 const MAC_BYTES: usize = 10;
+/// 15 bytes in base 32.
+const TAG_CHARS: usize = 24;
+/// RFC 5321, 4.5.3.1.1.
+const MAX_LOCAL: usize = 64;
 /// Lower-case base 32 without look-alikes at the end: what a local part may hold everywhere.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -54,7 +58,8 @@ impl TagKey {
     /// # Errors
     /// [`TagError`]; an existing file that cannot be used is never replaced.
     pub fn load_or_create(path: &Path) -> Result<Self, TagError> {
-        if !path.exists() {
+        // A link that leads nowhere, or a file that cannot be seen, is an error below and never replaced.
+        if matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound) {
             create(path).map_err(|problem| TagError::Make { path: path.to_owned(), problem })?;
         }
         let bytes = read_private_bytes(path)?;
@@ -88,12 +93,13 @@ impl TagKey {
         org: &OrgId,
         grant: &GrantId,
     ) -> Result<Email, BadName> {
+        // The requester goes in last: braces are legal in an address, and must stay what they are.
         let text = template
-            .replace("{requester}", requester.local())
             .replace("{tag}", &self.tag(org, grant))
-            .replace("{domain}", domain);
+            .replace("{domain}", domain)
+            .replace("{requester}", requester.local());
         let address = Email::new(&text)?;
-        if address.local().len() > 64 {
+        if address.local().len() > MAX_LOCAL {
             return Err(BadName {
                 what: "e-mail",
                 problem: "its local part would be longer than 64 characters".to_owned(),
@@ -105,8 +111,9 @@ impl TagKey {
     /// Whether an address carries a tag that this key made for the organization.
     #[must_use]
     pub fn verify(&self, org: &OrgId, address: &Email) -> bool {
-        let local = address.local();
-        local.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| self.is_tag(org, word))
+        // At every place: the template may put letters right beside the tag.
+        let local = address.local().as_bytes();
+        local.len() <= MAX_LOCAL && local.windows(TAG_CHARS).any(|text| self.is_tag(org, text))
     }
 
     /// Authenticates fields, length-prefixed, under a label of its own.
@@ -117,8 +124,8 @@ impl TagKey {
         format!("r1.{}", URL_SAFE_NO_PAD.encode(self.mac(&parts)))
     }
 
-    fn is_tag(&self, org: &OrgId, word: &str) -> bool {
-        let Some(bytes) = unbase32(word).filter(|b| b.len() == NONCE_BYTES + MAC_BYTES) else { return false };
+    fn is_tag(&self, org: &OrgId, text: &[u8]) -> bool {
+        let Some(bytes) = unbase32(text) else { return false };
         let (nonce, mac) = bytes.split_at(NONCE_BYTES);
         let expected = self.mac(&[b"ephemerald tag v1", org.as_str().as_bytes(), nonce]);
         aws_lc_rs::constant_time::verify_slices_are_equal(&expected[..MAC_BYTES], mac).is_ok()
@@ -145,7 +152,7 @@ fn create(path: &Path) -> Result<(), String> {
     rand::fill(key.as_mut()).map_err(|_| "no entropy".to_owned())?;
     let temporary = path.with_extension("tmp");
     let _ = fs::remove_file(&temporary);
-    let text = |e: std::io::Error| e.to_string();
+    let text = |e: io::Error| e.to_string();
     let mut file =
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(text)?;
     file.write_all(key.as_ref()).and_then(|()| file.sync_all()).map_err(text)?;
@@ -166,12 +173,10 @@ fn base32(bytes: &[u8]) -> String {
     text
 }
 
-fn unbase32(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 8 != 0 {
-        return None; // our tags have 15 bytes: three whole groups
-    }
+/// Whole groups only, as our tags are; case is folded, as mail systems do.
+fn unbase32(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    for group in text.as_bytes().chunks(8) {
+    for group in text.chunks_exact(8) {
         let mut bits = 0u64;
         for c in group {
             let digit = ALPHABET.iter().position(|a| a == &c.to_ascii_lowercase())?;
@@ -215,5 +220,67 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(TagKey::load_or_create(&path), Err(TagError::Length { found: 5, .. })));
         assert_eq!(fs::read(&path).unwrap(), b"short");
+    }
+
+    #[test]
+    fn a_tag_is_found_wherever_the_template_puts_it_and_in_any_case() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let (org, grant) = (OrgId::new("5f01").unwrap(), GrantId::new("g-1").unwrap());
+        let ada = Email::new("ada@example.com").unwrap();
+        for template in ["{tag}@{domain}", "jit-{tag}-{requester}@{domain}", "{requester}{tag}x@{domain}"] {
+            let address = key.address(template, &ada, "d.example", &org, &grant).unwrap();
+            assert!(key.verify(&org, &address), "{address}");
+            assert!(key.verify(&org, &Email::new(&address.as_str().to_ascii_uppercase()).unwrap()));
+        }
+    }
+
+    #[test]
+    fn one_other_letter_in_a_tag_makes_it_a_stranger() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let (org, grant) = (OrgId::new("5f01").unwrap(), GrantId::new("g-1").unwrap());
+        let tag = key.tag(&org, &grant);
+        assert_eq!(tag.len(), TAG_CHARS);
+        for at in 0..TAG_CHARS {
+            let mut other = tag.clone().into_bytes();
+            other[at] = if other[at] == b'a' { b'b' } else { b'a' };
+            let text = format!("ada+{}@example.com", std::str::from_utf8(&other).unwrap());
+            assert!(!key.verify(&org, &Email::new(&text).unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_requester_is_never_shortened_and_never_taken_for_a_placeholder() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let (org, grant) = (OrgId::new("5f01").unwrap(), GrantId::new("g-1").unwrap());
+        let made = |requester: String| {
+            let requester = Email::new(&format!("{requester}@example.com")).unwrap();
+            key.address("{requester}+{tag}@{domain}", &requester, "example.com", &org, &grant)
+        };
+        assert_eq!(made("a".repeat(MAX_LOCAL - TAG_CHARS - 1)).unwrap().local().len(), MAX_LOCAL);
+        assert!(made("a".repeat(MAX_LOCAL - TAG_CHARS)).is_err());
+        assert!(made("{domain}".to_owned()).unwrap().as_str().starts_with("{domain}+"));
+    }
+
+    #[test]
+    fn a_receipt_is_for_exactly_its_fields_and_no_tag_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let receipt = key.receipt(&["org", "a", "Read Only"]);
+        assert_eq!(receipt, key.receipt(&["org", "a", "Read Only"]));
+        for other in [&["org", "aRead", " Only"][..], &["orga", "", "Read Only"], &["org", "a"], &[]] {
+            assert_ne!(key.receipt(other), receipt, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_behind_a_dangling_link_is_an_error_and_the_link_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tag.key");
+        std::os::unix::fs::symlink(dir.path().join("unmounted/tag.key"), &path).unwrap();
+        assert!(TagKey::load_or_create(&path).is_err());
+        assert!(path.symlink_metadata().unwrap().file_type().is_symlink());
     }
 }

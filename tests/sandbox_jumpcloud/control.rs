@@ -88,12 +88,12 @@ async fn a_web_page_of_another_site_has_no_control() {
 #[tokio::test]
 async fn a_restart_keeps_the_accounts_the_key_and_the_trust() {
     let dir = tempfile::tempdir().unwrap();
-    let kept = || Options { state_file: Some(dir.path().join("state.json")), ..options(Some(dir.path())) };
+    let kept = || Options::in_data_dir("127.0.0.1:0".parse().unwrap(), dir.path(), false);
     let bench = Bench::with(kept()).await;
     bench.post("/api/users", json!({"email": "new@example.com", "roleName": "Manager"})).await;
     let (before, key) = (bench.running.console.state().accounts, bench.key.clone());
     bench.running.done.abort();
-    let mode = fs::metadata(dir.path().join("state.json")).unwrap().permissions().mode();
+    let mode = fs::metadata(dir.path().join("jumpcloud.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     let again = Bench::with(kept()).await;

@@ -1,5 +1,7 @@
 //! Each fault does what its description says, exactly as often as told.
 
+use std::time::Duration;
+
 use ephemerald::sandbox::jumpcloud::{Event, Fault, Rule, Switches};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -133,7 +135,7 @@ async fn what_a_client_gave_up_on_still_happens() {
         bench.running.console.set_faults(vec![rule], 1);
         let seen = bench.running.console.log_since(0).len();
         let request = bench.request(Method::PUT, &bench.path(AMARA)).json(&json!({"roleName": "Manager"}));
-        let error = request.timeout(std::time::Duration::from_millis(50)).send().await.unwrap_err();
+        let error = request.timeout(Duration::from_millis(50)).send().await.unwrap_err();
         assert!(error.is_timeout());
         changed(&bench, seen + 1).await;
     }

@@ -267,6 +267,7 @@ impl World {
     fn take(&mut self, step: Step) {
         self.all.extend(step.records.iter().cloned());
         for entry in &step.records {
+            assert_survives_storage(entry);
             self.note(entry);
         }
         if !step.records.is_empty() {
@@ -581,4 +582,12 @@ pub fn open_policy() -> Policy {
         require: Requirements::default(),
         max_live_grants: 1000,
     }
+}
+
+/// What a restart would read is what was written.
+fn assert_survives_storage(entry: &Entry) {
+    let stored = serde_json::to_vec(&entry.record).unwrap();
+    let read: Record = serde_json::from_slice(&stored)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&stored)));
+    assert_eq!(read, entry.record);
 }

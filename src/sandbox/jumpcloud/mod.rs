@@ -85,6 +85,14 @@ impl Options {
             seed: 1,
         }
     }
+
+    /// Everything kept in `dir`, which must exist: the authority in `tls/` unless `plain_http`, and
+    /// the state in `jumpcloud.json`.
+    #[must_use]
+    pub fn in_data_dir(listen: SocketAddr, dir: &Path, plain_http: bool) -> Self {
+        let tls_dir = (!plain_http).then(|| dir.join("tls"));
+        Self { state_file: Some(dir.join("jumpcloud.json")), ..Self::new(listen, tls_dir.as_deref()) }
+    }
 }
 
 /// Why the simulated JumpCloud does not run.

@@ -1,0 +1,114 @@
+//! Starts everything that talks to the control plane: polls, reports, status.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    assemble::{Parts, control_door, control_url, entropy},
+    reporter::Reporter,
+    status::{Snapshot, Status},
+};
+use crate::{
+    clock,
+    config::Config,
+    control::{
+        client::{Client, Speaker},
+        identity::{Identity, load_key},
+        poll::{self, ControlEvent, Line, Wants},
+        verify::{DEFAULT_MAX_SKEW, DEFAULT_MAX_START_BY, Verifier},
+    },
+    engine::time::Timestamp,
+    ledger::Opened,
+};
+
+/// What the tasks are started from.
+pub(super) struct Talk<'a> {
+    pub(super) config: &'a Config,
+    pub(super) opened: &'a Opened,
+    pub(super) parts: &'a Parts,
+    pub(super) stop: &'a watch::Receiver<bool>,
+}
+
+impl Talk<'_> {
+    pub(super) fn start(
+        &self,
+        identity: Identity,
+        events: mpsc::Sender<ControlEvent>,
+        wants: watch::Receiver<Wants>,
+        snapshot: watch::Receiver<Snapshot>,
+    ) -> Vec<tokio::task::JoinHandle<()>> {
+        match self.prepare(&identity) {
+            Ok((client, verifier)) => self.spawn(identity, client, verifier, events, wants, snapshot),
+            Err(problem) => {
+                tracing::error!(
+                    error = problem,
+                    "control plane: cannot be spoken to; live grants are ended on time"
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    fn prepare(&self, identity: &Identity) -> Result<(Arc<Client>, Verifier), String> {
+        let key = load_key(&self.config.agent.state_dir).map_err(|e| e.to_string())?;
+        let key = key.ok_or("agent.key is missing: restore it from the backup, or enrol again")?;
+        let url = control_url(self.config, identity);
+        let door = Arc::new(control_door(self.config, &url)?);
+        let instance = format!("{:016x}", entropy().map_err(|e| e.to_string())?);
+        let speaker = Speaker { instance, epoch: self.opened.head.seq.0 + 1 };
+        let verifier = Verifier {
+            agent: identity.agent_id.clone(),
+            keys: identity.keys().map_err(|e| e.to_string())?,
+            ledger_created_at: Timestamp(self.opened.created_at),
+            max_start_by: DEFAULT_MAX_START_BY,
+            max_skew: DEFAULT_MAX_SKEW,
+        };
+        Ok((Arc::new(Client::new(door, key, &identity.agent_id, speaker, clock::now)), verifier))
+    }
+
+    fn spawn(
+        &self,
+        identity: Identity,
+        client: Arc<Client>,
+        verifier: Verifier,
+        events: mpsc::Sender<ControlEvent>,
+        wants: watch::Receiver<Wants>,
+        snapshot: watch::Receiver<Snapshot>,
+    ) -> Vec<tokio::task::JoinHandle<()>> {
+        let (verifier, verifier_seen) = watch::channel(Arc::new(verifier));
+        let (pace, pace_s) = watch::channel(0);
+        let stop = || self.stop.clone();
+        let ledger = Arc::clone(&self.parts.ledger);
+        let line = Line {
+            client: Arc::clone(&client),
+            verifier: verifier_seen,
+            wants,
+            events: events.clone(),
+            pace_s,
+            stop: stop(),
+            clock: clock::now,
+        };
+        let reporter = Reporter {
+            ledger: Arc::clone(&ledger),
+            client: Arc::clone(&client),
+            tag_key: self.parts.tag_key.clone(),
+            outbox: Arc::clone(&self.parts.outbox),
+            stop: stop(),
+        };
+        let status = Status {
+            client,
+            ledger,
+            snapshot,
+            verifier,
+            pace,
+            identity,
+            state_dir: self.config.agent.state_dir.clone(),
+            every: Duration::from_millis(self.config.control_plane.report_interval.0),
+            started_at: clock::now().wall,
+            events: events.clone(),
+            stop: stop(),
+        };
+        vec![tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()), tokio::spawn(status.run())]
+    }
+}

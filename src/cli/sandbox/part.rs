@@ -1,0 +1,149 @@
+//! One simulated part as a process of its own: a line of JSON once it listens, then until a signal.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
+
+use super::super::{Exit, Failure, output};
+use crate::sandbox::{control_plane, jumpcloud};
+
+/// Where a part listens and what it leaves behind.
+#[derive(Debug, clap::Args)]
+struct Listen {
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// No TLS; loopback only
+    #[arg(long)]
+    plain_http: bool,
+    /// Directory for state and certificates; a temporary one when absent
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to write the throw-away authority's certificate
+    #[arg(long, value_name = "FILE", conflicts_with = "plain_http")]
+    write_ca: Option<PathBuf>,
+}
+
+/// The simulated JumpCloud.
+#[derive(Debug, clap::Args)]
+pub(super) struct Jumpcloud {
+    #[command(flatten)]
+    listen: Listen,
+    /// Where to write the connection JSON for the agent
+    #[arg(long, value_name = "FILE")]
+    write_connection: Option<PathBuf>,
+}
+
+/// The reference control plane.
+#[derive(Debug, clap::Args)]
+pub(super) struct ControlPlane {
+    #[command(flatten)]
+    listen: Listen,
+    /// Where to write a new one-time agent token
+    #[arg(long, value_name = "FILE")]
+    write_token: Option<PathBuf>,
+}
+
+pub(super) async fn jumpcloud(args: Jumpcloud) -> Result<Exit, Failure> {
+    let place = Place::of(args.listen.data_dir.as_deref())?;
+    let Listen { listen, plain_http, .. } = args.listen;
+    let options = jumpcloud::Options::in_data_dir(listen, &place.dir, plain_http);
+    let stop = Stop::listen()?;
+    let part = jumpcloud::run(options, stop.asked()).await.map_err(failed)?;
+    if let Some(file) = &args.listen.write_ca {
+        part.write_ca(file).map_err(failed)?;
+    }
+    if let Some(file) = &args.write_connection {
+        part.write_connection(file).map_err(failed)?;
+    }
+    let ca_file = args.listen.write_ca.as_ref().or(part.ca_file.as_ref());
+    announce(&json!({
+        "listening": part.addr, "url": part.url, "ca_file": ca_file, "data_dir": place.dir,
+        "connection_file": args.write_connection,
+    }))?;
+    finish(part.done).await
+}
+
+pub(super) async fn control_plane(args: ControlPlane) -> Result<Exit, Failure> {
+    let place = Place::of(args.listen.data_dir.as_deref())?;
+    let mut options = control_plane::Options::new(args.listen.listen, &place.dir);
+    options.plain_http = args.listen.plain_http;
+    let stop = Stop::listen()?;
+    let part = control_plane::run(options, stop.asked()).await.map_err(failed)?;
+    if let Some(file) = &args.listen.write_ca {
+        part.write_ca(file).map_err(failed)?;
+    }
+    if let Some(file) = &args.write_token {
+        part.write_token(file).await.map_err(failed)?;
+    }
+    let ca_file = args.listen.write_ca.as_ref().or(part.ca_file.as_ref());
+    announce(&json!({
+        "listening": part.addr, "url": part.url, "ca_file": ca_file, "data_dir": place.dir,
+        "token_file": args.write_token,
+    }))?;
+    finish(part.done).await
+}
+
+/// A directory of files, one that was named or one that goes when the part ends.
+struct Place {
+    dir: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Place {
+    fn of(named: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(dir) = named {
+            let dir = std::path::absolute(dir).map_err(|error| Failure::new(Exit::Failed, error))?;
+            std::fs::create_dir_all(&dir)
+                .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", dir.display())))?;
+            return Ok(Self { dir, _temporary: None });
+        }
+        let made = tempfile::Builder::new().prefix("ephemerald-sandbox-").tempdir();
+        let made = made.map_err(|error| Failure::new(Exit::Failed, error))?;
+        Ok(Self { dir: made.path().to_owned(), _temporary: Some(made) })
+    }
+}
+
+/// SIGTERM and SIGINT, heard from before the part listens.
+struct Stop {
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let on = |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, error));
+        Ok(Self { term: on(SignalKind::terminate())?, int: on(SignalKind::interrupt())? })
+    }
+
+    async fn asked(mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}
+
+fn announce(what: &Value) -> Result<(), Failure> {
+    output::text(&format!("{what}\n"))
+}
+
+async fn finish(done: JoinHandle<io::Result<()>>) -> Result<Exit, Failure> {
+    match done.await {
+        Ok(Ok(())) => Ok(Exit::Done),
+        Ok(Err(error)) => Err(Failure::new(Exit::Failed, error)),
+        Err(error) => Err(Failure::new(Exit::Failed, error)),
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::new(Exit::Failed, error)
+}

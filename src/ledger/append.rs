@@ -1,0 +1,113 @@
+//! The statements of one transaction: rows into the journal, marks into the indexes.
+//!
+//! Refuses nothing: order was checked before, and the caller's transaction makes it all or nothing.
+
+use rusqlite::{Connection, params};
+
+use super::{Head, Open, Row, SeenJob, Seq, chain, schema::cached};
+
+/// What is known of the file without asking it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    /// The journal's end.
+    pub(super) head: Head,
+    /// Rows in the outbox.
+    pub(super) outbox: u64,
+}
+
+impl Tail {
+    /// The number that the next row must have.
+    pub(super) const fn next(&self) -> Seq {
+        Seq(self.head.seq.0 + 1)
+    }
+
+    /// Appends a row and applies its marks.
+    pub(super) fn append(&mut self, db: &Connection, row: &Row) -> rusqlite::Result<()> {
+        let (stream, kind, seq) = (row.stream.as_str(), row.kind, number(row.seq));
+        let hash =
+            chain::link(&self.head.hash, row.seq, stream.as_bytes(), row.at, kind.as_bytes(), &row.body);
+        cached(
+            db,
+            "INSERT INTO journal (seq, stream, at, kind, body, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![seq, stream, row.at, kind, row.body, hash])?;
+        self.head = Head { seq: row.seq, hash };
+        index(db, row)?;
+        if let Some(seen) = &row.marks.seen_job {
+            remember(db, seen)?;
+        }
+        if row.marks.report { self.report(db, row.seq) } else { Ok(()) }
+    }
+
+    /// Puts a stored row into the outbox; a number that is not in the journal stays out of it.
+    pub(super) fn report(&mut self, db: &Connection, seq: Seq) -> rusqlite::Result<()> {
+        let sql = "INSERT OR IGNORE INTO outbox SELECT seq FROM journal WHERE seq = ?1";
+        self.outbox += cached(db, sql)?.execute([number(seq)])? as u64;
+        Ok(())
+    }
+
+    /// Takes acknowledged rows out of the outbox.
+    pub(super) fn acknowledge(&mut self, db: &Connection, seqs: &[Seq]) -> rusqlite::Result<()> {
+        let mut delete = cached(db, "DELETE FROM outbox WHERE seq = ?1")?;
+        for seq in seqs {
+            let gone = delete.execute([number(*seq)])? as u64;
+            self.outbox = self.outbox.saturating_sub(gone);
+        }
+        Ok(())
+    }
+}
+
+/// Job ids whose time is over by the caller's clock.
+pub(super) fn forget(db: &Connection, before: i64) -> rusqlite::Result<()> {
+    cached(db, "DELETE FROM seen WHERE forget_at < ?1")?.execute([before]).map(drop)
+}
+
+/// The checksum of an entry of the open index.
+pub(super) fn checksum(stream: &str, open: &Open) -> [u8; 32] {
+    let ends_at = open.ends_at.map(i64::to_be_bytes);
+    // "None" and "empty" are different things.
+    let present = [open.account.is_some(), open.ends_at.is_some(), open.revoke.is_some()].map(u8::from);
+    let account = open.account.as_deref().unwrap_or_default();
+    let revoke = open.revoke.as_deref().unwrap_or_default();
+    chain::sum(&[
+        stream.as_bytes(),
+        &present,
+        account.as_bytes(),
+        ends_at.as_ref().map_or(&[], |at| at),
+        revoke,
+    ])
+}
+
+/// SQLite's integers are signed; numbers are assigned one by one from 1 and never get there.
+pub(super) fn number(seq: Seq) -> i64 {
+    i64::try_from(seq.0).unwrap_or(i64::MAX)
+}
+
+fn index(db: &Connection, row: &Row) -> rusqlite::Result<()> {
+    let (stream, seq, marks) = (row.stream.as_str(), number(row.seq), &row.marks);
+    if marks.close {
+        return cached(db, "DELETE FROM open WHERE stream = ?1")?.execute([stream]).map(drop);
+    }
+    if let Some(open) = &marks.open {
+        let sql = "INSERT INTO open (stream, account, ends_at, snapshot, rows, revoke, checksum)
+            VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6) ON CONFLICT (stream) DO UPDATE SET
+            account = excluded.account, ends_at = excluded.ends_at, revoke = excluded.revoke, checksum = excluded.checksum";
+        let sum = checksum(stream, open);
+        cached(db, sql)?.execute(params![stream, open.account, open.ends_at, seq, open.revoke, sum])?;
+    }
+    let sql = if marks.snapshot {
+        "UPDATE open SET snapshot = ?2, rows = 1 WHERE stream = ?1"
+    } else {
+        "UPDATE open SET rows = rows + (?2 >= snapshot) WHERE stream = ?1"
+    };
+    cached(db, sql)?.execute(params![stream, seq]).map(drop)
+}
+
+fn remember(db: &Connection, seen: &SeenJob) -> rusqlite::Result<()> {
+    // Another digest under a known id is the caller's alarm; it changes nothing here.
+    let sql = "INSERT INTO seen (job_id, digest, answer, forget_at) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (job_id) DO UPDATE SET answer = coalesce(excluded.answer, answer),
+        forget_at = max(forget_at, excluded.forget_at) WHERE digest = excluded.digest";
+    let answer = seen.answer.map(number);
+    cached(db, sql)?.execute(params![seen.job_id, seen.digest, answer, seen.forget_at]).map(drop)
+}
