@@ -102,7 +102,9 @@ impl State {
             Record::GrantEnding(ending) => self.ending(seq, ending),
             Record::RevokeRequested { about, job, digest } => {
                 let forget_at = Timestamp(at.0.saturating_add(JOB_MEMORY_MS * 8));
-                self.jobs.insert(job.clone(), SeenJob { digest: *digest, answer: None, forget_at });
+                // A start has the job's answer already, and no record of this stream brings it again.
+                let seen = SeenJob { digest: *digest, answer: None, forget_at };
+                self.jobs.entry(job.clone()).or_insert(seen);
                 self.on_grant(&about.grant, |g| g.revoke_jobs.push((job.clone(), *digest)));
             }
             Record::GrantGone(gone) => self.on_grant(&gone.about.grant, |g| went(g, gone)),
@@ -206,6 +208,8 @@ fn went(grant: &mut Grant, gone: &GrantGone) {
     grant.step(Step::Gone);
     grant.reason = Some(gone.reason);
     grant.gone_at = Some(gone.at);
+    // Answered in the same transaction, in streams of their own that a start does not read.
+    grant.revoke_jobs.clear();
 }
 
 fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {

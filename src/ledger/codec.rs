@@ -140,3 +140,91 @@ fn seen_job(record: &Record, state: &State) -> Option<SeenJob> {
         forget_at: seen.forget_at.0,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{
+        account::AccountRef,
+        codes::{EndReason, Rule, WokenBy},
+        grant::{GrantKind, Terms},
+        ids::{AccountId, Email},
+        job::AccessRequest,
+        record::{About, GrantEnding, GrantGone},
+        time::{BootId, BootTime},
+    };
+
+    fn about() -> About {
+        About {
+            grant: GrantId::new("g").unwrap(),
+            grant_job: JobId::new("j").unwrap(),
+            integration: IntegrationId::new("jc").unwrap(),
+            email: Email::new("ada@example.com").unwrap(),
+            role: RoleName::new("Help Desk").unwrap(),
+        }
+    }
+
+    fn records() -> Vec<Record> {
+        let role = || RoleName::new("Help Desk").unwrap();
+        let account = AccountKey::Ephemeral(Email::new("ada+tag@example.com").unwrap());
+        let terms = Terms {
+            grant: about().grant,
+            job: about().grant_job,
+            digest: Digest([7; 32]),
+            integration: about().integration,
+            account: account.clone(),
+            email: about().email,
+            kind: GrantKind::Ephemeral,
+            role: role(),
+            accepted_at: Timestamp(1),
+            ends_at: Timestamp(2),
+            boot_id: BootId(3),
+            accepted_boot: BootTime(4),
+            boot_ends: BootTime(5),
+            request: AccessRequest { approvers: vec!["bob".to_owned()], ..AccessRequest::default() },
+            policy_hash: "h".to_owned(),
+            roles_before: vec![role()],
+        };
+        let at = AccountRef { integration: about().integration, account };
+        let ending = GrantEnding {
+            about: about(),
+            reason: EndReason::Failed,
+            woken_by: WokenBy::Wheel,
+            lateness_ms: 9,
+            rule: Some(Rule::NotConfirmed),
+            fault: None,
+        };
+        let gone = GrantGone {
+            about: about(),
+            reason: EndReason::Expired,
+            woken_by: WokenBy::Wheel,
+            lateness_ms: 1,
+            observed: None,
+            baseline: vec![],
+            wrote: Some(vec![role()]),
+            found_email: None,
+            at: Timestamp(3),
+        };
+        vec![
+            Record::AgentStarted { clock_was_dead: true },
+            Record::GrantAccepted(Box::new(terms)),
+            Record::GrantEnding(ending),
+            Record::GrantGone(gone),
+            Record::GrantIndeterminate { about: about() },
+            Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
+        ]
+    }
+
+    #[test]
+    fn every_record_reads_back_as_it_was_written_and_keeps_its_kind() {
+        for record in records() {
+            let entry = Entry { seq: Seq(1), at: Timestamp(1), record: record.clone() };
+            let stored = row(&entry, &State::default());
+            let read: Record =
+                serde_json::from_slice(&stored.body).unwrap_or_else(|e| panic!("{record:?}: {e}"));
+            assert_eq!(read, record);
+            let json: serde_json::Value = serde_json::from_slice(&stored.body).unwrap();
+            assert_eq!(json["kind"], record.kind());
+        }
+    }
+}

@@ -30,12 +30,7 @@ impl Ask {
 
     pub(crate) fn ephemeral(requester: &str, role: &str, seconds: u64) -> Self {
         let person = Ephemeral { requester: email(requester), firstname: None, lastname: None };
-        Self {
-            target: Target::Ephemeral(person),
-            role: role.into(),
-            seconds,
-            integration: "main".into(),
-        }
+        Self { target: Target::Ephemeral(person), role: role.into(), seconds, integration: "main".into() }
     }
 
     pub(crate) fn at(self, integration: &str) -> Self {

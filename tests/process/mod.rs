@@ -15,7 +15,11 @@ use ephemerald::sandbox::{
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
-pub(crate) use self::{agent::{Agent, Said}, asking::{Ask, grant_claims}, files::Files};
+pub(crate) use self::{
+    agent::{Agent, Said},
+    asking::{Ask, grant_claims},
+    files::Files,
+};
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
@@ -96,7 +100,11 @@ impl World {
     pub(crate) async fn logs(&self, text: &str) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while !self.files.log_text().contains(text) {
-            assert!(tokio::time::Instant::now() < deadline, "{text:?} was not logged:\n{}", self.agent.tail());
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{text:?} was not logged:\n{}",
+                self.agent.tail()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
