@@ -105,7 +105,9 @@ pub enum Error {
     #[error("cannot use {0}, a file of the simulated JumpCloud; delete a damaged state file to start afresh")]
     File(PathBuf, #[source] io::Error),
     /// The state has no administrator with an API key.
-    #[error("nobody in {0} has an API key: set `api_key` and `api_key_allowed` of an administrator with billing")]
+    #[error(
+        "nobody in {0} has an API key: set `api_key` and `api_key_allowed` of an administrator with billing"
+    )]
     NoKey(PathBuf),
     /// The seed file holds what cannot be.
     #[error("the seed file {0} cannot be used: {1}")]
