@@ -53,9 +53,7 @@ fn every_invariant_holds_in_every_seed() {
     let seeds = seeds();
     let halves: Vec<_> = (0..2)
         .map(|half| {
-            std::thread::spawn(move || {
-                (0..seeds).filter(|s| s % 2 == half).map(judged).collect::<Vec<_>>()
-            })
+            std::thread::spawn(move || (0..seeds).filter(|s| s % 2 == half).map(judged).collect::<Vec<_>>())
         })
         .collect();
     let judged: Vec<Judged> = halves.into_iter().flat_map(|half| half.join().unwrap()).collect();

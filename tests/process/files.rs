@@ -42,11 +42,6 @@ impl Files {
         files
     }
 
-    /// The ledger's file.
-    pub(crate) fn ledger(&self) -> PathBuf {
-        self.state.join("ledger.db")
-    }
-
     /// What the agent printed so far.
     pub(crate) fn log_text(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

@@ -3,8 +3,8 @@
 //! The agent is a process of its own, configured by files alone and killed when the world is dropped.
 //! Refuses fixed sleeps: whoever waits names a condition and gets a deadline.
 
-mod agent;
-mod asking;
+pub(crate) mod agent;
+pub(crate) mod asking;
 mod files;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -15,11 +15,7 @@ use ephemerald::sandbox::{
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
-pub(crate) use self::{
-    agent::{Agent, Said},
-    asking::{Ask, grant_claims},
-    files::Files,
-};
+pub(crate) use self::{agent::Agent, files::Files};
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);

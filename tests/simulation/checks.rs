@@ -90,8 +90,7 @@ pub(crate) fn in_the_end(run: &mut Run) {
 }
 
 fn nobody_has_what_only_we_gave(run: &mut Run) {
-    let invariant =
-        if run.gated { "nothing_gates_an_ending" } else { "no_access_outlives_its_grant" };
+    let invariant = if run.gated { "nothing_gates_an_ending" } else { "no_access_outlives_its_grant" };
     let order = witness::order();
     let mut found = Vec::new();
     for (id, admin) in &run.world.cloud.admins {

@@ -1,6 +1,6 @@
 //! Somebody is away while access is out: the control plane, or the agent itself.
 
-use crate::process::{Ask, World};
+use crate::process::{World, asking::Ask};
 
 #[tokio::test]
 async fn access_is_revoked_on_time_while_the_control_plane_is_away_and_reported_when_it_returns() {

@@ -1,6 +1,6 @@
 //! Access that is given and taken back.
 
-use crate::process::{Ask, World};
+use crate::process::{World, asking::Ask};
 
 #[tokio::test]
 async fn a_granted_role_expires_by_the_wheel_and_is_restored_and_read_back() {

@@ -3,7 +3,10 @@
 use ephemerald::sandbox::control_plane::{Faults, JobSpec, SignWith};
 use serde_json::{Value, json};
 
-use crate::process::{Ask, World, grant_claims};
+use crate::process::{
+    World,
+    asking::{Ask, grant_claims},
+};
 
 const PERSON: &str = "dmitri@example.com";
 

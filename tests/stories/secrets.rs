@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::json;
 
-use crate::process::{Ask, World};
+use crate::process::{World, asking::Ask};
 
 #[tokio::test]
 async fn the_connections_key_is_never_seen_in_anything_that_the_agent_leaves_behind() {

@@ -1,3 +1,5 @@
+//! Tests of the throw-away authority and of serving with it.
+
 use super::*;
 
 use std::future::pending;
