@@ -1,4 +1,4 @@
-//! Tests of the throw-away authority and of serving with it.
+//! The throw-away authority, seen from a client that trusts it.
 
 use super::*;
 
