@@ -44,6 +44,9 @@ impl Engine {
                 self.arm(&grant);
             }
         }
+        if !clock_was_dead {
+            self.restart_watches_of_the_future();
+        }
         for integration in self.tenants.keys().cloned().collect::<Vec<_>>() {
             self.probe_all(&integration);
         }
@@ -68,6 +71,7 @@ impl Engine {
     pub(super) fn witness(&mut self, theirs: Timestamp) {
         if self.clock.witness(self.now, theirs) {
             self.warn(Warning::ClockTrusted);
+            self.restart_watches_of_the_future();
         }
     }
 
@@ -164,8 +168,11 @@ impl Engine {
         }
         self.give_up_lost_calls();
         self.report_overdue();
-        let wall = self.now.wall;
-        self.state.jobs.retain(|_, seen| seen.forget_at > wall);
+        if self.clock.is_trusted() {
+            // A clock that jumped years ahead must not make a job new again.
+            let wall = self.now.wall;
+            self.state.jobs.retain(|_, seen| seen.forget_at > wall);
+        }
         let busy = self.state.accounts.keys().cloned();
         self.dirty.extend(busy);
         self.alarms.set(self.now.boot + self.settings.timing.sweep, Wake::Sweep);

@@ -78,6 +78,18 @@ impl Engine {
         }
     }
 
+    /// A watch that began on another boot's clock, further ahead than the threshold of this one, would
+    /// last until then: it starts anew.
+    pub(super) fn restart_watches_of_the_future(&mut self) {
+        let (now, skew) = (self.now, self.settings.timing.skew);
+        let ahead = |w: &Watch| w.boot_id != now.boot_id && w.since.since(now.wall) > skew;
+        let found = self.state.accounts.iter().filter(|(_, a)| a.watch.as_ref().is_some_and(ahead));
+        for at in found.map(|(at, _)| at.clone()).collect::<Vec<_>>() {
+            self.watch(&at);
+            self.dirty.insert(at);
+        }
+    }
+
     /// Ages of the watch at which the account is looked at.
     fn watch_looks(&self) -> impl Iterator<Item = Millis> + '_ {
         std::iter::once(self.settings.timing.settle).chain(self.settings.timing.watch.iter().copied())

@@ -60,6 +60,9 @@ pub fn desired(mode: RoleMode, order: &RoleOrder, baseline: &[RoleName], live: &
 /// Computes an ending (design: "Ending a grant").
 #[must_use]
 pub fn ending(view: &View<'_>) -> Ending {
+    if matches!(view.observed, [only] if only == view.floor) {
+        return Ending::Clean; // the least that anybody can be left with: no write leads lower
+    }
     match view.mode {
         RoleMode::Single => single(view),
         RoleMode::Multiple => multiple(view),

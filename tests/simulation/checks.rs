@@ -55,6 +55,7 @@ fn no_access_outlives_its_grant(run: &mut Run) {
             continue;
         }
         let mut allowed = run.standing.get(id).cloned().unwrap_or_default();
+        allowed.extend(run.standing.contains_key(id).then(|| super::world::role("Read Only"))); // the floor
         let over = |g: &GrantId| {
             let state = &run.world.witness.state;
             let live = state.grants.get(g).is_some_and(|g| g.phase.is_live());
@@ -94,7 +95,8 @@ fn nobody_has_what_only_we_gave(run: &mut Run) {
     let order = witness::order();
     let mut found = Vec::new();
     for (id, admin) in &run.world.cloud.admins {
-        let own: Vec<RoleName> = run.standing.get(id).cloned().unwrap_or_default();
+        let mut own: Vec<RoleName> = run.standing.get(id).cloned().unwrap_or_default();
+        own.push(super::world::role("Read Only")); // the floor
         let held = &admin.roles;
         if !run.standing.contains_key(id) {
             found.push(format!("{id} ({}) was made by us and is still there", admin.email));

@@ -2,6 +2,7 @@
 
 use ephemerald::engine::{
     account::AccountKey,
+    action::Warning,
     grant::Phase,
     ids::{AccountId, GrantId},
     input::Input,
@@ -149,6 +150,23 @@ fn console(run: &mut Run) {
     }
 }
 
+/// T3: what no permitted write takes away is escalated, and a person takes it away. Where no person
+/// made the tangle, there is none to escalate.
+pub(crate) fn somebody_looks(run: &mut Run) {
+    for warning in std::mem::take(&mut run.world.warnings) {
+        let Warning::Escalated(at) = warning else { continue };
+        let AccountKey::Standing(id) = &at.account else { continue };
+        if run.touched.contains(id) {
+            run.world.witness.saw("escalation");
+            run.world.witness.stirred.insert(id.clone(), run.world.elapsed);
+            run.world.human_sets(id, &["Read Only"]);
+            run.standing.get_mut(id).unwrap().push(role("Read Only"));
+        } else {
+            run.world.witness.violated("no_escalation_without_a_person", format!("{id}"));
+        }
+    }
+}
+
 fn outage(run: &mut Run) {
     let length = run.chance.of(&[2_000, 20_000, 100_000, 240_000]);
     if run.chance.percent(70) {
@@ -203,7 +221,8 @@ fn reboot(run: &mut Run) {
         _ => really,
     });
     let lag = checks::unseen_lag(run.world.now, newest, really);
-    run.unseen_lag_ms = run.unseen_lag_ms.max(lag);
+    // Less than the 60 s threshold cannot be told from an honest clock, at the acceptance as here.
+    run.unseen_lag_ms = run.unseen_lag_ms.max(lag + 60_000);
     run.world.witness.saw("reboot");
     restart(run);
 }

@@ -56,6 +56,10 @@ impl Run {
         let mut world = World::new(mode);
         world.latency = chance.of(&[6, 40, 150, 700]);
         world.disk = chance.of(&[1, 2, 20, 300]);
+        // Mostly far apart, for a day of nothing else takes long; the contract's own in some seeds.
+        world.settings.timing.sweep = Millis::from_secs(chance.of(&[30, 900, 900, 900, 900, 900]));
+        let observe = Millis::from_secs(chance.of(&[60, 600, 600, 600]));
+        world.settings.integrations[0].observe_interval = observe;
         let wildness = chance.of(&[0, 1, 1, 2, 2]);
         let mut run = Self {
             chance,
@@ -84,10 +88,12 @@ impl Run {
     pub(crate) fn whole(&mut self) {
         self.world.start();
         self.pass(1_000);
-        let until = self.world.elapsed + self.chance.between(5, 40) * 60_000;
-        let pace = self.chance.of(&[4_000, 15_000, 60_000]);
-        while self.world.elapsed < until && self.world.witness.violations.is_empty() {
+        let deeds = self.chance.between(8, 50);
+        let pace = self.chance.of(&[4_000, 20_000, 60_000]);
+        let mut done = 0;
+        while done < deeds && self.world.witness.violations.is_empty() {
             faults::something_happens(self);
+            done += 1;
             let wait = self.chance.between(1, pace);
             self.pass(wait);
         }
@@ -208,6 +214,7 @@ impl Run {
                 self.after_step();
             } else {
                 self.pass(60_000);
+                faults::somebody_looks(self);
             }
         }
         self.world.run(1_000);
