@@ -164,7 +164,8 @@ impl Bench {
         let paths = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
         let paths = paths.filter(|path| {
             let name = path.to_str().unwrap();
-            !name.ends_with("-shm") && !(name.ends_with("-wal") && fs::metadata(path).unwrap().len() == 0)
+            let empty = fs::metadata(path).unwrap().len() == 0;
+            !(name.ends_with("-shm") || name.ends_with("-wal") && empty)
         });
         let digest = |bytes: &[u8]| digest::digest(&digest::SHA256, bytes).as_ref()[..4].to_vec();
         paths

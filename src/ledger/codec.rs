@@ -3,34 +3,16 @@
 //! The ledger stores bytes and marks; what a record means for streams, reports and job memory is
 //! decided here and nowhere else. Refuses to drop a row it cannot read: that row is named.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Loaded, Marks, Open, Opened, Row, SeenJob, StoredRow};
 use crate::engine::{
     Restored,
-    account::AccountKey,
     action::Entry,
-    ids::{GrantId, IntegrationId, JobId, RoleName},
+    ids::JobId,
     job::Digest,
     record::{Record, Seq},
-    state::{self, State},
+    state::{self, RevokePrefix, State},
     time::Timestamp,
 };
-
-/// What a revocation needs, kept apart and checksummed for the day on which the row cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RevokePrefix {
-    /// The grant.
-    pub grant: GrantId,
-    /// Where.
-    pub integration: IntegrationId,
-    /// Whose.
-    pub account: AccountKey,
-    /// The role that may only be taken away.
-    pub role: RoleName,
-    /// When.
-    pub ends_at: Timestamp,
-}
 
 /// Turns a record into a row. `state` is the fold up to and including the record.
 #[must_use]
@@ -80,6 +62,12 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
             Err(_) => unreadable.push(row.seq),
         }
     }
+    // A grant whose acceptance cannot be read is still ended, from its own checksummed prefix.
+    for prefix in loaded.open.iter().filter(|o| o.intact).filter_map(|o| o.entry.revoke.as_ref()) {
+        if let Ok(prefix) = serde_json::from_slice(prefix) {
+            restored.state.adopt_unreadable(&prefix);
+        }
+    }
     (restored, unreadable)
 }
 
@@ -103,6 +91,7 @@ fn open(record: &Record) -> Option<Open> {
         Record::GrantAccepted(terms) => {
             let prefix = RevokePrefix {
                 grant: terms.grant.clone(),
+                job: terms.job.clone(),
                 integration: terms.integration.clone(),
                 account: terms.account.clone(),
                 role: terms.role.clone(),
@@ -145,7 +134,7 @@ fn seen_job(record: &Record, state: &State) -> Option<SeenJob> {
 mod tests {
     use super::*;
     use crate::engine::{
-        account::AccountRef,
+        account::{AccountKey, AccountRef},
         codes::{EndReason, Rule, WokenBy},
         grant::{GrantKind, Terms},
         ids::{AccountId, Email},
@@ -213,6 +202,37 @@ mod tests {
             Record::GrantIndeterminate { about: about() },
             Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
         ]
+    }
+
+    #[test]
+    fn a_grant_whose_acceptance_cannot_be_read_is_ended_at_once() {
+        let Record::GrantAccepted(terms) = records().remove(1) else {
+            panic!("the second record is an acceptance")
+        };
+        let entry = Entry { seq: Seq(1), at: Timestamp(1), record: Record::GrantAccepted(terms) };
+        let mut damaged = row(&entry, &State::default());
+        damaged.body = b"{".to_vec();
+        let open = super::super::OpenStream {
+            stream: damaged.stream.clone(),
+            snapshot: damaged.seq,
+            entry: damaged.marks.open.clone().unwrap(),
+            intact: true,
+        };
+        let loaded = Loaded { open: vec![open], ..Loaded::default() };
+        let head = super::super::Head { seq: damaged.seq, hash: [0; 32] };
+        let opened = Opened {
+            created: false,
+            created_at: 0,
+            ledger_id: String::new(),
+            head,
+            newest_at: 0,
+            quarantined: vec![],
+            ballast: true,
+        };
+        let (restored, _) = restore(&loaded, &opened);
+        let grant = restored.state.grants.values().next().unwrap();
+        assert_eq!(grant.phase, crate::engine::grant::Phase::Revoking);
+        assert_eq!(restored.state.accounts.len(), 1, "and its account is held until it is seen gone");
     }
 
     #[test]
