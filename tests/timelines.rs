@@ -1,7 +1,7 @@
 //! The timelines of the design that must come out right, each under its own name. Time is the
 //! world's, so an hour costs nothing.
 
-#[path = "support/world.rs"]
+#[path = "support/world/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod world;
 

@@ -51,7 +51,15 @@ impl Engine {
             .map_or(super::settings::RoleMode::Single, |t| t.settings.role_mode);
         let window = self.settings.timing.in_flight_window;
         let recent = account.watch.is_some_and(|w| w.age(self.now) <= window);
-        account.ours(mode, recent || self.has_revoking(at))
+        let all = recent || self.has_revoking(at);
+        let mut ours = account.ours(mode, all);
+        if all {
+            // A lower may have carried a live grant's role, and its record is best effort: once that
+            // grant is over, its role is ours whether or not an attempt of ours is known to have sent it.
+            let over = self.state.grants_of(at).filter(|g| !g.phase.is_live());
+            ours.extend(over.map(|g| g.terms.role.clone()));
+        }
+        ours
     }
 
     /// Whether a role of ours here could change administrators: then its holder is not believed.

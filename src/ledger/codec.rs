@@ -137,7 +137,7 @@ mod tests {
         account::{AccountKey, AccountRef},
         codes::{EndReason, Rule, WokenBy},
         grant::{GrantKind, Terms},
-        ids::{AccountId, Email},
+        ids::{AccountId, Email, GrantId, IntegrationId, RoleName},
         job::AccessRequest,
         record::{About, GrantEnding, GrantGone},
         time::{BootId, BootTime},

@@ -1,0 +1,230 @@
+//! One run: a faulty phase full of people, faults and crashes, then healing, then the reckoning.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher},
+    hash::Hasher,
+};
+
+use ephemerald::engine::{
+    account::AccountKey,
+    grant::Phase,
+    ids::{AccountId, GrantId, JobId, RoleName},
+    input::Input,
+    job::Job,
+    record::Record,
+    settings::RoleMode,
+    time::{Millis, Timestamp},
+};
+
+use super::{
+    chance::Chance,
+    checks, faults,
+    world::{START, World},
+};
+
+const HOUR: u64 = 3_600_000;
+
+pub(crate) struct Run {
+    pub(crate) chance: Chance,
+    pub(crate) world: World,
+    /// How much goes wrong: 0 nothing, 1 some, 2 a lot.
+    pub(crate) wildness: u64,
+    pub(crate) healing: bool,
+    /// Every job as the control plane keeps it.
+    pub(crate) delivered: Vec<Job>,
+    pub(crate) grants: Vec<GrantId>,
+    /// People with an account of their own, and every role that they ever had without us.
+    pub(crate) standing: BTreeMap<AccountId, Vec<RoleName>>,
+    pub(crate) touched: BTreeSet<AccountId>,
+    pub(crate) given: BTreeMap<GrantId, (AccountKey, RoleName)>,
+    pub(crate) ended: BTreeMap<GrantId, u64>,
+    pub(crate) seen_ephemeral: u64,
+    /// When something went wrong last.
+    pub(crate) disturbed: u64,
+    pub(crate) unseen_lag_ms: u64,
+    pub(crate) gated: bool,
+    pub(crate) reads_back_at: u64,
+    pub(crate) crashes: u64,
+    noted: usize,
+    redeliver_at: u64,
+}
+
+impl Run {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let mode = chance.of(&[RoleMode::Single, RoleMode::Multiple]);
+        let mut world = World::new(mode);
+        world.latency = chance.of(&[6, 40, 150, 700]);
+        world.disk = chance.of(&[1, 2, 20, 300]);
+        let wildness = chance.of(&[0, 1, 1, 2, 2]);
+        let mut run = Self {
+            chance,
+            world,
+            wildness,
+            healing: false,
+            delivered: Vec::new(),
+            grants: Vec::new(),
+            standing: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            given: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            seen_ephemeral: 0,
+            disturbed: 0,
+            unseen_lag_ms: 0,
+            gated: false,
+            reads_back_at: 0,
+            crashes: 0,
+            noted: 0,
+            redeliver_at: 0,
+        };
+        run.people();
+        run
+    }
+
+    pub(crate) fn whole(&mut self) {
+        self.world.start();
+        self.pass(1_000);
+        let until = self.world.elapsed + self.chance.between(5, 40) * 60_000;
+        let pace = self.chance.of(&[4_000, 15_000, 60_000]);
+        while self.world.elapsed < until && self.world.witness.violations.is_empty() {
+            faults::something_happens(self);
+            let wait = self.chance.between(1, pace);
+            self.pass(wait);
+        }
+        self.heal();
+        checks::in_the_end(self);
+    }
+
+    fn people(&mut self) {
+        for (id, admin) in &self.world.cloud.admins {
+            self.standing.insert(id.clone(), admin.roles.clone());
+        }
+        let people = self.chance.between(1, 5);
+        for n in 0..people {
+            let role = self.chance.of(&["Read Only", "Read Only", "Help Desk", "Manager", "Billing Only"]);
+            let id = self.world.hire(&format!("person{n}@example.com"), &[role]);
+            self.standing.insert(id, vec![super::world::role(role)]);
+        }
+    }
+
+    /// Lets time pass, event by event, each of which may be the process's last.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        let mut until = self.world.now.boot.0 + ms;
+        loop {
+            let before = (self.world.now.boot_id, self.world.elapsed);
+            self.redeliver();
+            faults::choose_fates(self);
+            let goes_on = self.world.step(until);
+            self.after_step();
+            faults::crash_perhaps(self);
+            if self.world.now.boot_id != before.0 {
+                until = self.world.now.boot.0 + 1;
+            }
+            if !goes_on || !self.world.witness.violations.is_empty() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn after_step(&mut self) {
+        self.noted = self.noted.min(self.world.all.len());
+        checks::take_note(self, self.noted);
+        self.noted = self.world.all.len();
+        if self.reads_back_at <= self.world.elapsed && (self.world.down || self.world.org_unreadable) {
+            self.world.down = false;
+            self.world.org_unreadable = false;
+            self.disturb();
+        }
+        checks::always(self);
+    }
+
+    pub(crate) fn disturb(&mut self) {
+        self.disturbed = self.world.elapsed;
+    }
+
+    pub(crate) fn real_wall(&self) -> Timestamp {
+        Timestamp(START) + Millis(self.world.elapsed)
+    }
+
+    pub(crate) fn hand_out(&mut self, mut job: Job) {
+        job.start_by = self.real_wall() + Millis::from_secs(600);
+        self.delivered.push(job.clone());
+        self.deliver(job);
+    }
+
+    pub(crate) fn deliver(&mut self, job: Job) {
+        self.world.input(Input::Job(Box::new(job)));
+        self.after_step();
+    }
+
+    /// The control plane hands out again what has no durable result.
+    fn redeliver(&mut self) {
+        if self.world.elapsed < self.redeliver_at || self.world.engine.is_none() {
+            return;
+        }
+        self.redeliver_at = self.world.elapsed + 20_000;
+        let answered = self.answered();
+        if self.delivered.len() > answered.len() || !self.healing {
+            self.world.input(Input::ControlTime(self.real_wall()));
+        }
+        for job in self.delivered.clone() {
+            if !answered.contains(&job.id) {
+                self.deliver(job);
+            }
+        }
+    }
+
+    fn answered(&self) -> BTreeSet<JobId> {
+        let of = |record: &Record| match record {
+            Record::JobAnswered(a) => Some(a.job.clone()),
+            Record::GrantActive(a) => Some(a.about.grant_job.clone()),
+            Record::GrantEnding(e) if e.rule.is_some() => Some(e.about.grant_job.clone()),
+            _ => None,
+        };
+        self.world.durable.iter().filter_map(|e| of(&e.record)).collect()
+    }
+
+    /// No faults, no people, until the longest watch is over: a day, and the hours that a clock was
+    /// wrong when it began.
+    fn heal(&mut self) {
+        self.healing = true;
+        self.world.fates.clear();
+        self.world.down = false;
+        self.world.org_unreadable = false;
+        self.gated = self.wildness > 0 && self.chance.percent(25);
+        self.world.now.wall = self.real_wall();
+        self.disturb();
+        if self.gated {
+            let policy = faults::closed_policy(self);
+            self.world.policy.clone_from(&policy);
+            self.world.input(Input::Policy(policy.map(Box::new)));
+            self.world.witness.saw("gates closed while healing");
+        }
+        self.world.input(Input::ControlTime(self.real_wall()));
+        let until = self.world.elapsed + 32 * HOUR;
+        while self.world.elapsed < until && self.world.witness.violations.is_empty() {
+            if self.is_quiet() {
+                self.world.run(HOUR / 2);
+                self.after_step();
+            } else {
+                self.pass(60_000);
+            }
+        }
+        self.world.run(1_000);
+        self.after_step();
+    }
+
+    fn is_quiet(&self) -> bool {
+        let Some(engine) = &self.world.engine else { return false };
+        engine.state().grants.values().all(|g| g.phase == Phase::Ended)
+            && self.answered().len() >= self.delivered.len()
+            && self.world.elapsed > self.disturbed + HOUR
+    }
+
+    /// The whole trace as one number: equal for equal seeds.
+    pub(crate) fn trace_hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(self.world.story().as_bytes());
+        hasher.finish()
+    }
+}

@@ -1,0 +1,111 @@
+//! What becomes of the engine's calls: reads answered by the model, writes with their fates.
+
+use ephemerald::engine::{
+    action::{CallId, Look, Lower, LowerChange, Raise, RaiseChange},
+    ids::OrgId,
+    input::{Input, Outcome},
+    observed::{Fault, FaultClass, Listing, WhoAmI},
+};
+
+use super::{Event, Fate, ORG, World, Write, cloud::roles, email};
+
+impl World {
+    pub(super) fn read(&mut self, call: CallId, what: &Look) {
+        self.cloud.reads += 1;
+        let outcome = self.look(what);
+        self.after(self.latency, Event::Answer(call, outcome));
+    }
+
+    fn look(&self, what: &Look) -> Outcome {
+        let org = OrgId::new(ORG).ok().filter(|_| !self.org_unreadable);
+        let lost = || Fault::of(FaultClass::Ambiguous);
+        let forbidden = || Fault { class: FaultClass::Forbidden, status: Some(403), retry_after_ms: None };
+        match what {
+            Look::WhoAmI if self.down => Outcome::WhoAmI(Err(lost())),
+            Look::WhoAmI if self.org_unreadable => Outcome::WhoAmI(Err(forbidden())),
+            Look::WhoAmI => {
+                let owner = self.cloud.by_email("owner@example.com");
+                Outcome::WhoAmI(Ok(WhoAmI {
+                    account: owner,
+                    email: Some(email("owner@example.com")),
+                    role: None,
+                    org,
+                }))
+            }
+            Look::Roles if self.down => Outcome::Roles(Err(lost())),
+            Look::Roles => Outcome::Roles(Ok(roles())),
+            Look::List if self.down => Outcome::List(Err(lost())),
+            Look::List if self.org_unreadable => Outcome::List(Err(forbidden())),
+            Look::List => {
+                let accounts = self.cloud.admins.keys().map(|id| self.cloud.show(id).unwrap()).collect();
+                Outcome::List(Ok(Listing { accounts, complete: true, org }))
+            }
+            Look::Get(_) if self.down => Outcome::Get(Err(lost())),
+            Look::Get(id) => Outcome::Get(self.cloud.show(id).ok_or(Fault {
+                class: FaultClass::NotFound,
+                status: Some(404),
+                retry_after_ms: None,
+            })),
+        }
+    }
+
+    pub(super) fn send_raise(&mut self, raise: Raise) {
+        let created = matches!(raise.change, RaiseChange::Create { .. });
+        if self.now.boot > raise.send_by {
+            let late = Err(Fault::of(FaultClass::NotSent));
+            return self.input(Input::Outcome(raise.call, Outcome::Written(late)));
+        }
+        self.cloud.raises_applied += 1;
+        let write = match raise.change {
+            RaiseChange::SetRoles { id, roles, plural } => Write::Set(id, roles, plural),
+            RaiseChange::Create { email, role, .. } => Write::Create(email, role),
+        };
+        self.send(raise.call, write, created);
+    }
+
+    pub(super) fn send_lower(&mut self, lower: &Lower) {
+        let write = match lower.change() {
+            LowerChange::SetRoles { id, roles, plural } => Write::Set(id.clone(), roles.clone(), *plural),
+            LowerChange::Delete { id } => Write::Delete(id.clone()),
+        };
+        self.send(lower.call(), write, false);
+    }
+
+    fn send(&mut self, call: CallId, write: Write, create: bool) {
+        self.cloud.writes += 1;
+        let fate = if self.down {
+            Fate::Unreachable
+        } else if self.fates.is_empty() {
+            self.default_fate
+        } else {
+            self.fates.remove(0)
+        };
+        if fate != Fate::Fine {
+            self.witness.faulty_at = self.elapsed;
+        }
+        let of = |class, status| Fault { class, status, retry_after_ms: None };
+        let answer = |result: Result<(), Fault>| {
+            if create { Outcome::Created(result.map(|()| None)) } else { Outcome::Written(result) }
+        };
+        let half = self.latency / 2;
+        let timeout = 10_000;
+        let ambiguous = || Err(of(FaultClass::Ambiguous, None));
+        let (apply, back, result) = match fate {
+            Fate::Fine if matches!(&write, Write::Delete(id) if !self.cloud.admins.contains_key(id)) => {
+                (None, self.latency, Err(of(FaultClass::NotFound, Some(404))))
+            }
+            Fate::Fine => (Some(half), self.latency, Ok(())),
+            Fate::AnswerLost => (Some(half), timeout, ambiguous()),
+            Fate::Dropped => (None, timeout, ambiguous()),
+            Fate::Late(ms) => (Some(ms), timeout, ambiguous()),
+            Fate::Lie => (None, self.latency, Ok(())),
+            Fate::Throttled => (None, self.latency, Err(of(FaultClass::Throttled, Some(429)))),
+            Fate::Refused => (None, self.latency, Err(of(FaultClass::Refused, Some(400)))),
+            Fate::Unreachable => (None, self.latency, Err(of(FaultClass::NotSent, None))),
+        };
+        if let Some(ms) = apply {
+            self.after(ms, Event::Apply(write, matches!(fate, Fate::Late(_))));
+        }
+        self.after(back, Event::Answer(call, answer(result)));
+    }
+}

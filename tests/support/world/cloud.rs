@@ -1,0 +1,143 @@
+//! The model JumpCloud: administrators, their roles, what happened to them and what becomes of a write.
+
+use std::collections::BTreeMap;
+
+use ephemerald::engine::{
+    ids::{AccountId, Email, RoleName},
+    observed::{DiscoveredRole, ObservedAccount},
+    policy::{EphemeralPolicy, Policy, Requirements},
+    time::Millis,
+};
+
+use super::{Write, role};
+
+/// What the model JumpCloud does with the next write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Carried out, answered.
+    Fine,
+    /// Carried out, the answer is lost.
+    AnswerLost,
+    /// Not carried out, the answer is lost.
+    Dropped,
+    /// The answer is lost; carried out this much later.
+    Late(u64),
+    /// Answered 2xx, nothing happens.
+    Lie,
+    /// 429.
+    Throttled,
+    /// 400.
+    Refused,
+    /// Never sent.
+    Unreachable,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Admin {
+    pub(crate) email: Email,
+    pub(crate) roles: Vec<RoleName>,
+    pub(crate) suspended: bool,
+    pub(crate) tagged: bool,
+}
+
+/// The model JumpCloud.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JumpCloud {
+    pub(crate) admins: BTreeMap<AccountId, Admin>,
+    pub(crate) made: u64,
+    /// Every state an account went through: (boot time, roles; `None`: gone).
+    pub(crate) history: Vec<(u64, AccountId, Option<Vec<RoleName>>)>,
+    pub(crate) raises_applied: u64,
+    pub(crate) writes: u64,
+    pub(crate) reads: u64,
+}
+
+impl JumpCloud {
+    pub(crate) fn add(&mut self, at: u64, address: Email, roles: Vec<RoleName>) -> AccountId {
+        self.made += 1;
+        let id = Self::id_of_nth(self.made);
+        let tagged = address.as_str().contains("+tag");
+        self.history.push((at, id.clone(), Some(roles.clone())));
+        self.admins.insert(id.clone(), Admin { email: address, roles, suspended: false, tagged });
+        id
+    }
+
+    pub(crate) fn id_of_nth(n: u64) -> AccountId {
+        AccountId::new(&format!("{:024x}", 0xa000 + n)).unwrap()
+    }
+
+    pub(crate) fn set(&mut self, at: u64, id: &AccountId, mut roles: Vec<RoleName>) {
+        roles.sort();
+        if let Some(admin) = self.admins.get_mut(id) {
+            admin.roles.clone_from(&roles);
+            self.history.push((at, id.clone(), Some(roles)));
+        }
+    }
+
+    pub(crate) fn by_email(&self, address: &str) -> Option<AccountId> {
+        let same = |a: &Admin| a.email.as_str().eq_ignore_ascii_case(address);
+        self.admins.iter().find(|(_, a)| same(a)).map(|(id, _)| id.clone())
+    }
+
+    pub(super) fn apply(&mut self, at: u64, write: &Write) {
+        match write {
+            Write::Set(id, roles, _) => self.set(at, id, roles.clone()),
+            Write::Create(address, with) if self.by_email(address.as_str()).is_none() => {
+                self.add(at, address.clone(), vec![with.clone()]);
+            }
+            Write::Create(..) => {}
+            Write::Delete(id) => {
+                self.admins.remove(id);
+                self.history.push((at, id.clone(), None));
+            }
+        }
+    }
+
+    pub(super) fn show(&self, id: &AccountId) -> Option<ObservedAccount> {
+        let admin = self.admins.get(id)?;
+        Some(ObservedAccount {
+            id: id.clone(),
+            email: admin.email.clone(),
+            suspended: admin.suspended,
+            roles: admin.roles.clone(),
+            plural: false,
+            mfa_required: Some(true),
+            mfa_enrolled: Some(false),
+            api_key_allowed: Some(false),
+        })
+    }
+}
+
+/// Built-in roles with scopes that nest as the help pages suggest; two that do not compare.
+pub(crate) fn roles() -> Vec<DiscoveredRole> {
+    let list: [(&str, &[&str]); 7] = [
+        ("Administrator With Billing", &["read", "users", "devices", "all", "admins", "billing", "commands"]),
+        ("Administrator", &["read", "users", "devices", "all", "commands"]),
+        ("Manager", &["read", "users", "devices"]),
+        ("Help Desk", &["read", "users"]),
+        ("Command Runner", &["commands"]),
+        ("Billing Only", &["billing"]),
+        ("Read Only", &["read"]),
+    ];
+    let scopes = |s: &[&str]| Some(s.iter().map(|s| (*s).to_owned()).collect());
+    list.iter().map(|(name, s)| DiscoveredRole { name: role(name), scopes: scopes(s) }).collect()
+}
+
+pub(crate) fn open_policy() -> Policy {
+    let day = Millis::from_secs(86_400);
+    Policy {
+        hash: "0".repeat(64),
+        dry_run: false,
+        roles: roles().into_iter().map(|r| (r.name, day)).collect(),
+        max_duration: day,
+        accounts_allow: Vec::new(),
+        accounts_deny: Vec::new(),
+        protected_accounts: Vec::new(),
+        ephemeral: Some(EphemeralPolicy {
+            template: "{requester}+{tag}@{domain}".to_owned(),
+            domains: vec!["example.com".to_owned()],
+        }),
+        require: Requirements::default(),
+        max_live_grants: 1000,
+    }
+}

@@ -1,0 +1,294 @@
+//! A world for the engine: a model JumpCloud, a ledger that can crash, clocks that can lie, and calls
+//! whose answers come late or never. Everything is decided by the seed and the script.
+
+mod calls;
+mod cloud;
+mod script;
+pub(crate) mod witness;
+
+use std::collections::BTreeMap;
+
+use ephemerald::engine::{
+    Engine, Restored,
+    action::{Action, CallId, Entry, Raise, Step, Warning},
+    codes::{ResultCode, Rule},
+    ids::{AccountId, Email, IntegrationId, JobId, RoleName},
+    input::{Input, Outcome},
+    policy::Policy,
+    record::{Record, Seq},
+    settings::{IntegrationSettings, RoleMode, Settings, Timing},
+    state::State,
+    time::{BootId, BootTime, Millis, Now, Timestamp},
+};
+
+#[allow(unused_imports, reason = "each test file uses its own part of the world")]
+pub(crate) use cloud::{Admin, Fate, JumpCloud, open_policy, roles};
+use witness::Witness;
+
+pub(crate) const START: i64 = 1_790_000_000_000;
+pub(crate) const ORG: &str = "5f0000000000000000000001";
+
+pub(crate) fn role(name: &str) -> RoleName {
+    RoleName::new(name).unwrap()
+}
+
+pub(crate) fn email(text: &str) -> Email {
+    Email::new(text).unwrap()
+}
+
+pub(crate) fn jc() -> IntegrationId {
+    IntegrationId::new("jc").unwrap()
+}
+
+enum Event {
+    Durable(Seq, Vec<Raise>, Vec<Entry>),
+    Answer(CallId, Outcome),
+    /// A write takes effect; `true`: after its call was given up.
+    Apply(Write, bool),
+}
+
+#[derive(Clone, Debug)]
+enum Write {
+    Set(AccountId, Vec<RoleName>, bool),
+    Create(Email, RoleName),
+    Delete(AccountId),
+}
+
+pub(crate) struct World {
+    pub(crate) now: Now,
+    pub(crate) engine: Option<Engine>,
+    pub(crate) settings: Settings,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) durable: Vec<Entry>,
+    pub(crate) answers: BTreeMap<JobId, Vec<(ResultCode, Option<Rule>)>>,
+    pub(crate) all: Vec<Entry>,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) cloud: JumpCloud,
+    pub(crate) fates: Vec<Fate>,
+    pub(crate) default_fate: Fate,
+    /// Reads fail while set; the organization cannot be read while `org_unreadable`.
+    pub(crate) down: bool,
+    pub(crate) org_unreadable: bool,
+    pub(crate) latency: u64,
+    pub(crate) disk: u64,
+    /// Milliseconds that have really passed, whatever any clock says.
+    pub(crate) elapsed: u64,
+    pub(crate) witness: Witness,
+    events: BTreeMap<(u64, u64), Event>,
+    next_event: u64,
+    boots: u64,
+    jobs: u64,
+}
+
+impl World {
+    pub(crate) fn new(mode: RoleMode) -> Self {
+        let settings = Settings {
+            integrations: vec![IntegrationSettings {
+                id: jc(),
+                role_mode: mode,
+                role_order: Vec::new(),
+                floor_role: role("Read Only"),
+                exclude_accounts: Vec::new(),
+                observe_interval: Millis::from_secs(60),
+                rate_per_second: 50,
+            }],
+            timing: Timing::default(),
+        };
+        let mut world = Self {
+            now: Now { wall: Timestamp(START), boot: BootTime(1_000_000), boot_id: BootId(1) },
+            engine: None,
+            settings,
+            policy: Some(open_policy()),
+            durable: Vec::new(),
+            answers: BTreeMap::new(),
+            all: Vec::new(),
+            warnings: Vec::new(),
+            cloud: JumpCloud::default(),
+            fates: Vec::new(),
+            default_fate: Fate::Fine,
+            down: false,
+            org_unreadable: false,
+            latency: 40,
+            disk: 2,
+            elapsed: 0,
+            witness: Witness::default(),
+            events: BTreeMap::new(),
+            next_event: 0,
+            boots: 1,
+            jobs: 0,
+        };
+        world.hire("owner@example.com", &["Administrator With Billing"]);
+        world.hire("second@example.com", &["Administrator With Billing"]);
+        world
+    }
+
+    pub(crate) fn hire(&mut self, address: &str, roles: &[&str]) -> AccountId {
+        let roles = roles.iter().map(|r| role(r)).collect();
+        self.cloud.add(self.now.boot.0, email(address), roles)
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.start_with_seed(7);
+    }
+
+    pub(crate) fn start_with_seed(&mut self, seed: u64) {
+        let mut state = State::default();
+        for entry in &self.durable {
+            state.apply(entry.seq, entry.at, &entry.record);
+        }
+        let restored = Restored {
+            state,
+            last: self.durable.last().map_or(Seq(0), |e| e.seq),
+            newest: self.durable.iter().map(|e| e.at).max(),
+        };
+        let (engine, step) =
+            Engine::new(self.settings.clone(), restored, seed.wrapping_add(self.boots << 8), self.now);
+        self.engine = Some(engine);
+        self.take(step);
+        let policy = self.policy.clone();
+        self.input(Input::Policy(policy.map(Box::new)));
+    }
+
+    /// The process dies: what is not on disk is gone, calls that were sent go on.
+    pub(crate) fn crash(&mut self) {
+        self.engine = None;
+        self.events.retain(|_, event| matches!(event, Event::Apply(..)));
+        self.boots += 1;
+        let last = self.durable.last().map_or(Seq(0), |e| e.seq);
+        self.all.retain(|e| e.seq <= last);
+        self.witness.refold(&self.durable);
+    }
+
+    /// The machine is off for a while.
+    pub(crate) fn reboot_after(&mut self, ms: u64) {
+        self.crash();
+        self.apply_events_for(ms);
+        self.now.boot_id = BootId(self.boots);
+        self.now.boot = BootTime(5_000);
+    }
+
+    /// What was sent before goes on; what is left of it is dated on the new boot's clock.
+    fn apply_events_for(&mut self, ms: u64) {
+        let until = self.now.boot.0 + ms;
+        for ((at, n), event) in std::mem::take(&mut self.events) {
+            match event {
+                Event::Apply(write, late) if at <= until => self.apply_write(at, &write, late),
+                event => {
+                    self.events.insert((at.saturating_sub(until) + 5_000, n), event);
+                }
+            }
+        }
+        self.elapsed += ms;
+        self.now.wall = self.now.wall + Millis(ms);
+    }
+
+    fn apply_write(&mut self, at: u64, write: &Write, late: bool) {
+        self.witness.applied(self.elapsed, write, late, &self.cloud);
+        self.cloud.apply(at, write);
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
+        let now = self.now;
+        if let Some(engine) = self.engine.as_mut() {
+            let step = engine.handle(now, input);
+            self.take(step);
+        }
+    }
+
+    /// Lets time pass, in the order of events and wake-ups.
+    pub(crate) fn run(&mut self, ms: u64) {
+        let until = self.now.boot.0 + ms;
+        while self.step(until) {}
+    }
+
+    /// The next event or wake-up up to `until`; false once there is none and it is `until`.
+    pub(crate) fn step(&mut self, until: u64) -> bool {
+        let wake =
+            self.engine.as_ref().and_then(Engine::next_wake).map_or(u64::MAX, |w| w.0.max(self.now.boot.0));
+        let event = self.events.first_key_value().map_or(u64::MAX, |(k, _)| k.0);
+        let next = wake.min(event);
+        if next > until {
+            self.pass(until);
+            return false;
+        }
+        self.pass(next);
+        if event <= wake {
+            let (_, event) = self.events.pop_first().unwrap();
+            self.happen(event);
+        } else {
+            self.input(Input::Tick);
+        }
+        true
+    }
+
+    /// Whether records were handed out that are not on disk.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.events.values().any(|e| matches!(e, Event::Durable(..)))
+    }
+
+    fn pass(&mut self, to: u64) {
+        let ms = to.saturating_sub(self.now.boot.0);
+        self.elapsed += ms;
+        self.now.boot = BootTime(to.max(self.now.boot.0));
+        self.now.wall = self.now.wall + Millis(ms);
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Durable(upto, raises, entries) => {
+                self.durable.extend(entries);
+                self.input(Input::Durable(upto));
+                for raise in raises {
+                    self.witness.raise(self.elapsed, &raise, &self.durable, &self.cloud);
+                    self.send_raise(raise);
+                }
+            }
+            Event::Answer(call, outcome) => self.input(Input::Outcome(call, outcome)),
+            Event::Apply(write, late) => self.apply_write(self.now.boot.0, &write, late),
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        self.all.extend(step.records.iter().cloned());
+        self.witness.fold(&step.records, self.elapsed);
+        for entry in &step.records {
+            self.note(entry);
+        }
+        if !step.records.is_empty() {
+            let upto = step.records.last().unwrap().seq;
+            self.after(self.disk, Event::Durable(upto, step.raises, step.records));
+        } else {
+            assert!(step.raises.is_empty(), "a raise without its record");
+        }
+        for action in step.actions {
+            match action {
+                Action::Read(read) => self.read(read.call, &read.what),
+                Action::Lower(lower) => {
+                    if let Some(engine) = &self.engine {
+                        self.witness.lower(self.elapsed, &lower, engine.state(), &self.cloud);
+                    }
+                    self.send_lower(&lower);
+                }
+                Action::Warn(warning) => self.warnings.push(warning),
+                Action::Requeue(_) => {}
+            }
+        }
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        let answer = match &entry.record {
+            Record::JobAnswered(a) | Record::JobRefused(a) => Some((a.job.clone(), a.code, a.rule)),
+            Record::GrantActive(a) => Some((a.about.grant_job.clone(), ResultCode::Granted, None)),
+            Record::GrantEnding(e) => e.answers().map(|code| (e.about.grant_job.clone(), code, e.rule)),
+            _ => None,
+        };
+        if let Some((job, code, rule)) = answer {
+            self.answers.entry(job).or_default().push((code, rule));
+        }
+    }
+
+    fn after(&mut self, ms: u64, event: Event) {
+        self.next_event += 1;
+        self.events.insert((self.now.boot.0 + ms, self.next_event), event);
+    }
+}

@@ -1,0 +1,193 @@
+//! Looks over the engine's shoulder: a fold of its own, every write judged as it leaves, what was
+//! violated, what was seen happening.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ephemerald::engine::{
+    account::{AccountKey, Effect},
+    action::{Entry, Lower, LowerChange, Raise, RaiseChange},
+    grant::{Grant, Phase},
+    ids::{AccountId, GrantId, RoleName},
+    record::Record,
+    roles::RoleOrder,
+    state::State,
+};
+
+use super::{
+    Write,
+    cloud::{JumpCloud, roles},
+};
+
+/// How long after somebody else's touch an ending may still be computed from the read before it.
+const RACE_MS: u64 = 1_500;
+
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    /// The fold of every record handed out, made apart from the engine.
+    pub(crate) state: State,
+    /// What must never happen and did: (invariant, what).
+    pub(crate) violations: Vec<(&'static str, String)>,
+    /// How often each interesting thing happened.
+    pub(crate) seen: BTreeMap<&'static str, u64>,
+    /// When an account was last changed by a person or by a late write.
+    pub(crate) stirred: BTreeMap<AccountId, u64>,
+    /// When a write met a fate other than the good one, last.
+    pub(crate) faulty_at: u64,
+    /// When a grant was accepted, in time that really passed.
+    pub(crate) accepted: BTreeMap<GrantId, u64>,
+    /// Accounts whose roles a raise of ours displaced, and which.
+    displaced: BTreeMap<AccountId, BTreeSet<RoleName>>,
+    /// Accounts that a job named, or that we made.
+    pub(crate) aimed_at: BTreeSet<AccountId>,
+}
+
+impl Witness {
+    pub(crate) fn violated(&mut self, invariant: &'static str, what: String) {
+        self.violations.push((invariant, what));
+    }
+
+    pub(crate) fn saw(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn fold(&mut self, entries: &[Entry], elapsed: u64) {
+        for entry in entries {
+            self.state.apply(entry.seq, entry.at, &entry.record);
+            match &entry.record {
+                Record::GrantAccepted(terms) => {
+                    self.accepted.insert(terms.grant.clone(), elapsed);
+                }
+                Record::GrantReappeared { .. } => self.saw("reappearance"),
+                Record::GrantGone(_) => self.saw("gone"),
+                Record::GrantActive(_) => self.saw("active"),
+                Record::GrantIndeterminate { .. } => self.saw("indeterminate"),
+                Record::RevocationOverdue { .. } => self.saw("overdue"),
+                Record::BaselineMoved { .. } => self.saw("baseline moved"),
+                Record::JobEquivocated { .. } => self.saw("equivocation"),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn refold(&mut self, durable: &[Entry]) {
+        self.state = State::default();
+        for entry in durable {
+            self.state.apply(entry.seq, entry.at, &entry.record);
+        }
+    }
+
+    /// A raise leaves the machine.
+    pub(super) fn raise(&mut self, elapsed: u64, raise: &Raise, durable: &[Entry], cloud: &JumpCloud) {
+        let started = durable.iter().rev().find_map(|e| match &e.record {
+            Record::AttemptStarted { at, attempt } if *at == raise.at => Some(&attempt.effect),
+            _ => None,
+        });
+        let (explained, wanted) = match (&raise.change, started) {
+            (RaiseChange::SetRoles { roles, .. }, Some(Effect::Raise { roles: said, adds, .. })) => {
+                (roles == said, adds.clone())
+            }
+            (RaiseChange::Create { role, .. }, Some(Effect::Create { role: said })) => {
+                (role == said, vec![role.clone()])
+            }
+            _ => (false, Vec::new()),
+        };
+        let mut kept = State::default();
+        durable.iter().for_each(|e| kept.apply(e.seq, e.at, &e.record));
+        let granted = |r: &RoleName| kept.grants_of(&raise.at).any(|g| g.terms.role == *r);
+        if !explained || !wanted.iter().all(granted) {
+            self.violated("write_before_act", format!("{elapsed}: {raise:?} after {started:?}"));
+        }
+        if let RaiseChange::SetRoles { id, roles, .. } = &raise.change {
+            self.check_aim(elapsed, id);
+            let had = cloud.admins.get(id).map(|a| a.roles.clone()).unwrap_or_default();
+            let gone = had.into_iter().filter(|r| !roles.contains(r));
+            self.displaced.entry(id.clone()).or_default().extend(gone);
+        }
+    }
+
+    /// A lower leaves the machine.
+    pub(super) fn lower(&mut self, elapsed: u64, lower: &Lower, state: &State, cloud: &JumpCloud) {
+        let (id, written) = match lower.change() {
+            LowerChange::SetRoles { id, roles, .. } => (id, roles.as_slice()),
+            LowerChange::Delete { id } => (id, [].as_slice()),
+        };
+        self.check_aim(elapsed, id);
+        if matches!(lower.change(), LowerChange::Delete { .. })
+            && matches!(lower.at().account, AccountKey::Standing(_))
+        {
+            self.violated("touch_only_what_we_granted", format!("{elapsed}: deletes {id}"));
+        }
+        let raced = self.stirred.get(id).is_some_and(|at| elapsed.saturating_sub(*at) <= RACE_MS);
+        let Some(admin) = cloud.admins.get(id).filter(|_| !raced) else { return };
+        let order = order();
+        let Some(account) = state.accounts.get(lower.at()) else {
+            return self
+                .violated("touch_only_what_we_granted", format!("{elapsed}: {lower:?} of no account"));
+        };
+        let live = |r: &RoleName| {
+            state.grants_of(lower.at()).any(|g: &Grant| g.phase.is_live() && g.terms.role == *r)
+        };
+        let back = |r: &RoleName| {
+            self.displaced.get(id).is_some_and(|d| d.contains(r)) && (account.baseline.contains(r) || live(r))
+        };
+        let raises = |r: &&RoleName| !order.any_covers(&admin.roles, r) && !back(r);
+        if let Some(role) = written.iter().find(raises) {
+            let shown = &admin.roles;
+            let text = format!("{elapsed}: writes {role} to {id}, which shows {shown:?}");
+            self.violated("a_revocation_never_raises", text);
+        }
+    }
+
+    /// A write takes effect.
+    pub(super) fn applied(&mut self, elapsed: u64, write: &Write, late: bool, cloud: &JumpCloud) {
+        let id = match write {
+            Write::Set(id, ..) | Write::Delete(id) => id.clone(),
+            Write::Create(address, _) => {
+                if cloud.by_email(address.as_str()).is_none() {
+                    self.aimed_at.insert(JumpCloud::id_of_nth(cloud.made + 1));
+                }
+                return;
+            }
+        };
+        if late {
+            self.late(&id, write);
+            self.stirred.insert(id, elapsed);
+        }
+    }
+
+    fn late(&mut self, id: &AccountId, write: &Write) {
+        self.saw("late write");
+        let Write::Set(_, roles, _) = write else { return };
+        let over = |g: &&Grant| {
+            !g.phase.is_live()
+                && matches!(&g.terms.account, AccountKey::Standing(a) if a == id)
+                && roles.contains(&g.terms.role)
+        };
+        if self.state.grants.values().any(|g| over(&g) && g.phase != Phase::Revoking) {
+            self.saw("late raise after the end");
+        }
+    }
+
+    fn check_aim(&mut self, elapsed: u64, id: &AccountId) {
+        if !self.aimed_at.contains(id) {
+            self.violated("touch_only_what_we_granted", format!("{elapsed}: {id} was never asked for"));
+        }
+    }
+
+    /// The engine's state is the fold of what it handed out; a job's memory may be shorter by its time.
+    pub(crate) fn check_fold(&mut self, engine: &State) {
+        let same = engine.grants == self.state.grants
+            && engine.accounts == self.state.accounts
+            && engine.organizations == self.state.organizations
+            && engine.jobs.iter().all(|(id, seen)| self.state.jobs.get(id) == Some(seen));
+        if !same {
+            let text = format!("engine {engine:?}\nfold {:?}", self.state);
+            self.violated("state_is_the_fold", text);
+        }
+    }
+}
+
+/// The order in force in the model's tenant.
+pub(crate) fn order() -> RoleOrder {
+    RoleOrder::new(&[], Some(&roles()))
+}
