@@ -1,5 +1,5 @@
 //! `kill -9` of the agent at seeded moments under load: afterwards JumpCloud is as it was before, and
-//! every job has exactly one result.
+//! every job has exactly one result. In the second half JumpCloud has a bad day as well.
 //!
 //! `EPHEMERALD_CRASH_SEED` plays another seed.
 
@@ -24,7 +24,10 @@ use std::{
 use autopsy::Table;
 use ephemerald::{
     admin::client,
-    sandbox::{control_plane::RequestView, jumpcloud::State},
+    sandbox::{
+        control_plane::RequestView,
+        jumpcloud::{Rule, State},
+    },
 };
 use process::World;
 use serde_json::{Value, json};
@@ -45,7 +48,7 @@ async fn killed_at_any_moment_it_leaves_no_access_behind_and_loses_no_result() {
     let world = World::enrolled().await.with_policy(|text| {
         text.replace("\"Manager\" = \"10m\"", "\"Manager\" = \"10m\"\n\"Administrator\" = \"10m\"")
     });
-    world.cloud.set_faults(vec![slow()], seed);
+    world.cloud.set_faults(slow(), seed);
     let before = roles(&world.cloud.state());
     let mut dice = Dice(seed);
     let stop = Arc::new(watch::Sender::new(false));
@@ -53,11 +56,15 @@ async fn killed_at_any_moment_it_leaves_no_access_behind_and_loses_no_result() {
 
     let mut table = Table::default();
     for number in 0..KILLS {
+        if number == KILLS / 2 {
+            world.cloud.set_faults(bad_day(), seed);
+        }
         let cloud_seq = world.cloud.log_since(0).last().map_or(0, |entry| entry.seq);
         let logged = Victim::start(&world.files, Some(moment(number, &mut dice))).dies().await;
         table.add(&world.files, &world.cloud, logged, cloud_seq);
     }
     println!("{table}");
+    world.cloud.set_faults(slow(), seed);
     stop.send_replace(true);
     load.await.unwrap();
 
@@ -152,8 +159,25 @@ fn roles(state: &State) -> BTreeMap<String, Vec<String>> {
     state.accounts.iter().map(|account| (account.email.clone(), account.roles.clone())).collect()
 }
 
-fn slow() -> ephemerald::sandbox::jumpcloud::Rule {
-    serde_json::from_value(json!({"delay_ms": 50, "fault": {"kind": "latency"}})).unwrap()
+/// Every request takes a while, so that there is a time between a write and its answer.
+fn slow() -> Vec<Rule> {
+    vec![rule(&json!({"delay_ms": 50, "fault": {"kind": "latency"}}))]
+}
+
+/// Answers get lost, requests too, some are carried out late; the rest is slow.
+fn bad_day() -> Vec<Rule> {
+    let faults = [
+        json!({"kind": "reset_before"}),
+        json!({"kind": "reset_after"}),
+        json!({"kind": "error_after", "status": 502}),
+        json!({"kind": "late", "after_ms": 1500}),
+    ];
+    let of = |fault: &Value| rule(&json!({"delay_ms": 50, "probability": 0.04, "fault": fault}));
+    faults.iter().map(of).chain(slow()).collect()
+}
+
+fn rule(json: &Value) -> Rule {
+    serde_json::from_value(json.clone()).unwrap()
 }
 
 /// Seeded chance (splitmix64).

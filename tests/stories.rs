@@ -6,6 +6,8 @@
 mod absence;
 #[path = "stories/access.rs"]
 mod access;
+#[path = "stories/check.rs"]
+mod check;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]
