@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("strict", &[]),
     ("clock", &["engine"]),
     ("secrets", &["engine"]),
-    ("http", &["secrets", "clock"]),
+    ("http", &["secrets"]),
     ("telemetry", &["config", "clock"]),
     ("ledger", &["engine"]),
     ("control", &["http", "secrets", "engine", "clock", "strict"]),
