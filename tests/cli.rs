@@ -62,6 +62,41 @@ fn wrong_usage_exits_2_and_a_wrong_configuration_3() {
 }
 
 #[test]
+fn each_wrong_configuration_is_named_and_nothing_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let agent = format!("[agent]\nstate_dir = {state:?}\n");
+    for (text, words) in [
+        ("[agent\nname = 1\n".to_owned(), "ephemerald.toml"),
+        (format!("{agent}nmae = \"x\"\n"), "unknown key `agent.nmae`"),
+        (format!("{agent}[control_plane]\nurl = \"ftp://cp.example\"\n"), "control_plane.url"),
+        (format!("{agent}[control_plane]\nurl = \"http://cp.example\"\n"), "control_plane.url"),
+        (format!("{agent}[timing]\nsettle = 5\n"), "timing.settle"),
+    ] {
+        fs::write(dir.path().join("ephemerald.toml"), &text).unwrap();
+        for command in [&["run"][..], &["enroll"], &["audit", "verify"], &["config", "show"]] {
+            let output = ephemerald(dir.path(), command);
+            assert_eq!(output.status.code(), Some(3), "{command:?} with {text}");
+            assert!(stderr(&output).contains(words), "{command:?}: {}", stderr(&output));
+        }
+        let check = ephemerald(dir.path(), &["check"]);
+        assert_eq!(check.status.code(), Some(3));
+        assert!(stdout(&check).contains("FAIL  configuration") && stdout(&check).contains(words));
+        assert!(!state.exists(), "the state directory was made");
+    }
+}
+
+#[test]
+fn a_journal_that_is_not_there_is_a_wrong_directory_and_not_an_intact_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let output = ephemerald(dir.path(), &["audit", "verify", "--state-dir", state.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("no ledger here"), "{}", stderr(&output));
+    assert!(!state.exists());
+}
+
+#[test]
 fn config_show_prints_each_value_with_its_origin() {
     let dir = tempfile::tempdir().unwrap();
     let output = ephemerald(dir.path(), &["config", "show", "--output", "json", "--log-level", "debug"]);

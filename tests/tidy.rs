@@ -3,6 +3,8 @@
 //!
 //! Test code (`#[cfg(test)]` items and `tests.rs` files) may import and unwrap what it likes.
 
+#[path = "tidy/links.rs"]
+mod links;
 #[path = "tidy/samples.rs"]
 mod samples;
 #[path = "tidy/source.rs"]
@@ -21,10 +23,33 @@ const LINES_NOTED: usize = 300;
 /// Modules with a closed list of what they may import of ours. A module is always allowed itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &[]),
+    ("strict", &[]),
     ("clock", &["engine"]),
+    ("secrets", &["engine"]),
+    ("http", &["secrets"]),
+    ("telemetry", &["config", "clock"]),
     ("ledger", &["engine"]),
-    ("control", &["http", "secrets", "engine", "clock"]),
-    ("jumpcloud", &["http", "secrets", "engine"]),
+    ("control", &["http", "secrets", "engine", "clock", "strict"]),
+    ("jumpcloud", &["http", "secrets", "engine", "strict"]),
+    ("executor", &["jumpcloud", "ledger", "engine", "clock"]),
+    ("config", &["http", "secrets", "engine"]),
+    ("admin", &["engine"]),
+    (
+        "agent",
+        &[
+            "admin",
+            "clock",
+            "config",
+            "control",
+            "engine",
+            "executor",
+            "http",
+            "jumpcloud",
+            "ledger",
+            "secrets",
+            "strict",
+        ],
+    ),
 ];
 
 /// Foreign paths that would give the engine a clock, a disk, a network, a thread or a die.

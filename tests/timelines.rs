@@ -267,3 +267,22 @@ fn t23_an_organization_that_cannot_be_read_does_not_stop_an_ending() {
     w.run(31 * MINUTE);
     check!(w, w.roles_of(&ada), ["Read Only"]);
 }
+
+#[test]
+fn a_revoke_job_that_was_answered_is_not_answered_again_after_a_restart() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(5_000);
+    w.revoke(&g);
+    w.run(5_000);
+    check!(w, w.ended(&g).as_deref(), Some("requested"));
+    w.crash();
+    w.start();
+    w.human_sets(&ada, &["Manager"]);
+    w.run(MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+    check!(w, w.records("grant_gone").len(), 2);
+    let answers = w.records("job_answered");
+    check!(w, answers.len(), 1);
+}

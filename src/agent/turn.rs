@@ -26,6 +26,8 @@ const LONGEST_SLEEP: Millis = Millis(1_000);
 const REOPEN_FIRST: Millis = Millis(1_000);
 const REOPEN_CAP: Millis = Millis(60_000);
 
+/// How often old job ids are forgotten.
+const FORGET_EVERY: Millis = Millis::from_secs(600);
 /// How long a start waits for JumpCloud before it takes jobs all the same.
 const PATIENCE: Millis = Millis(10_000);
 
@@ -49,6 +51,7 @@ pub(super) struct Turn {
     pub(super) contact: Contact,
     seed: u64,
     started: Now,
+    forgot: Now,
 }
 
 /// What is known of the control plane.
@@ -69,6 +72,7 @@ impl Turn {
             contact: Contact::default(),
             seed,
             started: clock::now(),
+            forgot: clock::now(),
         }
     }
 
@@ -84,7 +88,10 @@ impl Turn {
                 Some(event) = ears.control.recv() => self.control_event(event),
                 Some(query) = ears.admin.recv() => views::answer(&self, query).await,
                 Some(()) = ears.reload.recv() => self.load_policy(),
-                () = tokio::time::sleep(self.nap()) => self.feed(Input::Tick),
+                () = tokio::time::sleep(self.nap()) => {
+                    self.feed(Input::Tick);
+                    self.forget_old_jobs();
+                }
                 _ = ears.stop.wait_for(|stop| *stop) => break,
             }
             self.reopen_if_due().await;
@@ -253,6 +260,22 @@ impl Turn {
             integrations: views::reachable(&self.engine),
             in_hand: in_hand.into_iter().map(|job| (job, crate::control::wire::JobState::Running)).collect(),
         }
+    }
+
+    /// Job ids whose memory window is over leave the ledger, now and then; only while the clock can be
+    /// believed, because with a wrong one a job could be played back.
+    fn forget_old_jobs(&mut self) {
+        let now = clock::now();
+        if now.boot.since(self.forgot.boot) < FORGET_EVERY || !self.ledger_ok || self.engine.skew_ms() != 0 {
+            return;
+        }
+        self.forgot = now;
+        let ledger = std::sync::Arc::clone(&self.parts.ledger);
+        tokio::spawn(async move {
+            if let Err(error) = ledger.forget_jobs(now.wall.0).await {
+                tracing::warn!(error = %error, "journal: old job ids cannot be forgotten yet");
+            }
+        });
     }
 
     /// Jobs are taken once each integration has said which organization it is, or has had its time.

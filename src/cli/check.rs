@@ -1,9 +1,55 @@
-//! `check`: proves each thing that the agent needs, apart.
+//! `check`: proves each thing that the agent needs, apart, and says what to do about each failure.
+//!
+//! Refuses: to change anything, here or at the other side; to speak as the agent while a daemon runs;
+//! to stop at the first failure, as long as the next step does not depend on it.
 
-use super::{Exit, Failure, Output};
-use crate::config::Config;
+mod control_plane;
+mod integration;
+mod local;
+mod network;
+mod report;
 
-/// Runs all steps.
-pub(super) async fn run(_config: &Config, _output: Output) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "check: not wired yet"))
+use super::{Exit, Failure, Output, output};
+use crate::{
+    admin::{client, view::StatusView},
+    config::Loaded,
+};
+use report::{Report, Verdict};
+
+/// Runs all steps; a configuration that cannot be loaded is the first and last of them.
+pub(super) async fn run(loaded: Result<Loaded, Failure>, form: Output) -> Result<Exit, Failure> {
+    let mut report = Report::default();
+    match loaded {
+        Err(failure) => report.part("agent").step("configuration", Verdict::config(failure.to_string(), "")),
+        Ok(loaded) => all(&loaded, &mut report).await,
+    }
+    match form {
+        Output::Json => output::json(&report.json())?,
+        Output::Human => output::text(&report.render())?,
+    }
+    Ok(report.exit())
+}
+
+async fn all(loaded: &Loaded, report: &mut Report) {
+    let config = &loaded.config;
+    let mut part = report.part("agent");
+    part.step("configuration", local::configuration(loaded));
+    let policy = local::policy(&config.policy_file, &mut part);
+    part.step("state directory", local::state_dir(&config.agent.state_dir));
+    let daemon = client::status(&config.agent.control_socket).await;
+    part.step("daemon", local::daemon(&daemon));
+    let daemon: Option<StatusView> = daemon.ok();
+    part.step("ledger", local::ledger(&config.agent.state_dir, daemon.as_ref()));
+    let mut dates = Vec::new();
+    let mut part = report.part("control plane");
+    dates.extend(control_plane::check(config, daemon.as_ref(), &mut part).await);
+    for integration in &config.integrations {
+        let mut part = report.part(&format!("integration {}", integration.settings.id));
+        dates.extend(integration::check(config, integration, policy.as_ref(), &mut part).await);
+    }
+    if config.integrations.is_empty() {
+        let advice = "add an [[integration]] with a connection_file";
+        report.part("integrations").step("configured", Verdict::warn("none", advice));
+    }
+    report.part("clock").step("wall clock", local::clock(&dates));
 }

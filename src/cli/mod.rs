@@ -113,7 +113,7 @@ impl Cli {
         match self.command {
             Command::Run => run::run(global.load()?.config).await,
             Command::Enroll(args) => enroll::run(&global.load()?.config, &args, global.output).await,
-            Command::Check => check::run(&global.load()?.config, global.output).await,
+            Command::Check => check::run(global.load(), global.output).await,
             Command::Status => status::run(&global.load()?.config, global.output).await,
             Command::Grants(args) => grants::run(&global.load()?.config, &args, global.output).await,
             Command::Health => health::run(&global.load()?.config, global.output).await,

@@ -141,7 +141,8 @@ pub struct Terms {
     pub account: AccountKey,
     /// The account's address when it was resolved.
     pub email: Email,
-    /// What kind.
+    /// What kind. Named apart in the journal: `kind` there is the record's own.
+    #[serde(rename = "grant_kind")]
     pub kind: GrantKind,
     /// Which role.
     pub role: RoleName,

@@ -316,7 +316,9 @@ impl Record {
     #[must_use]
     pub fn stream(&self) -> String {
         match self {
-            Self::AgentStarted { .. } | Self::OrganizationPinned { .. } => "agent".to_owned(),
+            // Apart from the pins, which a start must read: nobody reads old starts.
+            Self::AgentStarted { .. } => "process".to_owned(),
+            Self::OrganizationPinned { .. } => "agent".to_owned(),
             Self::JobAnswered(a) | Self::JobRefused(a) => format!("job/{}", a.job),
             Self::JobEquivocated { job, .. } => format!("job/{job}"),
             Self::AccountOpened { at, .. }

@@ -5,14 +5,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
-    account::{Account, AccountRef, AttemptEnd},
-    codes::{EndReason, ResultCode},
-    grant::{Grant, Step, Terms},
-    ids::{GrantId, IntegrationId, JobId, OrgId},
-    job::Digest,
+    account::{Account, AccountKey, AccountRef, AttemptEnd, Sent},
+    codes::{EndReason, ResultCode, WokenBy},
+    grant::{Grant, GrantKind, Phase, Step, Terms},
+    ids::{Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
+    job::{AccessRequest, Digest},
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
-    time::Timestamp,
+    time::{BootId, BootTime, Timestamp},
 };
 
 /// The fold.
@@ -37,6 +39,23 @@ pub struct SeenJob {
     pub answer: Option<Seq>,
     /// When the id may be forgotten: its start-by instant and the allowed skew are over by then.
     pub forget_at: Timestamp,
+}
+
+/// What a revocation needs, kept apart and checksummed for the day on which a row cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokePrefix {
+    /// The grant.
+    pub grant: GrantId,
+    /// The job that asked for it.
+    pub job: JobId,
+    /// Where.
+    pub integration: IntegrationId,
+    /// Whose.
+    pub account: AccountKey,
+    /// The role that may only be taken away.
+    pub role: RoleName,
+    /// When.
+    pub ends_at: Timestamp,
 }
 
 /// How long after its start-by instant a job id is remembered, in milliseconds: the largest clock
@@ -89,6 +108,27 @@ impl State {
         self.grants.values().filter(|g| g.phase.is_live()).count()
     }
 
+    /// Takes in a grant of which only the revocation prefix can be read: it ends at once. Its role may
+    /// only be taken away; without a readable baseline what is left is the floor role.
+    pub fn adopt_unreadable(&mut self, prefix: &RevokePrefix) {
+        if self.grants.contains_key(&prefix.grant) {
+            return;
+        }
+        let at = AccountRef { integration: prefix.integration.clone(), account: prefix.account.clone() };
+        let (id, address) = match &prefix.account {
+            AccountKey::Standing(id) => (Some(id.clone()), None),
+            AccountKey::Ephemeral(address) => (None, Some(address.clone())),
+        };
+        let known = self.accounts.get(&at).map(|a| a.email.clone());
+        let Some(email) = known.or(address).or_else(|| Email::new("unknown@unreadable.invalid").ok()) else {
+            return;
+        };
+        let account =
+            self.accounts.entry(at).or_insert_with(|| Account::new(id, email.clone(), Vec::new(), false));
+        account.sent.push(Sent { role: prefix.role.clone(), ambiguous: true, raised: true });
+        self.grants.insert(prefix.grant.clone(), Grant::unreadable(prefix, email));
+    }
+
     fn apply_to_grant(&mut self, seq: Seq, at: Timestamp, record: &Record) {
         match record {
             Record::GrantIndeterminate { about } => self.on_grant(&about.grant, |g| g.step(Step::Ambiguous)),
@@ -102,7 +142,9 @@ impl State {
             Record::GrantEnding(ending) => self.ending(seq, ending),
             Record::RevokeRequested { about, job, digest } => {
                 let forget_at = Timestamp(at.0.saturating_add(JOB_MEMORY_MS * 8));
-                self.jobs.insert(job.clone(), SeenJob { digest: *digest, answer: None, forget_at });
+                // A start has the job's answer already, and no record of this stream brings it again.
+                let seen = SeenJob { digest: *digest, answer: None, forget_at };
+                self.jobs.entry(job.clone()).or_insert(seen);
                 self.on_grant(&about.grant, |g| g.revoke_jobs.push((job.clone(), *digest)));
             }
             Record::GrantGone(gone) => self.on_grant(&gone.about.grant, |g| went(g, gone)),
@@ -174,7 +216,7 @@ impl Grant {
         Self {
             terms,
             accepted_seq: seq,
-            phase: super::grant::Phase::Applying,
+            phase: Phase::Applying,
             reason: None,
             woken_by: None,
             lateness_ms: 0,
@@ -182,6 +224,38 @@ impl Grant {
             revoke_jobs: Vec::new(),
             gone_at: None,
             overdue_reports: 0,
+        }
+    }
+
+    fn unreadable(prefix: &RevokePrefix, email: Email) -> Self {
+        let terms = Terms {
+            grant: prefix.grant.clone(),
+            job: prefix.job.clone(),
+            digest: Digest([0; 32]),
+            integration: prefix.integration.clone(),
+            account: prefix.account.clone(),
+            email,
+            kind: if matches!(prefix.account, AccountKey::Ephemeral(_)) {
+                GrantKind::Ephemeral
+            } else {
+                GrantKind::Role
+            },
+            role: prefix.role.clone(),
+            accepted_at: prefix.ends_at,
+            ends_at: prefix.ends_at,
+            boot_id: BootId::default(),
+            accepted_boot: BootTime::default(),
+            boot_ends: BootTime::default(),
+            request: AccessRequest::default(),
+            policy_hash: String::new(),
+            roles_before: Vec::new(),
+        };
+        Self {
+            phase: Phase::Revoking,
+            reason: Some(EndReason::Expired),
+            woken_by: Some(WokenBy::Start),
+            answered: true,
+            ..Self::accepted(terms, Seq(0))
         }
     }
 
@@ -206,6 +280,8 @@ fn went(grant: &mut Grant, gone: &GrantGone) {
     grant.step(Step::Gone);
     grant.reason = Some(gone.reason);
     grant.gone_at = Some(gone.at);
+    // Answered in the same transaction, in streams of their own that a start does not read.
+    grant.revoke_jobs.clear();
 }
 
 fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {

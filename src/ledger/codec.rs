@@ -3,34 +3,16 @@
 //! The ledger stores bytes and marks; what a record means for streams, reports and job memory is
 //! decided here and nowhere else. Refuses to drop a row it cannot read: that row is named.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Loaded, Marks, Open, Opened, Row, SeenJob, StoredRow};
 use crate::engine::{
     Restored,
-    account::AccountKey,
     action::Entry,
-    ids::{GrantId, IntegrationId, JobId, RoleName},
+    ids::JobId,
     job::Digest,
     record::{Record, Seq},
-    state::{self, State},
+    state::{self, RevokePrefix, State},
     time::Timestamp,
 };
-
-/// What a revocation needs, kept apart and checksummed for the day on which the row cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RevokePrefix {
-    /// The grant.
-    pub grant: GrantId,
-    /// Where.
-    pub integration: IntegrationId,
-    /// Whose.
-    pub account: AccountKey,
-    /// The role that may only be taken away.
-    pub role: RoleName,
-    /// When.
-    pub ends_at: Timestamp,
-}
 
 /// Turns a record into a row. `state` is the fold up to and including the record.
 #[must_use]
@@ -80,6 +62,12 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
             Err(_) => unreadable.push(row.seq),
         }
     }
+    // A grant whose acceptance cannot be read is still ended, from its own checksummed prefix.
+    for prefix in loaded.open.iter().filter(|o| o.intact).filter_map(|o| o.entry.revoke.as_ref()) {
+        if let Ok(prefix) = serde_json::from_slice(prefix) {
+            restored.state.adopt_unreadable(&prefix);
+        }
+    }
     (restored, unreadable)
 }
 
@@ -103,6 +91,7 @@ fn open(record: &Record) -> Option<Open> {
         Record::GrantAccepted(terms) => {
             let prefix = RevokePrefix {
                 grant: terms.grant.clone(),
+                job: terms.job.clone(),
                 integration: terms.integration.clone(),
                 account: terms.account.clone(),
                 role: terms.role.clone(),
@@ -139,4 +128,123 @@ fn seen_job(record: &Record, state: &State) -> Option<SeenJob> {
         answer: seen.answer.map(|s| super::Seq(s.0)),
         forget_at: seen.forget_at.0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{
+        account::{AccountKey, AccountRef},
+        codes::{EndReason, Rule, WokenBy},
+        grant::{GrantKind, Terms},
+        ids::{AccountId, Email, GrantId, IntegrationId, RoleName},
+        job::AccessRequest,
+        record::{About, GrantEnding, GrantGone},
+        time::{BootId, BootTime},
+    };
+
+    fn about() -> About {
+        About {
+            grant: GrantId::new("g").unwrap(),
+            grant_job: JobId::new("j").unwrap(),
+            integration: IntegrationId::new("jc").unwrap(),
+            email: Email::new("ada@example.com").unwrap(),
+            role: RoleName::new("Help Desk").unwrap(),
+        }
+    }
+
+    fn records() -> Vec<Record> {
+        let role = || RoleName::new("Help Desk").unwrap();
+        let account = AccountKey::Ephemeral(Email::new("ada+tag@example.com").unwrap());
+        let terms = Terms {
+            grant: about().grant,
+            job: about().grant_job,
+            digest: Digest([7; 32]),
+            integration: about().integration,
+            account: account.clone(),
+            email: about().email,
+            kind: GrantKind::Ephemeral,
+            role: role(),
+            accepted_at: Timestamp(1),
+            ends_at: Timestamp(2),
+            boot_id: BootId(3),
+            accepted_boot: BootTime(4),
+            boot_ends: BootTime(5),
+            request: AccessRequest { approvers: vec!["bob".to_owned()], ..AccessRequest::default() },
+            policy_hash: "h".to_owned(),
+            roles_before: vec![role()],
+        };
+        let at = AccountRef { integration: about().integration, account };
+        let ending = GrantEnding {
+            about: about(),
+            reason: EndReason::Failed,
+            woken_by: WokenBy::Wheel,
+            lateness_ms: 9,
+            rule: Some(Rule::NotConfirmed),
+            fault: None,
+        };
+        let gone = GrantGone {
+            about: about(),
+            reason: EndReason::Expired,
+            woken_by: WokenBy::Wheel,
+            lateness_ms: 1,
+            observed: None,
+            baseline: vec![],
+            wrote: Some(vec![role()]),
+            found_email: None,
+            at: Timestamp(3),
+        };
+        vec![
+            Record::AgentStarted { clock_was_dead: true },
+            Record::GrantAccepted(Box::new(terms)),
+            Record::GrantEnding(ending),
+            Record::GrantGone(gone),
+            Record::GrantIndeterminate { about: about() },
+            Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
+        ]
+    }
+
+    #[test]
+    fn a_grant_whose_acceptance_cannot_be_read_is_ended_at_once() {
+        let Record::GrantAccepted(terms) = records().remove(1) else {
+            panic!("the second record is an acceptance")
+        };
+        let entry = Entry { seq: Seq(1), at: Timestamp(1), record: Record::GrantAccepted(terms) };
+        let mut damaged = row(&entry, &State::default());
+        damaged.body = b"{".to_vec();
+        let open = super::super::OpenStream {
+            stream: damaged.stream.clone(),
+            snapshot: damaged.seq,
+            entry: damaged.marks.open.clone().unwrap(),
+            intact: true,
+        };
+        let loaded = Loaded { open: vec![open], ..Loaded::default() };
+        let head = super::super::Head { seq: damaged.seq, hash: [0; 32] };
+        let opened = Opened {
+            created: false,
+            created_at: 0,
+            ledger_id: String::new(),
+            head,
+            newest_at: 0,
+            quarantined: vec![],
+            ballast: true,
+        };
+        let (restored, _) = restore(&loaded, &opened);
+        let grant = restored.state.grants.values().next().unwrap();
+        assert_eq!(grant.phase, crate::engine::grant::Phase::Revoking);
+        assert_eq!(restored.state.accounts.len(), 1, "and its account is held until it is seen gone");
+    }
+
+    #[test]
+    fn every_record_reads_back_as_it_was_written_and_keeps_its_kind() {
+        for record in records() {
+            let entry = Entry { seq: Seq(1), at: Timestamp(1), record: record.clone() };
+            let stored = row(&entry, &State::default());
+            let read: Record =
+                serde_json::from_slice(&stored.body).unwrap_or_else(|e| panic!("{record:?}: {e}"));
+            assert_eq!(read, record);
+            let json: serde_json::Value = serde_json::from_slice(&stored.body).unwrap();
+            assert_eq!(json["kind"], record.kind());
+        }
+    }
 }

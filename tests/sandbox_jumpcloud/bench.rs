@@ -67,6 +67,12 @@ impl Bench {
         state.accounts.into_iter().find(|account| account.email == email).unwrap().roles
     }
 
+    /// Waits for a change after entry `seq`; fails instead of hanging where none comes.
+    pub(crate) async fn changed_after(&self, seq: u64) {
+        let change = self.running.console.changed_after(seq);
+        tokio::time::timeout(Duration::from_secs(20), change).await.expect("no change came");
+    }
+
     /// Strikes the next request with this method.
     pub(crate) fn once(&self, method: &str, fault: Fault) {
         self.running.console.add_faults(vec![rule(method, fault)]);

@@ -5,6 +5,7 @@
 mod bench;
 mod control;
 mod faults;
+mod oracle;
 
 use ephemerald::sandbox::jumpcloud::{BothWritten, Console, Edit, RoleNameWrite, RoleNamesWrite, Switches};
 use reqwest::Method;

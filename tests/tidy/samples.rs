@@ -33,8 +33,10 @@ fn a_layer_may_not_reach_across() {
     );
     refuses(layers, "src/engine/plan.rs", "use super::super::http::Door;", "engine imports http");
     refuses(layers, "src/ledger/mod.rs", "use super::{clock, engine};", "ledger imports clock");
-    refuses(layers, "src/agent.rs", "use crate::cli::run;", "nobody imports cli");
-    refuses(layers, "src/agent.rs", "use crate::sandbox::story;", "only cli imports sandbox");
+    refuses(layers, "src/strict.rs", "use crate::engine::ids;", "strict imports nothing of ours");
+    refuses(layers, "src/executor.rs", "use crate::control::client;", "executor imports control");
+    refuses(layers, "src/agent/turn.rs", "use crate::cli::run;", "nobody imports cli");
+    refuses(layers, "src/agent/turn.rs", "use crate::sandbox::story;", "only cli imports sandbox");
 }
 
 #[test]
@@ -44,6 +46,8 @@ fn a_layer_may_use_what_lies_below_and_itself() {
         "src/control/poll.rs",
         "use crate::{clock, engine::{ids, time}, http, secrets};\nuse super::wire;",
     );
+    accepts(layers, "src/jumpcloud/connection.rs", "use crate::strict;");
+    accepts(layers, "src/agent/turn.rs", "use crate::{control, executor, jumpcloud, ledger};");
     accepts(layers, "src/engine/plan.rs", "use super::roles; use crate::engine::ids::JobId;");
     accepts(layers, "src/main.rs", "fn main() { ephemerald::cli::main(); }");
     accepts(layers, "src/cli/sandbox.rs", "use crate::sandbox::story;");

@@ -40,6 +40,9 @@ pub(super) struct Jumpcloud {
     /// Where to write the connection JSON for the agent
     #[arg(long, value_name = "FILE")]
     write_connection: Option<PathBuf>,
+    /// A population to start with where the data directory has none yet
+    #[arg(long, value_name = "FILE")]
+    seed_file: Option<PathBuf>,
 }
 
 /// The reference control plane.
@@ -54,12 +57,9 @@ pub(super) struct ControlPlane {
 
 pub(super) async fn jumpcloud(args: Jumpcloud) -> Result<Exit, Failure> {
     let place = Place::of(args.listen.data_dir.as_deref())?;
-    let tls = place.dir.join("tls");
-    let tls = (!args.listen.plain_http).then_some(tls.as_path());
-    let options = jumpcloud::Options {
-        state_file: Some(place.dir.join("jumpcloud.json")),
-        ..jumpcloud::Options::new(args.listen.listen, tls)
-    };
+    let Listen { listen, plain_http, .. } = args.listen;
+    let mut options = jumpcloud::Options::in_data_dir(listen, &place.dir, plain_http);
+    options.seed_file = args.seed_file;
     let stop = Stop::listen()?;
     let part = jumpcloud::run(options, stop.asked()).await.map_err(failed)?;
     if let Some(file) = &args.listen.write_ca {

@@ -11,7 +11,8 @@ use super::{roles::Role, state::hex_digest};
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
-    /// 24 hexadecimal digits; never used twice.
+    /// 24 hexadecimal digits; never used twice. Made up if a seed file leaves it out.
+    #[serde(default)]
     pub id: String,
     /// Unique without regard to case.
     pub email: String,

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::{
     account::Account,
     log::{Change, Changed},
+    reply::Reply,
     state::State,
     switches::Switches,
-    write::{self, Fields, Refusal},
+    write::{self, Fields},
 };
 
 /// JumpCloud's largest page.
@@ -35,43 +36,6 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
-/// An answer, and what it did.
-#[derive(Clone, Debug)]
-pub(super) struct Reply {
-    /// HTTP status.
-    pub(super) status: u16,
-    /// JSON body, unless there is none.
-    pub(super) body: Option<Value>,
-    /// The change made, if one was.
-    pub(super) changed: Option<Changed>,
-}
-
-impl Reply {
-    pub(super) fn json(status: u16, body: Value) -> Self {
-        Self { status, body: Some(body), changed: None }
-    }
-
-    /// An error with the body that JumpCloud's errors have in the wild.
-    pub(super) fn error(status: u16, message: &str) -> Self {
-        let error = if status == 401 { "Unauthorized" } else { message };
-        Self::json(status, json!({"message": message, "error": error}))
-    }
-
-    pub(super) fn unauthorized() -> Self {
-        Self::error(401, "Unauthorized: api key user not found")
-    }
-
-    fn not_found() -> Self {
-        Self::error(404, "Not Found")
-    }
-}
-
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
-        Self::error(refusal.status, &refusal.message)
-    }
-}
-
 /// Answers `request` and does what it asks for.
 pub(super) fn answer(state: &mut State, switches: &Switches, request: &Request, now_ms: i64) -> Reply {
     let Some(actor) = request.key.as_deref().and_then(|key| state.owner_of(key)).cloned() else {
@@ -84,6 +48,7 @@ pub(super) fn answer(state: &mut State, switches: &Switches, request: &Request, 
     let call = Call { state, switches, request, actor: &actor, now_ms };
     match (request.method.as_str(), path.as_slice()) {
         ("GET", ["api", "users", "getSelf"]) if switches.get_self => call.get_self(),
+        (_, ["api", "users", "getSelf"]) => Reply::not_found(),
         ("GET", ["api", "users"]) => call.list(),
         ("POST", ["api", "users"]) => call.create(),
         ("GET", ["api", "users", id]) => call.get(id),
@@ -147,7 +112,7 @@ impl Call<'_> {
             return forbidden();
         }
         if !write::is_id(id) {
-            return Reply::error(400, "Bad Request: malformed id");
+            return malformed_id();
         }
         let found = self.seen().iter().find(|account| account.id == id);
         found.map_or_else(Reply::not_found, |account| Reply::json(200, self.shown(account)))
@@ -174,6 +139,9 @@ impl Call<'_> {
         if !self.may_write() {
             return forbidden();
         }
+        if !write::is_id(id) {
+            return malformed_id();
+        }
         let fields = match Fields::parse(&self.request.body) {
             Ok(fields) => fields,
             Err(refusal) => return refusal.into(),
@@ -188,6 +156,9 @@ impl Call<'_> {
     fn delete(self, id: &str) -> Reply {
         if !self.may_write() {
             return forbidden();
+        }
+        if !write::is_id(id) {
+            return malformed_id();
         }
         let protected = self.switches.protected_status;
         if id == self.actor.id {
@@ -208,12 +179,18 @@ impl Call<'_> {
     }
 
     fn organizations(&self) -> Reply {
+        if !self.may("organizations.readonly") {
+            return forbidden();
+        }
         let only = json!({"_id": self.state.organization, "id": self.state.organization,
             "displayName": self.state.organization_name});
         Reply::json(200, json!({"totalCount": 1, "results": [only]}))
     }
 
     fn roles(&self) -> Reply {
+        if !self.may("roles.readonly") {
+            return forbidden();
+        }
         let limit = self.number("limit").unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         let skip = self.number("skip").unwrap_or(0);
         let page: Vec<_> = self.state.roles.iter().skip(skip).take(limit).collect();
@@ -221,6 +198,9 @@ impl Call<'_> {
     }
 
     fn role(&self, id: &str) -> Reply {
+        if !self.may("roles.readonly") {
+            return forbidden();
+        }
         let found = self.state.roles.iter().find(|role| role.id == id);
         found.map_or_else(Reply::not_found, |role| Reply::json(200, json!(role)))
     }
@@ -273,4 +253,8 @@ impl Call<'_> {
 
 fn forbidden() -> Reply {
     Reply::error(403, "Forbidden: insufficient permissions")
+}
+
+fn malformed_id() -> Reply {
+    Reply::error(400, "Bad Request: malformed id")
 }

@@ -72,9 +72,44 @@ impl Console {
         self.0.lock().log.since(seq)
     }
 
+    /// The number of the newest entry, also if a reset has removed it; 0 before the first.
+    #[must_use]
+    pub fn log_end(&self) -> u64 {
+        self.0.lock().log.end()
+    }
+
     /// Waits until an account is changed after entry `seq` of the log.
     pub async fn changed_after(&self, seq: u64) {
         self.0.changed_after(seq).await;
+    }
+
+    /// What an account held when the service started, if it existed then; what
+    /// [`Self::roles_over_time`] begins from.
+    #[must_use]
+    pub fn roles_at_start(&self, account: &str) -> Option<Vec<String>> {
+        self.0.lock().roles_at_start(account)
+    }
+
+    /// The id behind an id or an e-mail address, which may be that of an account that is gone.
+    #[must_use]
+    pub fn id_of(&self, who: &str) -> Option<String> {
+        if let Ok(account) = found(&self.0.lock(), who) {
+            return Some(account.id);
+        }
+        self.log_since(0).into_iter().rev().find_map(|entry| match entry.event {
+            super::Event::Changed(changed)
+                if changed.account == who || changed.email.eq_ignore_ascii_case(who) =>
+            {
+                Some(changed.account)
+            }
+            _ => None,
+        })
+    }
+
+    /// Back to accounts, switches and faults as at the start, with an empty log. Nothing that was
+    /// asked for before the reset happens after it.
+    pub fn reset(&self) {
+        self.0.lock().reset();
     }
 
     /// The true history of one account: when it held which roles, in Unix milliseconds.

@@ -2,7 +2,7 @@
 //!
 //! Needs no key and therefore refuses everybody who is not on this machine, and web pages.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Json, Router,
@@ -10,10 +10,11 @@ use axum::{
     http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, put},
+    routing::{get, post, put},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{
     account::Account,
@@ -22,11 +23,16 @@ use super::{
     switches::Switches,
 };
 
+/// The longest a reader of the log is kept waiting.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// The routes of the control API.
 pub(super) fn router(console: Console) -> Router {
     Router::new()
         .route("/_sandbox/state", get(show_state))
         .route("/_sandbox/log", get(show_log))
+        .route("/_sandbox/history/{who}", get(show_history))
+        .route("/_sandbox/reset", post(reset))
         .route("/_sandbox/admins", get(show_state).post(create))
         .route("/_sandbox/admins/{who}", put(change).delete(delete))
         .route("/_sandbox/faults", get(show_faults).post(add_faults).put(set_faults).delete(clear_faults))
@@ -65,10 +71,35 @@ async fn show_state(Extract(console): Extract<Console>) -> Json<Value> {
 struct Since {
     #[serde(default)]
     since: u64,
+    /// How long to wait for a change after `since`, in milliseconds.
+    #[serde(default)]
+    wait_ms: u64,
 }
 
 async fn show_log(Extract(console): Extract<Console>, Query(from): Query<Since>) -> Json<Value> {
-    Json(json!({"entries": console.log_since(from.since)}))
+    let wait = Duration::from_millis(from.wait_ms).min(WAIT_MAX);
+    // Whether time ran out or not, what there is gets shown.
+    let _ = timeout(wait, console.changed_after(from.since)).await;
+    Json(json!({"entries": console.log_since(from.since), "last": console.log_end()}))
+}
+
+async fn show_history(Extract(console): Extract<Console>, Path(who): Path<String>) -> Response {
+    let Some(id) = console.id_of(&who) else {
+        return (StatusCode::NOT_FOUND, Json(json!({"error": Refused::NoSuchAdmin(who).to_string()})))
+            .into_response();
+    };
+    let changes: Vec<Value> = console
+        .roles_over_time(&id)
+        .into_iter()
+        .map(|(at_ms, roles)| json!({"at_ms": at_ms, "roles": roles}))
+        .collect();
+    Json(json!({"account": id, "roles_at_start": console.roles_at_start(&id), "changes": changes}))
+        .into_response()
+}
+
+async fn reset(Extract(console): Extract<Console>) -> Json<Value> {
+    console.reset();
+    show_state(Extract(console)).await
 }
 
 async fn create(Extract(console): Extract<Console>, Json(edit): Json<Edit>) -> Response {

@@ -16,7 +16,8 @@ const KEPT: usize = 100_000;
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Counts from 1 and has no gaps, so that a reader notices what was dropped.
+    /// Counts from 1 and has no gaps, not even over a reset, so that a reader notices what was
+    /// dropped.
     pub seq: u64,
     /// Unix milliseconds.
     pub at_ms: i64,
@@ -115,6 +116,16 @@ impl Log {
         if is_change {
             self.changes.send_replace(self.last);
         }
+    }
+
+    /// The number of the newest entry.
+    pub(super) const fn end(&self) -> u64 {
+        self.last
+    }
+
+    /// Forgets all entries; numbers go on.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
     }
 
     /// The number of the last change, as it grows.

@@ -10,8 +10,10 @@ mod console;
 mod control_api;
 mod faults;
 mod log;
+mod reply;
 mod roles;
 mod routes;
+mod seed;
 mod state;
 mod switches;
 mod wire;
@@ -36,11 +38,10 @@ pub use self::{
     log::{Change, Changed, Entry, Event, Received},
     roles::{BILLING_ADMIN, Role, default_roles},
     state::State,
-    switches::{BothWritten, RoleNameWrite, RoleNamesWrite, Switches},
+    switches::{BothWritten, ErrorBody, RoleNameWrite, RoleNamesWrite, Switches},
 };
 use self::{
     faults::Faults,
-    log::Log,
     routes::now_ms,
     world::{Shared, World},
 };
@@ -55,6 +56,10 @@ pub struct Options {
     pub tls_dir: Option<PathBuf>,
     /// Keeps the state over restarts; the default population is put into it if it does not exist.
     pub state_file: Option<PathBuf>,
+    /// A hand-written population instead of the default one; unused where a state file exists. Only
+    /// `accounts` with `email` and `roles` are needed. If nobody who may write administrators has a
+    /// key, the first Administrator With Billing gets `api_key`.
+    pub seed_file: Option<PathBuf>,
     /// The owner's API key; without one, a random one. A state file that exists has its own.
     pub api_key: Option<String>,
     /// Behaviour where the real one's is unknown.
@@ -73,6 +78,7 @@ impl Options {
             listen,
             tls_dir: tls_dir.map(Path::to_owned),
             state_file: None,
+            seed_file: None,
             api_key: None,
             switches: Switches::default(),
             faults: Vec::new(),
@@ -99,8 +105,13 @@ pub enum Error {
     #[error("cannot use {0}, a file of the simulated JumpCloud; delete a damaged state file to start afresh")]
     File(PathBuf, #[source] io::Error),
     /// The state has no administrator with an API key.
-    #[error("nobody in {0} has an API key: set `api_key` of an administrator with billing there")]
+    #[error(
+        "nobody in {0} has an API key: set `api_key` and `api_key_allowed` of an administrator with billing"
+    )]
     NoKey(PathBuf),
+    /// The seed file holds what cannot be.
+    #[error("the seed file {0} cannot be used: {1}")]
+    Seed(PathBuf, String),
     /// The system gives no random numbers.
     #[error("cannot make an API key: the system gives no random numbers")]
     Random,
@@ -166,13 +177,8 @@ pub async fn run(
     let api_key = api_key.ok_or_else(no_key)?;
     let bound = Bound::new(options.listen, transport)?;
     let url = bound.origin();
-    let shared = Shared::new(World {
-        state,
-        switches: options.switches,
-        faults: Faults::new(options.faults, options.seed),
-        log: Log::default(),
-        state_file: options.state_file,
-    });
+    let faults = Faults::new(options.faults, options.seed);
+    let shared = Shared::new(World::new(state, options.switches, faults, options.state_file));
     let console = Console::new(shared.clone());
     let router = control_api::router(console.clone()).merge(routes::router(shared));
     let serving = bound.serve(router, shutdown)?;
@@ -189,7 +195,10 @@ fn opened(options: &Options) -> Result<State, Error> {
         Some(key) => key.clone(),
         None => state::random_key().map_err(|_| Error::Random)?,
     };
-    let state = State::populated(&key, now_ms());
+    let state = match &options.seed_file {
+        Some(path) => seed::load(path, &key, now_ms())?,
+        None => State::populated(&key, now_ms()),
+    };
     if let Some(path) = &options.state_file {
         world::write_state(path, &state).map_err(|error| Error::File(path.clone(), error))?;
     }
@@ -197,6 +206,6 @@ fn opened(options: &Options) -> Result<State, Error> {
 }
 
 fn owners_key(state: &State) -> Option<String> {
-    let owner = |account: &&Account| state::holds_billing_admin(account) && account.api_key.is_some();
-    state.accounts.iter().find(owner)?.api_key.clone()
+    let mut owners = state.accounts.iter().filter(|account| state::holds_billing_admin(account));
+    owners.find(|owner| owner.api_key_allowed && !owner.suspended && owner.api_key.is_some())?.api_key.clone()
 }

@@ -36,7 +36,14 @@ impl Role {
 /// The built-in roles and one custom role, `Group Editor`.
 #[must_use]
 pub fn default_roles() -> Vec<Role> {
-    let read = ["users.readonly", "systems.readonly", "groups.readonly", "applications.readonly"];
+    let read = [
+        "users.readonly",
+        "roles.readonly",
+        "organizations.readonly",
+        "systems.readonly",
+        "groups.readonly",
+        "applications.readonly",
+    ];
     let help = ["users.unlock", "users.reset_password", "systems.lock"];
     let manage = ["users", "systems", "groups"];
     let administer = ["applications", "directories", "organizations", "policies", "commands", "commands.run"];

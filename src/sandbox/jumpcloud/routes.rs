@@ -14,9 +14,10 @@ use axum::{
 use tokio::time::sleep;
 
 use super::{
-    api::{Reply, Request},
+    api::Request,
     faults::{Fault, Strike},
     log::Changed,
+    reply::Reply,
     wire::Answer,
     world::{Shared, World, received},
 };
@@ -69,28 +70,42 @@ fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 async fn deal(shared: Shared, request: Request, shown: String) -> Answer {
-    let strike = shared.lock().faults.strike(&request.method, &request.path);
+    let (strike, epoch) = shared.lock().strike(&request);
     if let Some(Strike { delay_ms, .. }) = strike
         && delay_ms > 0
     {
         sleep(Duration::from_millis(delay_ms)).await;
     }
     let fault = strike.map_or(Fault::Latency, |strike| strike.fault);
-    let now = now_ms();
     if let Fault::Late { after_ms, .. } = fault {
-        tokio::spawn(execute_late(shared.clone(), request.clone(), after_ms));
+        tokio::spawn(execute_late(shared.clone(), request.clone(), after_ms, epoch));
     }
-    let mut world = shared.lock();
-    let done = act(&mut world, &request, &fault, now);
-    let mut entry = received(&request, &shown, done.answer.status(), done.executed);
-    entry.fault = (fault != Fault::Latency).then(|| fault.kind().to_owned());
+    carry_out(&mut shared.lock(), &request, &shown, &fault, epoch)
+}
+
+/// A request that was kept waiting over a reset goes unanswered, as its client's world is gone.
+fn carry_out(world: &mut World, request: &Request, shown: &str, fault: &Fault, epoch: u64) -> Answer {
+    if world.epoch() != epoch {
+        return Answer::Cut;
+    }
+    let now = now_ms();
+    let mut done = act(world, request, fault, now);
+    if let Answer::Whole { reply, .. } = &mut done.answer {
+        reply.reshape_error(world.switches.error_body);
+    }
+    let mut entry = received(request, shown, done.answer.status(), done.executed);
+    entry.fault = (*fault != Fault::Latency).then(|| fault.kind().to_owned());
     world.log_request(now, entry, done.changed);
     done.answer
 }
 
-async fn execute_late(shared: Shared, request: Request, after_ms: u64) {
+/// A reset forgets what was still to come.
+async fn execute_late(shared: Shared, request: Request, after_ms: u64, epoch: u64) {
     sleep(Duration::from_millis(after_ms)).await;
     let mut world = shared.lock();
+    if world.epoch() != epoch {
+        return;
+    }
     let now = now_ms();
     let reply = world.execute(&request, now);
     world.log_change(now, reply.changed);
@@ -137,5 +152,35 @@ fn after_effect(fault: &Fault, reply: Reply) -> Answer {
         Fault::SlowBody { pause_ms } => Answer::Slow { reply, pause: Duration::from_millis(*pause_ms) },
         Fault::Truncated => Answer::Truncated(reply),
         _ => Answer::plain(reply),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{faults::Faults, state::State, switches::Switches},
+        *,
+    };
+
+    #[test]
+    fn a_request_kept_waiting_over_a_reset_has_no_effect_and_no_answer() {
+        let state = State::populated("jca_owner", 0);
+        let path = format!("/api/users/{}", state.accounts[2].id);
+        let mut world = World::new(state, Switches::default(), Faults::new(Vec::new(), 1), None);
+        let delete = Request {
+            method: "DELETE".to_owned(),
+            path,
+            key: Some("jca_owner".to_owned()),
+            ..Request::default()
+        };
+        let (_, epoch) = world.strike(&delete);
+        world.reset();
+        let answer = carry_out(&mut world, &delete, "", &Fault::Latency, epoch);
+        assert!(matches!(answer, Answer::Cut));
+        assert_eq!((world.state.accounts.len(), world.log.since(0).len()), (10, 0));
+
+        let (_, epoch) = world.strike(&delete);
+        carry_out(&mut world, &delete, "", &Fault::Latency, epoch);
+        assert_eq!(world.state.accounts.len(), 9);
     }
 }

@@ -21,14 +21,18 @@ const PAST: usize = 256;
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// 24 hexadecimal digits.
+    #[serde(default = "default_organization")]
     pub organization: String,
     /// Its display name.
+    #[serde(default = "default_organization_name")]
     pub organization_name: String,
     /// The roles there are.
+    #[serde(default = "default_roles")]
     pub roles: Vec<Role>,
     /// The administrators, oldest first.
     pub accounts: Vec<Account>,
     /// Counts the accounts ever made, so that no identifier returns.
+    #[serde(default)]
     pub made: u64,
     #[serde(skip)]
     past: VecDeque<Past>,
@@ -47,8 +51,8 @@ impl State {
     #[must_use]
     pub fn populated(api_key: &str, now_ms: i64) -> Self {
         let mut state = Self {
-            organization: "5f00c0de00000000000000aa".to_owned(),
-            organization_name: "Simulated Organization".to_owned(),
+            organization: default_organization(),
+            organization_name: default_organization_name(),
             roles: default_roles(),
             accounts: Vec::new(),
             made: 0,
@@ -112,9 +116,10 @@ impl State {
         self.accounts.iter().any(|account| account.id != id && account.has_email(email))
     }
 
-    /// The owner of an API key, unless suspended.
+    /// The owner of an API key, unless suspended or not allowed to have one.
     pub(super) fn owner_of(&self, key: &str) -> Option<&Account> {
-        self.accounts.iter().find(|account| !account.suspended && account.api_key.as_deref() == Some(key))
+        let owner = self.accounts.iter().find(|account| account.api_key.as_deref() == Some(key));
+        owner.filter(|account| account.api_key_allowed && !account.suspended)
     }
 
     /// Whether no other account than `id` holds Administrator With Billing, and `id` does.
@@ -170,6 +175,14 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+fn default_organization() -> String {
+    "5f00c0de00000000000000aa".to_owned()
+}
+
+fn default_organization_name() -> String {
+    "Simulated Organization".to_owned()
 }
 
 const PEOPLE: [(&str, &str, &str, &str); 10] = [

@@ -44,6 +44,8 @@ pub struct Switches {
     pub last_admin_may_be_demoted: bool,
     /// The status for an e-mail address that is taken.
     pub duplicate_status: u16,
+    /// What is in the body of an error.
+    pub error_body: ErrorBody,
     /// How long reads go on showing the state before a change, in milliseconds.
     pub read_lag_ms: u64,
 }
@@ -68,6 +70,7 @@ impl Default for Switches {
             protected_status: 400,
             last_admin_may_be_demoted: false,
             duplicate_status: 400,
+            error_body: ErrorBody::Seen,
             read_lag_ms: 0,
         }
     }
@@ -109,4 +112,18 @@ pub enum BothWritten {
     RoleNamesWins,
     /// `roleName`.
     RoleNameWins,
+}
+
+/// What is in the body of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorBody {
+    /// `{"message", "error"}`, as seen in the wild.
+    Seen,
+    /// `{"code", "message", "status"}`, as JumpCloud's V1 document says.
+    Documented,
+    /// Plain text.
+    Text,
+    /// Nothing.
+    Empty,
 }

@@ -16,9 +16,10 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
 };
 use http_body::Frame;
+use serde_json::Value;
 use tokio::time::{Sleep, sleep};
 
-use super::api::Reply;
+use super::reply::Reply;
 
 /// Long enough for what was written to leave before the connection is cut.
 const FLUSH: Duration = Duration::from_millis(20);
@@ -95,7 +96,11 @@ impl Answer {
 }
 
 fn whole(reply: &Reply, retry_after: Option<&str>) -> Response<Body> {
-    let mut response = json(reply.status, Body::from(text(reply)));
+    let body = Body::from(text(reply));
+    let mut response = match &reply.body {
+        Some(Value::String(_)) => response(reply.status, "text/plain; charset=utf-8", body),
+        _ => json(reply.status, body),
+    };
     if let Some(value) = retry_after.and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }
@@ -103,7 +108,11 @@ fn whole(reply: &Reply, retry_after: Option<&str>) -> Response<Body> {
 }
 
 fn text(reply: &Reply) -> Vec<u8> {
-    reply.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default()
+    match &reply.body {
+        Some(Value::String(plain)) => plain.clone().into_bytes(),
+        Some(body) => body.to_string().into_bytes(),
+        None => Vec::new(),
+    }
 }
 
 fn json(status: u16, body: Body) -> Response<Body> {

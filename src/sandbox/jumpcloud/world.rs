@@ -14,9 +14,10 @@ use tokio::sync::watch;
 
 use super::{
     account::Account,
-    api::{self, Reply, Request},
-    faults::Faults,
+    api::{self, Request},
+    faults::{Faults, Strike},
     log::{Change, Changed, Event, Log, Received},
+    reply::Reply,
     state::{State, hex_digest},
     switches::Switches,
 };
@@ -27,7 +28,17 @@ pub(super) struct World {
     pub(super) switches: Switches,
     pub(super) faults: Faults,
     pub(super) log: Log,
-    pub(super) state_file: Option<PathBuf>,
+    state_file: Option<PathBuf>,
+    /// What a reset returns to.
+    start: Start,
+    resets: u64,
+}
+
+/// How the service was when it started.
+struct Start {
+    state: State,
+    switches: Switches,
+    faults: Faults,
 }
 
 /// A shared [`World`].
@@ -57,6 +68,39 @@ impl Shared {
 }
 
 impl World {
+    pub(super) fn new(state: State, switches: Switches, faults: Faults, state_file: Option<PathBuf>) -> Self {
+        let start = Start { state: state.clone(), switches: switches.clone(), faults: faults.clone() };
+        Self { state, switches, faults, log: Log::default(), state_file, start, resets: 0 }
+    }
+
+    /// The fault that strikes `request`, and the [`Self::epoch`] to which the request belongs.
+    pub(super) fn strike(&mut self, request: &Request) -> (Option<Strike>, u64) {
+        (self.faults.strike(&request.method, &request.path), self.resets)
+    }
+
+    /// Grows at each reset.
+    pub(super) const fn epoch(&self) -> u64 {
+        self.resets
+    }
+
+    /// Accounts, switches and faults are as at the start of this process and the log is empty; what
+    /// was still to be executed is forgotten. Numbers and identifiers go on, so that none returns.
+    pub(super) fn reset(&mut self) {
+        let made = self.state.made;
+        self.state = self.start.state.clone();
+        self.state.made = made;
+        self.switches = self.start.switches.clone();
+        self.faults = self.start.faults.clone();
+        self.log.clear();
+        self.resets += 1;
+        self.save();
+    }
+
+    /// The roles of an account when this process started, if it existed.
+    pub(super) fn roles_at_start(&self, account: &str) -> Option<Vec<String>> {
+        self.start.state.account(account).map(|account| account.roles.clone())
+    }
+
     /// Carries `request` out; the caller logs both it and [`Reply::changed`].
     pub(super) fn execute(&mut self, request: &Request, now_ms: i64) -> Reply {
         let reply = api::answer(&mut self.state, &self.switches, request, now_ms);

@@ -222,7 +222,9 @@ fn standing(stage: &Stage, role: &str) -> Result<String, String> {
 }
 
 fn roles_over_time(stage: &Stage, person: &str) -> Value {
-    json!(stage.cloud.roles_over_time(person))
+    let state = stage.cloud.state();
+    let id = state.accounts.iter().find(|a| a.email == person).map(|a| a.id.clone()).unwrap_or_default();
+    json!(stage.cloud.roles_over_time(&id))
 }
 
 fn email(address: &str) -> Result<Email, String> {

@@ -1,3 +1,5 @@
+//! The throw-away authority, seen from a client that trusts it.
+
 use super::*;
 
 use std::future::pending;

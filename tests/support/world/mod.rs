@@ -135,8 +135,14 @@ impl World {
     }
 
     pub(crate) fn start_with_seed(&mut self, seed: u64) {
-        let mut state = State::default();
+        // As the ledger does it: job memory first, then the open streams without the answers, which
+        // have streams of their own.
+        let mut whole = State::default();
         for entry in &self.durable {
+            whole.apply(entry.seq, entry.at, &entry.record);
+        }
+        let mut state = State { jobs: whole.jobs, ..State::default() };
+        for entry in self.durable.iter().filter(|entry| !entry.record.stream().starts_with("job/")) {
             state.apply(entry.seq, entry.at, &entry.record);
         }
         let restored = Restored {

@@ -1,0 +1,66 @@
+//! A population written by hand, checked and completed before it is used.
+//!
+//! Refuses what could not be: no account, two with one address or identifier, a role that does not
+//! exist, an identifier that is none; and a population in which nobody may write administrators.
+
+use std::{fs, path::Path};
+
+use super::{
+    Error,
+    account::Account,
+    state::{State, holds_billing_admin},
+    write::{is_email, is_id},
+};
+
+/// Reads the population in `path`; its first Administrator With Billing gets `key` if none has one.
+///
+/// # Errors
+/// [`Error::File`] if the file cannot be read, [`Error::Seed`] if it holds no possible population.
+pub(super) fn load(path: &Path, key: &str, now_ms: i64) -> Result<State, Error> {
+    let text = fs::read(path).map_err(|error| Error::File(path.to_owned(), error))?;
+    let wrong = |what: String| Error::Seed(path.to_owned(), what);
+    let mut state: State = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    for at in 0..state.accounts.len() {
+        let blank = state.blank("", now_ms);
+        let account = &mut state.accounts[at];
+        if account.id.is_empty() {
+            account.id = blank.id;
+            account.created_ms = now_ms;
+        }
+        check(&state, at).map_err(&wrong)?;
+    }
+    give_key(&mut state, key).map_err(wrong)?;
+    Ok(state)
+}
+
+fn check(state: &State, at: usize) -> Result<(), String> {
+    let account = &state.accounts[at];
+    let email = &account.email;
+    if !is_email(email) {
+        return Err(format!("{email:?} is not an e-mail address"));
+    }
+    if !is_id(&account.id) {
+        return Err(format!("the id of {email} is {:?}, expected 24 hexadecimal digits", account.id));
+    }
+    if let Some(role) = account.roles.iter().find(|role| state.role_name(role, false).is_none()) {
+        return Err(format!("{email} has the role {role:?}, which does not exist"));
+    }
+    let same = |earlier: &Account| earlier.id == account.id || earlier.has_email(email);
+    if state.accounts.iter().take(at).any(same) {
+        return Err(format!("{email} is there twice, by address or by id"));
+    }
+    Ok(())
+}
+
+fn give_key(state: &mut State, key: &str) -> Result<(), String> {
+    let owner = |account: &Account| holds_billing_admin(account) && !account.suspended;
+    let has_key = |account: &Account| account.api_key_allowed && account.api_key.is_some();
+    if state.accounts.iter().any(|account| owner(account) && has_key(account)) {
+        return Ok(());
+    }
+    let first = state.accounts.iter_mut().find(|account| owner(account));
+    let first = first.ok_or("it has no Administrator With Billing who is not suspended")?;
+    first.api_key = Some(key.to_owned());
+    first.api_key_allowed = true;
+    Ok(())
+}

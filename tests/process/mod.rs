@@ -1,0 +1,150 @@
+//! The shipped program between a simulated JumpCloud and a reference control plane, over real TLS.
+//!
+//! The agent is a process of its own, configured by files alone and killed when the world is dropped.
+//! Refuses fixed sleeps: whoever waits names a condition and gets a deadline.
+
+pub(crate) mod agent;
+pub(crate) mod asking;
+mod files;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use ephemerald::sandbox::{
+    control_plane::{self, Operator},
+    jumpcloud::{self, Console},
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+pub(crate) use self::{agent::Agent, files::Files};
+
+/// Longest wait for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Everything that runs, and the files of the agent.
+pub(crate) struct World {
+    pub(crate) cloud: Console,
+    pub(crate) operator: Operator,
+    pub(crate) agent: Agent,
+    pub(crate) files: Files,
+    /// The connection's API key: must never be seen anywhere.
+    pub(crate) api_key: String,
+    control_at: SocketAddr,
+    control: Option<Part>,
+    _cloud: Part,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    /// The simulated parts, an agent that is enrolled and ready.
+    pub(crate) async fn ready() -> Self {
+        let mut world = Self::enrolled().await;
+        world.agent.start();
+        world.agent.ready().await;
+        world
+    }
+
+    /// As [`ready`](Self::ready), before the agent is started.
+    pub(crate) async fn enrolled() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let (cloud, cloud_part) = start_cloud(root.join("jumpcloud-tls")).await;
+        let (control, control_part) =
+            start_control(SocketAddr::from(([127, 0, 0, 1], 0)), root.join("control-plane")).await;
+        let files = Files::write(root, control.ca_file.as_ref().unwrap());
+        cloud.write_connection(&files.connection).unwrap();
+        let operator = Operator::of_data_dir(&root.join("control-plane")).unwrap();
+        let world = Self {
+            cloud: cloud.console,
+            api_key: cloud.api_key,
+            agent: Agent::of(&files),
+            files,
+            operator,
+            control_at: control.addr,
+            control: Some(control_part),
+            _cloud: cloud_part,
+            _dir: dir,
+        };
+        let token = world.operator.token().await.unwrap();
+        world.agent.enroll(&token).await;
+        world
+    }
+
+    /// Edits the policy file.
+    pub(crate) fn with_policy(self, edit: impl FnOnce(String) -> String) -> Self {
+        let text = std::fs::read_to_string(&self.files.policy).unwrap();
+        std::fs::write(&self.files.policy, edit(text)).unwrap();
+        self
+    }
+
+    /// Edits the connection file.
+    pub(crate) fn rewrite_connection(&self, edit: impl FnOnce(&mut serde_json::Value)) {
+        let file = &self.files.connection;
+        let mut connection = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        edit(&mut connection);
+        std::fs::write(file, connection.to_string()).unwrap();
+    }
+
+    /// Writes the connection's `token` as `tokne`.
+    pub(crate) fn misspell_token(&self) {
+        self.rewrite_connection(|connection| {
+            let token = connection.as_object_mut().unwrap().remove("token").unwrap();
+            connection["tokne"] = token;
+        });
+    }
+
+    /// Waits until the agent has logged this.
+    pub(crate) async fn logs(&self, text: &str) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !self.files.log_text().contains(text) {
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{text:?} was not logged:\n{}",
+                self.agent.tail()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Stops the control plane; what it answered is durable.
+    pub(crate) async fn stop_control_plane(&mut self) {
+        let part = self.control.take().unwrap();
+        drop(part.stop);
+        part.done.await.unwrap().unwrap();
+    }
+
+    /// Starts it again on its old address, with its old state.
+    pub(crate) async fn restart_control_plane(&mut self) {
+        let (_, part) = start_control(self.control_at, self.control_data()).await;
+        self.control = Some(part);
+    }
+
+    fn control_data(&self) -> PathBuf {
+        self.files.root.join("control-plane")
+    }
+}
+
+/// A simulated part and the way to stop it: dropping `stop` ends it.
+struct Part {
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<std::io::Result<()>>,
+}
+
+async fn start_cloud(tls: PathBuf) -> (jumpcloud::Running, Part) {
+    let mut options = jumpcloud::Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), Some(&tls));
+    options.api_key = Some(format!("jca_canary{:016x}", std::process::id()));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut running = jumpcloud::run(options, async { drop(stopped.await) }).await.unwrap();
+    let done = std::mem::replace(&mut running.done, tokio::spawn(async { Ok(()) }));
+    (running, Part { stop, done })
+}
+
+async fn start_control(listen: SocketAddr, data: PathBuf) -> (control_plane::Running, Part) {
+    let options = control_plane::Options {
+        lease: Duration::from_secs(3),
+        ..control_plane::Options::new(listen, &data)
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut running = control_plane::run(options, async { drop(stopped.await) }).await.unwrap();
+    let done = std::mem::replace(&mut running.done, tokio::spawn(async { Ok(()) }));
+    (running, Part { stop, done })
+}

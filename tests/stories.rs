@@ -1,0 +1,16 @@
+//! Whole stories: what a person asks for, what JumpCloud then shows, what the control plane hears.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "stories/absence.rs"]
+mod absence;
+#[path = "stories/access.rs"]
+mod access;
+#[path = "stories/check.rs"]
+mod check;
+#[path = "process/mod.rs"]
+mod process;
+#[path = "stories/refusals.rs"]
+mod refusals;
+#[path = "stories/secrets.rs"]
+mod secrets;
