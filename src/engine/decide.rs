@@ -116,11 +116,9 @@ impl Engine {
         {
             return Some(Verdict::Answer(ResultCode::Conflict, Some(Rule::DuplicateGrant)));
         }
-        let pinned = self.state.organizations.get(&at.integration);
         let tenant = self.tenants.get(&at.integration)?;
-        let same_org = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);
-        let ready = tenant.whoami.last.is_some() && tenant.roles.last.is_some() && same_org;
-        if ready && !tenant.wrong_org && !tenant.credential_refused {
+        let ready = tenant.whoami.last.is_some() && tenant.roles.last.is_some();
+        if ready && self.is_known_organization(at) {
             return None;
         }
         self.want_probes(&at.integration);
@@ -232,6 +230,7 @@ impl Engine {
             role: grant.role.clone(),
             accepted_at: self.now.wall,
             ends_at,
+            start_by: job.start_by,
             boot_id: self.now.boot_id,
             accepted_boot: self.now.boot,
             boot_ends: self.now.boot + ends_at.since(self.now.wall),
@@ -278,23 +277,44 @@ impl Engine {
         self.out.raises.push(Raise { call, at: at.clone(), change, send_by });
     }
 
-    /// A raise that was certainly not carried out is made again, on a fresh read, inside its time.
+    /// A raise that was certainly not carried out is made again, on a fresh read, inside its time, and
+    /// only if it would be allowed now.
     pub(super) fn raise_again(&mut self, at: &AccountRef, grant: &GrantId) {
-        let Some(role) = self.state.grants.get(grant).map(|g| g.terms.role.clone()) else { return };
+        let Some(terms) = self.state.grants.get(grant).map(|g| g.terms.clone()) else { return };
         let Some(seen) = self.desks.get(at).and_then(|d| d.fresh(self.now.boot)).cloned() else { return };
         let Some(tenant) = self.tenants.get(&at.integration) else { return };
-        let allowed = self.ledger_ok
-            && self.clock.is_trusted()
-            && self.policy.as_ref().is_some_and(|p| !p.dry_run && p.roles.contains_key(&role))
-            && self.judge_account(at, &seen.account.id, &seen.account.email).is_ok();
-        match plan::raise(tenant.settings.role_mode, &tenant.order, &seen.account.roles, &role) {
-            Ok(roles) if allowed => {
+        let mode = tenant.settings.role_mode;
+        let write = plan::raise(mode, &tenant.order, &seen.account.roles, &terms.role);
+        match write {
+            Ok(roles) if self.may_raise_again(at, &terms, &seen, mode) => {
                 if self.take_or_queue(at, Lane::RaiseWrite) {
                     self.raise_roles(at, &seen, roles);
                 }
             }
             _ => self.fail(grant, Rule::NotSentInTime, None),
         }
+    }
+
+    fn may_raise_again(&self, at: &AccountRef, terms: &Terms, seen: &Sighting, mode: RoleMode) -> bool {
+        let allowed = |p: &super::policy::Policy| !p.dry_run && p.roles.contains_key(&terms.role);
+        let account = &seen.account;
+        let plain = !account.suspended && (mode == RoleMode::Multiple || account.roles.len() == 1);
+        self.ledger_ok
+            && self.clock.is_trusted()
+            && self.now.wall < terms.start_by
+            && self.policy.as_ref().is_some_and(allowed)
+            && self.is_known_organization(at)
+            && plain
+            && self.judge_account(at, &account.id, &account.email).is_ok()
+    }
+
+    /// The pinned organization answered last, and takes the credential.
+    fn is_known_organization(&self, at: &AccountRef) -> bool {
+        let pinned = self.state.organizations.get(&at.integration);
+        self.tenants.get(&at.integration).is_some_and(|tenant| {
+            let same = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);
+            same && !tenant.wrong_org && !tenant.credential_refused
+        })
     }
 
     fn is_dry_run(&self) -> bool {

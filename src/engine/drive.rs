@@ -63,7 +63,11 @@ impl Engine {
         }
         let Some(desk) = self.desks.get(at) else { return Move::Rest };
         let ephemeral = matches!(at.account, AccountKey::Ephemeral(_));
-        if !desk.jobs.is_empty() && (fresh.is_some() || (ephemeral && desk.absent_since.is_some())) {
+        // One raise at a time: what the next job may have depends on what this one did.
+        if !desk.jobs.is_empty()
+            && self.applying(at).is_none()
+            && (fresh.is_some() || (ephemeral && desk.absent_since.is_some()))
+        {
             return Move::Decide;
         }
         if let Some(grant) = self.applying(at).filter(|_| desk.reraise && fresh.is_some() && !waits) {

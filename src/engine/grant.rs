@@ -150,6 +150,8 @@ pub struct Terms {
     pub accepted_at: Timestamp,
     /// The end on the wall clock.
     pub ends_at: Timestamp,
+    /// Nothing of it may be raised after this instant.
+    pub start_by: Timestamp,
     /// The boot in which it was accepted…
     pub boot_id: BootId,
     /// …when, on that boot's clock…

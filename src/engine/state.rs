@@ -262,6 +262,7 @@ impl Grant {
             role: prefix.role.clone(),
             accepted_at: prefix.ends_at,
             ends_at: prefix.ends_at,
+            start_by: prefix.ends_at,
             boot_id: BootId::default(),
             accepted_boot: BootTime::default(),
             boot_ends: BootTime::default(),

@@ -168,6 +168,7 @@ mod tests {
             role: role(),
             accepted_at: Timestamp(1),
             ends_at: Timestamp(2),
+            start_by: Timestamp(3),
             boot_id: BootId(3),
             accepted_boot: BootTime(4),
             boot_ends: BootTime(5),
