@@ -1,4 +1,5 @@
 //! `plan::ending` against a small model written apart from it: roles as bits, their reach as a table.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/world/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]

@@ -1,6 +1,7 @@
 //! The engine in a world where everything that can go wrong does, and one seed decides all of it.
 //!
 //! A failing seed prints how to run it alone, and its story.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "simulation/chance.rs"]
 mod chance;

@@ -120,6 +120,10 @@ pub(super) fn warning(warning: &Warning) {
             integration = %at.integration, account = at.account.as_str(),
             "an account with our address has another id than the one we made: left alone"
         ),
+        Warning::Unconfigured(at) => error!(
+            integration = %at.integration, account = at.account.as_str(),
+            "a grant is held in an integration that is not configured any more; it cannot be ended: put the integration back"
+        ),
         Warning::WheelMiss(at) => error!(
             integration = %at.integration, account = at.account.as_str(),
             "the sweep found a due grant that the timer wheel had missed: this is a bug, please report it"

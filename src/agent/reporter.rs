@@ -15,12 +15,18 @@ use crate::{
         wire::Report,
     },
     engine::{action::Raise, record::GrantActive, record::Record},
-    ledger::{Ledger, Seq, codec},
+    ledger::{Ledger, Seq, StoredRow, codec},
     secrets::TagKey,
 };
 
 /// Reports in one request.
 const BATCH: usize = 100;
+
+/// Where the next page begins and how long it is.
+struct Page {
+    after: Seq,
+    size: usize,
+}
 
 /// What the task runs on.
 pub(super) struct Reporter {
@@ -43,14 +49,15 @@ impl Reporter {
 
     async fn deliver(&self) {
         let mut waits = Waits::default();
+        let mut page = Page { after: Seq(0), size: BATCH };
         loop {
-            match self.page().await {
-                Ok(0) => {
+            match self.page(&mut page).await {
+                Ok(true) => waits.reset(),
+                Ok(false) => {
                     waits.reset();
                     // Woken by the next durable record; now and then also without, in case one was missed.
                     let _ = tokio::time::timeout(Duration::from_secs(30), self.outbox.notified()).await;
                 }
-                Ok(_) => waits.reset(),
                 Err(error) => {
                     let pause = waits.next(error.retry_after());
                     tracing::warn!(error = %error, "reports: not delivered; they stay in the outbox");
@@ -60,39 +67,64 @@ impl Reporter {
         }
     }
 
-    /// Delivers one page; how many reports it held.
-    async fn page(&self) -> Result<usize, ControlError> {
-        let rows = match self.ledger.outbox_page(Seq(0), BATCH).await {
+    /// Delivers one page; whether there may be more behind it. A page that cannot be delivered whole is
+    /// cut smaller, down to the one report that is in the way, which is then passed by.
+    async fn page(&self, page: &mut Page) -> Result<bool, ControlError> {
+        let rows = match self.ledger.outbox_page(page.after, page.size).await {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::error!(error = %error, "reports: the outbox cannot be read");
-                return Ok(0);
+                return Ok(false);
             }
         };
-        if rows.is_empty() {
-            return Ok(0);
+        let Some(last) = rows.last().map(|row| row.seq) else {
+            *page = Page { after: Seq(0), size: BATCH };
+            return Ok(false);
+        };
+        let reports: Vec<Report> = rows.iter().filter_map(|row| self.read(row)).collect();
+        if reports.is_empty() {
+            page.after = last;
+            return Ok(true);
         }
-        let reports: Vec<Report> =
-            rows.iter().filter_map(|row| self.report(row.seq, row.at, codec::record(row).ok()?)).collect();
-        let answer = self.client.report(&reports).await?;
+        let answer = match self.client.report(&reports).await {
+            Err(error @ ControlError::Refused { .. }) => {
+                tracing::error!(error = %error, reports = rows.len(), seq = rows[0].seq.0, "reports: not taken; tried in smaller parts");
+                if page.size > 1 {
+                    page.size /= 2
+                } else {
+                    page.after = last
+                }
+                return Ok(true);
+            }
+            answer => answer?,
+        };
         for refused in &answer.refused {
             tracing::error!(
                 seq = refused.seq,
                 "reports: the control plane will not take this report; it is parked in the journal"
             );
         }
-        let done: Vec<Seq> =
-            answer.acked.iter().copied().chain(answer.refused.iter().map(|r| r.seq)).map(Seq).collect();
+        let refused = answer.refused.iter().map(|r| r.seq);
+        let done: Vec<Seq> = answer.acked.iter().copied().chain(refused).map(Seq).collect();
         let known: Vec<Seq> = done.into_iter().filter(|seq| rows.iter().any(|row| row.seq == *seq)).collect();
-        let delivered = known.len();
         if let Err(error) = self.ledger.ack(&known).await {
             tracing::error!(error = %error, "reports: acknowledgements cannot be stored; they will be sent again");
         }
-        if delivered == 0 {
-            // Nothing acknowledged: do not spin.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        // What was not acknowledged comes again on the next round, behind everything else.
+        *page = Page { after: last, size: BATCH };
+        Ok(true)
+    }
+
+    /// A row that holds no report is passed by, with a loud line; it stays in the outbox and the journal.
+    fn read(&self, row: &StoredRow) -> Option<Report> {
+        let report = codec::record(row).ok().and_then(|record| self.report(row.seq, row.at, record));
+        if report.is_none() {
+            tracing::error!(
+                seq = row.seq.0,
+                "reports: this row holds no report of this version; it is passed by"
+            );
         }
-        Ok(rows.len())
+        report
     }
 
     fn report(&self, seq: Seq, at: i64, record: Record) -> Option<Report> {

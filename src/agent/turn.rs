@@ -10,7 +10,7 @@ use crate::{
     clock,
     control::poll::{ControlEvent, Wants},
     engine::{
-        Engine,
+        Engine, Restored,
         action::{Action, Raise, Step},
         input::Input,
         time::{Millis, Now},
@@ -31,6 +31,8 @@ const FORGET_EVERY: Millis = Millis::from_secs(600);
 /// How long a start waits for JumpCloud before it takes jobs all the same.
 const PATIENCE: Millis = Millis(10_000);
 
+type Reopened = Result<Restored, ledger::LedgerError>;
+
 /// What the loop listens to.
 pub(super) struct Ears {
     pub(super) ledger: mpsc::Receiver<Event<Raise>>,
@@ -49,6 +51,9 @@ pub(super) struct Turn {
     pub(super) ledger_ok: bool,
     reopen_at: Option<(Now, Millis)>,
     pub(super) contact: Contact,
+    reopening: bool,
+    /// Where the reopening task puts what it found.
+    reopened: (mpsc::Sender<Reopened>, mpsc::Receiver<Reopened>),
     seed: u64,
     started: Now,
     forgot: Now,
@@ -70,6 +75,8 @@ impl Turn {
             ledger_ok: true,
             reopen_at: None,
             contact: Contact::default(),
+            reopening: false,
+            reopened: mpsc::channel(1),
             seed,
             started: clock::now(),
             forgot: clock::now(),
@@ -82,19 +89,21 @@ impl Turn {
         self.load_policy();
         loop {
             self.publish();
+            let nap = self.nap();
             tokio::select! {
                 Some(event) = ears.ledger.recv() => self.ledger_event(event),
                 Some((call, outcome)) = ears.executor.recv() => self.feed(Input::Outcome(call, outcome)),
+                Some(restored) = self.reopened.1.recv() => self.reopen_done(restored),
                 Some(event) = ears.control.recv() => self.control_event(event),
                 Some(query) = ears.admin.recv() => views::answer(&self, query).await,
                 Some(()) = ears.reload.recv() => self.load_policy(),
-                () = tokio::time::sleep(self.nap()) => {
+                () = tokio::time::sleep(nap) => {
                     self.feed(Input::Tick);
                     self.forget_old_jobs();
                 }
                 _ = ears.stop.wait_for(|stop| *stop) => break,
             }
-            self.reopen_if_due().await;
+            self.reopen_if_due();
         }
         self.drain(ears).await;
     }
@@ -130,7 +139,8 @@ impl Turn {
         match event {
             Event::Durable { upto, raises } => {
                 self.feed(Input::Durable(crate::engine::record::Seq(upto.0)));
-                for raise in raises {
+                // After a failure the engine takes unreleased raises for unsent; so they must stay unsent.
+                for raise in raises.into_iter().filter(|_| self.ledger_ok) {
                     self.parts.executor.raise(raise);
                 }
                 self.parts.outbox.notify_one();
@@ -151,34 +161,45 @@ impl Turn {
         self.feed(Input::LedgerDown);
     }
 
-    /// Reopens the journal after a failure and folds the engine anew from what is really stored.
-    async fn reopen_if_due(&mut self) {
+    /// Begins to reopen the journal after a failure. On a task of its own: a disk that hangs must not
+    /// hang the loop, which goes on ending grants from memory.
+    fn reopen_if_due(&mut self) {
         let Some((since, wait)) = self.reopen_at else { return };
-        if clock::now().boot.since(since.boot) < wait {
+        if self.reopening || clock::now().boot.since(since.boot) < wait {
             return;
         }
-        match self.refold().await {
-            Ok(first) => {
+        self.reopening = true;
+        let (ledger, done) = (std::sync::Arc::clone(&self.parts.ledger), self.reopened.0.clone());
+        tokio::spawn(async move {
+            let restored = match ledger.reopen().await {
+                Ok(opened) => super::assemble::load(&ledger, &opened).await,
+                Err(error) => Err(error),
+            };
+            let _ = done.send(restored).await;
+        });
+    }
+
+    /// Folds the engine anew from what is really stored.
+    fn reopen_done(&mut self, restored: Result<Restored, ledger::LedgerError>) {
+        self.reopening = false;
+        match restored {
+            Ok(restored) => {
                 tracing::warn!("journal: reopened and verified; the state was folded anew from it");
                 self.reopen_at = None;
                 self.ledger_ok = true;
+                self.seed = self.seed.wrapping_add(1);
+                let settings = self.parts.settings.clone();
+                let (engine, first) = Engine::new(settings, restored, self.seed, clock::now());
+                self.engine = engine;
                 self.carry_out(first);
                 self.load_policy();
             }
             Err(error) => {
                 tracing::error!(error = %error, "journal: cannot be reopened yet; endings go on from memory");
-                self.reopen_at = Some((clock::now(), Millis(wait.0.saturating_mul(2)).min(REOPEN_CAP)));
+                let wait = self.reopen_at.map_or(REOPEN_FIRST, |(_, wait)| Millis(wait.0.saturating_mul(2)));
+                self.reopen_at = Some((clock::now(), wait.min(REOPEN_CAP)));
             }
         }
-    }
-
-    async fn refold(&mut self) -> Result<Step, ledger::LedgerError> {
-        let opened = self.parts.ledger.reopen().await?;
-        let restored = super::assemble::load(&self.parts.ledger, &opened).await?;
-        self.seed = self.seed.wrapping_add(1);
-        let (engine, first) = Engine::new(self.parts.settings.clone(), restored, self.seed, clock::now());
-        self.engine = engine;
-        Ok(first)
     }
 
     fn control_event(&mut self, event: ControlEvent) {

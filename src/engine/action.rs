@@ -183,6 +183,9 @@ pub enum Warning {
     Escalated(AccountRef),
     /// A listing shows our address under another id: a stranger, left alone.
     Stranger(AccountRef),
+    /// The journal holds an account of an integration that the configuration does not name any more:
+    /// nothing there can be ended.
+    Unconfigured(AccountRef),
     /// The sweep found a grant that the wheel had missed. Must never happen.
     WheelMiss(AccountRef),
 }

@@ -7,11 +7,15 @@ use super::time::{BootTime, Millis};
 /// What a request is for, in the order in which requests are let out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Lane {
-    /// Taking access away, and the reads that this needs.
+    /// Taking access away on a read that is fresh now: waiting would make the read stale.
+    LowerWrite,
+    /// The reads that taking access away needs.
     Lower,
     /// Reading back, settling.
     Verify,
-    /// Giving access, and the reads that this needs.
+    /// Giving access on a read that is fresh now.
+    RaiseWrite,
+    /// The reads that giving access needs.
     Raise,
     /// Watching, probing, inventory.
     Observe,
@@ -26,6 +30,8 @@ pub(super) struct Budget {
     refilled: BootTime,
     slowed: BootTime,
     blocked: BootTime,
+    /// Since when: lowers wait from here, however often we are told to stay away.
+    blocked_since: BootTime,
 }
 
 const ONE: u64 = 1000;
@@ -39,7 +45,15 @@ impl Budget {
     #[must_use]
     pub(super) fn new(per_second: u32, now: BootTime) -> Self {
         let rate = u64::from(per_second.max(1));
-        Self { full_rate: rate, rate, tokens: rate * ONE, refilled: now, slowed: now, blocked: now }
+        Self {
+            full_rate: rate,
+            rate,
+            tokens: rate * ONE,
+            refilled: now,
+            slowed: now,
+            blocked: now,
+            blocked_since: now,
+        }
     }
 
     /// Takes one token for `lane` if there is one for it.
@@ -57,7 +71,11 @@ impl Budget {
     pub(super) fn ready_at(&self, lane: Lane, now: BootTime) -> BootTime {
         let needed = ONE + if lane <= Lane::Verify { 0 } else { self.reserve() };
         let filled = now.max(self.refilled + Millis(needed.saturating_sub(self.tokens).div_ceil(self.rate)));
-        let open = if lane <= Lane::Verify { self.blocked.min(now + LOWER_WAIT) } else { self.blocked };
+        let open = if lane <= Lane::Verify {
+            self.blocked.min(self.blocked_since + LOWER_WAIT)
+        } else {
+            self.blocked
+        };
         filled.max(open)
     }
 
@@ -67,6 +85,9 @@ impl Budget {
         self.rate = (self.rate / 2).max(1);
         self.tokens = self.tokens.min(self.rate * ONE);
         self.slowed = now;
+        if self.blocked <= now {
+            self.blocked_since = now;
+        }
         self.blocked = self.blocked.max(now + retry_after);
     }
 
@@ -77,7 +98,8 @@ impl Budget {
     }
 
     fn reserve(&self) -> u64 {
-        self.rate * ONE / 4
+        // Never so much that a full bucket has nothing for the others.
+        (self.rate * ONE / 4).min((self.rate - 1) * ONE)
     }
 
     fn refill(&mut self, now: BootTime) {
@@ -108,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn one_request_a_second_is_enough_for_every_lane() {
+        let mut budget = Budget::new(1, BootTime(0));
+        assert!(budget.take(Lane::Observe, BootTime(0)));
+        assert!(budget.take(Lane::Raise, BootTime(1_000)));
+    }
+
+    #[test]
     fn a_token_promised_for_an_instant_is_there_at_that_instant() {
         let mut budget = Budget::new(3, BootTime(0));
         while budget.take(Lane::Lower, BootTime(0)) {}
@@ -123,6 +152,10 @@ mod tests {
         assert_eq!(budget.rate(), 4);
         assert_eq!(budget.ready_at(Lane::Raise, BootTime(0)), BootTime(60_000));
         assert!(budget.ready_at(Lane::Lower, BootTime(0)) <= BootTime(15_000));
+        assert!(
+            budget.ready_at(Lane::Lower, BootTime(14_000)) <= BootTime(15_000),
+            "and not 15 s from whenever one asks"
+        );
         assert!(budget.take(Lane::Raise, BootTime(120_000)));
         assert_eq!(budget.rate(), 8, "grown back");
     }

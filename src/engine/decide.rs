@@ -62,7 +62,7 @@ impl Engine {
                 self.confirm_covered(at, &grant.grant, &seen);
             }
             Verdict::Write(roles) => {
-                if self.take_or_queue(at, Lane::Raise) {
+                if self.take_or_queue(at, Lane::RaiseWrite) {
                     self.accept(at, job, grant, Some(&seen));
                     self.raise_roles(at, &seen, roles);
                 }
@@ -164,7 +164,7 @@ impl Engine {
         if self.is_dry_run() {
             return self.answer_dry(job, &[], vec![grant.role.clone()]);
         }
-        if !self.take_or_queue(at, Lane::Raise) {
+        if !self.take_or_queue(at, Lane::RaiseWrite) {
             return;
         }
         self.accept(at, job, grant, None);
@@ -289,7 +289,7 @@ impl Engine {
             && self.judge_account(at, &seen.account.id, &seen.account.email).is_ok();
         match plan::raise(tenant.settings.role_mode, &tenant.order, &seen.account.roles, &role) {
             Ok(roles) if allowed => {
-                if self.take_or_queue(at, Lane::Raise) {
+                if self.take_or_queue(at, Lane::RaiseWrite) {
                     self.raise_roles(at, &seen, roles);
                 }
             }

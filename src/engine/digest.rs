@@ -49,6 +49,11 @@ impl Engine {
             return self.digest_ephemeral(at, &seen.account);
         }
         let roles = &seen.account.roles;
+        if roles.is_empty() {
+            // No role is a value that nobody has described: it is an account that was not shown whole.
+            // It proves nothing, neither that access is there nor that it is gone.
+            return self.escalate(at);
+        }
         self.confirm(at, &seen.account.id, roles, None);
         self.end_uncovered(at, roles);
         match self.ending_of(at, roles) {
@@ -95,7 +100,9 @@ impl Engine {
 
     /// Somebody took the access away: that is respected, and never undone.
     pub(super) fn end_uncovered(&mut self, at: &AccountRef, roles: &[RoleName]) {
-        let Some(tenant) = self.tenants.get(&at.integration) else { return };
+        let Some(tenant) = self.tenants.get(&at.integration).filter(|t| t.roles.last.is_some()) else {
+            return; // before the roles are known, a covering role may look like another one
+        };
         let lost = |g: &&Grant| g.phase == Phase::Active && !tenant.order.any_covers(roles, &g.terms.role);
         for grant in self.state.grants_of(at).filter(lost).map(|g| g.terms.grant.clone()).collect::<Vec<_>>()
         {
@@ -192,7 +199,8 @@ impl Engine {
     /// A read that neither the baseline nor anything of ours explains is a person's edit; the baseline
     /// follows it, unless that person may be the holder of a role of ours.
     fn move_baseline(&mut self, at: &AccountRef, roles: &[RoleName]) {
-        if self.is_suspicious(at) {
+        let roles_known = self.tenants.get(&at.integration).is_some_and(|t| t.roles.last.is_some());
+        if self.is_suspicious(at) || !roles_known {
             return;
         }
         let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))

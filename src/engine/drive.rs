@@ -93,7 +93,7 @@ impl Engine {
         if matches!(at.account, AccountKey::Ephemeral(_)) {
             return self.delete_move(at, waits);
         }
-        let seen = fresh?;
+        let seen = fresh.filter(|s| !s.account.roles.is_empty())?;
         match self.ending_of(at, &seen.account.roles) {
             Ending::Clean | Ending::Superseded => None,
             Ending::Escalate => {
@@ -167,7 +167,7 @@ impl Engine {
             self.undurable.insert(at.clone());
             return;
         }
-        if !self.take_or_queue(at, Lane::Lower) {
+        if !self.take_or_queue(at, Lane::LowerWrite) {
             return;
         }
         let attempt = self.attempt(at, effect);

@@ -47,6 +47,10 @@ impl Engine {
         if !clock_was_dead {
             self.restart_watches_of_the_future();
         }
+        let strangers = self.state.accounts.keys().filter(|at| !self.tenants.contains_key(&at.integration));
+        for at in strangers.cloned().collect::<Vec<_>>() {
+            self.warn(Warning::Unconfigured(at));
+        }
         for integration in self.tenants.keys().cloned().collect::<Vec<_>>() {
             self.probe_all(&integration);
         }
@@ -69,6 +73,14 @@ impl Engine {
     }
 
     pub(super) fn witness(&mut self, theirs: Timestamp) {
+        // A clock that stood still while the machine was off would lengthen a grant: what is over at the
+        // witness's time is over, if the two are apart by more than clocks may be.
+        if theirs.since(self.now.wall) > self.settings.timing.skew {
+            let over = self.state.grants.values().filter(|g| g.phase.is_live() && g.terms.ends_at <= theirs);
+            for grant in over.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
+                self.end(&grant, EndReason::Expired, WokenBy::Sweep);
+            }
+        }
         if self.clock.witness(self.now, theirs) {
             self.warn(Warning::ClockTrusted);
             self.restart_watches_of_the_future();

@@ -77,6 +77,15 @@ impl Engine {
 
     /// A delivery that is not a job of ours is answered once per body, and does not use up its id.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
+        // The same body as a job that we know: it came again, too late or under another policy. It has,
+        // or will have, its one result.
+        if let Some(seen) = self.state.jobs.get(&refusal.job).filter(|s| s.digest == refusal.digest) {
+            self.out.actions.extend(seen.answer.map(Action::Requeue));
+            return;
+        }
+        if self.pending.get(&refusal.job).is_some_and(|p| p.job.digest == refusal.digest) {
+            return;
+        }
         if self.refused.len() >= REFUSED_MEMORY {
             self.refused.clear();
         }
@@ -144,7 +153,13 @@ impl Engine {
 
     fn revoke(&mut self, job: &Job, grant: &GrantId) {
         let Some(found) = self.state.grants.get(grant) else {
-            return self.reject(job, Rule::UnknownGrant);
+            let asks = |p: &&Pending| matches!(&p.job.ask, Ask::Grant(g, _) if g.grant == *grant);
+            let Some(waiting) = self.pending.values().find(asks).map(|p| p.job.clone()) else {
+                return self.reject(job, Rule::UnknownGrant);
+            };
+            // The grant has not been decided yet: it never will be.
+            self.answer(&waiting, ResultCode::Cancelled, None, Evidence::default());
+            return self.answer(job, ResultCode::AlreadyEnded, None, Evidence::default());
         };
         if matches!(found.phase, Phase::Settling | Phase::Ended) {
             return self.answer(job, ResultCode::AlreadyEnded, None, Evidence::default());

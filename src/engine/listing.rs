@@ -69,7 +69,7 @@ impl Engine {
         let Some(desk) = self.desks.get_mut(at) else { return };
         match found {
             Some(account) => self.sighted(at, Sighting { at: began, account: account.clone() }),
-            None if !counts => {}
+            None if !counts => self.cannot_prove(at),
             None if desk.absent_since.is_none_or(|first| began.since(first) < ABSENCE_GAP) => {
                 desk.absent_since.get_or_insert(began);
                 let gap = self.now.boot + ABSENCE_GAP;
@@ -84,6 +84,21 @@ impl Engine {
         }
         self.warn_of_stranger(at, index, id.as_ref());
         self.dirty.insert(at.clone());
+    }
+
+    /// Not listed, and that proves nothing: look again, ever more patiently, and ask anew who answers.
+    fn cannot_prove(&mut self, at: &AccountRef) {
+        let jitter = self.jitter();
+        let (base, cap) = (self.settings.timing.lower_base, self.settings.timing.lower_cap);
+        let now = self.now.boot;
+        if let Some(desk) = self.desks.get_mut(at) {
+            desk.back_off(now, base, cap, jitter);
+            desk.readback = false;
+        }
+        let recent = |(_, seen): &(_, BootTime)| now.since(*seen) <= ORG_AGE;
+        if self.tenants.get(&at.integration).is_some_and(|t| !t.org_seen.as_ref().is_some_and(recent)) {
+            self.want(&at.integration, Errand::WhoAmI);
+        }
     }
 
     /// Jobs that name an account by an id that nobody has.

@@ -58,6 +58,7 @@ use desk::Desk;
 use ids::{GrantId, IntegrationId, JobId};
 use input::{Input, Outcome};
 use job::{Digest, Job};
+use observed::{Fault, FaultClass};
 use policy::Policy;
 use record::{Record, Seq};
 use settings::Settings;
@@ -107,6 +108,8 @@ struct Pending {
 struct Flight {
     integration: IntegrationId,
     began: BootTime,
+    /// The newest record when it was made: a raise leaves only once that is durable.
+    after: Seq,
     purpose: Purpose,
 }
 
@@ -177,7 +180,7 @@ impl Engine {
             Input::Policy(policy) => self.policy = policy.map(|p| *p),
             Input::ControlTime(theirs) => self.witness(theirs),
             Input::Durable(upto) => self.durable(upto),
-            Input::LedgerDown => self.ledger_ok = false,
+            Input::LedgerDown => self.ledger_down(),
             Input::Outcome(call, outcome) => self.outcome(call, outcome),
         }
         self.settle_down();
@@ -193,11 +196,15 @@ impl Engine {
     /// Everything that follows from a change, until nothing more follows.
     fn settle_down(&mut self) {
         self.fire_due();
-        while let Some(at) = self.dirty.pop_first() {
-            self.drive(&at);
+        loop {
+            while let Some(at) = self.dirty.pop_first() {
+                self.drive(&at);
+            }
+            self.pump_all();
+            if self.dirty.is_empty() {
+                return;
+            }
         }
-        self.pump_all();
-        debug_assert!(self.dirty.is_empty(), "every account was driven");
     }
 
     /// Writes a fact: numbered, folded into the state, handed out to be stored.
@@ -218,10 +225,25 @@ impl Engine {
         self.dirty.append(&mut self.undurable);
     }
 
+    /// Nothing is raised any more, and raises whose records did not become durable never were: the
+    /// shell drops them. Their accounts must not wait for an answer that cannot come.
+    fn ledger_down(&mut self) {
+        self.ledger_ok = false;
+        let unsent = |f: &Flight| {
+            f.after > self.durable && matches!(&f.purpose, Purpose::Write(_, a) if a.effect.is_raise())
+        };
+        let unsent: Vec<CallId> =
+            self.calls.iter().filter(|(_, f)| unsent(f)).map(|(call, _)| *call).collect();
+        for call in unsent {
+            self.outcome(call, Outcome::Written(Err(Fault::of(FaultClass::NotSent))));
+        }
+    }
+
     fn call(&mut self, integration: &IntegrationId, purpose: Purpose) -> CallId {
         self.next_call += 1;
         let call = CallId(self.next_call);
-        let flight = Flight { integration: integration.clone(), began: self.now.boot, purpose };
+        let after = Seq(self.next_seq.0 - 1);
+        let flight = Flight { integration: integration.clone(), began: self.now.boot, after, purpose };
         self.calls.insert(call, flight);
         call
     }

@@ -265,6 +265,10 @@ impl Engine {
             Err(fault) => return self.errand_failed(&flight.integration, Errand::Roles, fault),
         };
         if let Some(tenant) = self.tenants.get_mut(&flight.integration) {
+            if discovered.is_none() && tenant.roles.last.is_some() {
+                tenant.roles.last = Some((flight.began, ()));
+                return; // what was known of the roles is not forgotten because a route went away
+            }
             tenant.order = RoleOrder::new(&tenant.settings.role_order, discovered.as_deref());
             tenant.roles.failures = 0;
             tenant.roles.last = Some((flight.began, ()));

@@ -129,6 +129,25 @@ impl State {
         self.grants.insert(prefix.grant.clone(), Grant::unreadable(prefix, email));
     }
 
+    /// Holds every account that a grant needs: one whose own row cannot be read is rebuilt from the
+    /// terms of the grant, so that its ending does not wait for a person.
+    pub fn hold_missing_accounts(&mut self) {
+        for grant in self.grants.values() {
+            let terms = &grant.terms;
+            let at = grant.account_ref();
+            self.accounts.entry(at).or_insert_with(|| {
+                let id = match &terms.account {
+                    AccountKey::Standing(id) => Some(id.clone()),
+                    AccountKey::Ephemeral(_) => None,
+                };
+                let mut account = Account::new(id, terms.email.clone(), terms.roles_before.clone(), false);
+                account.sent.push(Sent { role: terms.role.clone(), ambiguous: true, raised: true });
+                account.displaced.clone_from(&terms.roles_before);
+                account
+            });
+        }
+    }
+
     fn apply_to_grant(&mut self, seq: Seq, at: Timestamp, record: &Record) {
         match record {
             Record::GrantIndeterminate { about } => self.on_grant(&about.grant, |g| g.step(Step::Ambiguous)),

@@ -68,6 +68,7 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
             restored.state.adopt_unreadable(&prefix);
         }
     }
+    restored.state.hold_missing_accounts();
     (restored, unreadable)
 }
 

@@ -31,8 +31,19 @@ pub async fn run(once: bool, json: bool) -> Result<bool, String> {
     }
     if !once && good {
         teller.what_next(&stage);
-        let _ = tokio::signal::ctrl_c().await;
+        told_to_stop().await;
     }
     stage.strike(once).await;
     Ok(good)
+}
+
+/// Ctrl-C, or SIGTERM: both must take the agent's process along.
+async fn told_to_stop() {
+    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
 }

@@ -116,10 +116,10 @@ fn jobs(run: &mut Run) {
     let mut twice = Vec::new();
     for entry in &run.world.durable {
         match &entry.record {
-            Record::GrantAccepted(terms) => {
-                if !taken.insert(terms.job.clone()) || !grants.insert(terms.grant.clone()) {
-                    twice.push(format!("{} is accepted a second time", terms.job));
-                }
+            Record::GrantAccepted(terms)
+                if !taken.insert(terms.job.clone()) || !grants.insert(terms.grant.clone()) =>
+            {
+                twice.push(format!("{} is accepted a second time", terms.job));
             }
             Record::JobAnswered(a) => answers.entry(a.job.clone()).or_default().push(a.code.to_string()),
             Record::GrantActive(a) => {

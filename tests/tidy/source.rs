@@ -5,7 +5,7 @@
 use std::iter::Peekable;
 
 /// One file: its path below the repository's root, its text, its code.
-pub struct Source {
+pub(crate) struct Source {
     pub path: String,
     pub text: String,
     code: String,
@@ -13,30 +13,30 @@ pub struct Source {
 
 /// A path as written, groups expanded: `use a::{b, c::d}` gives `a::b` and `a::c::d`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct PathUse {
+pub(crate) struct PathUse {
     pub line: usize,
     pub text: String,
 }
 
 impl Source {
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let is_test = path.rsplit('/').next() == Some("tests.rs") || path.contains("/tests/");
         let code = if !path.ends_with(".rs") || is_test { String::new() } else { without_tests(&bare(text)) };
         Self { path: path.to_owned(), text: text.to_owned(), code }
     }
 
     /// The top module that the file belongs to: `engine` for `src/engine/plan.rs`; none for `lib.rs`.
-    pub fn module(&self) -> Option<&str> {
+    pub(crate) fn module(&self) -> Option<&str> {
         let below = self.path.strip_prefix("src/")?;
         let module = below.split('/').next()?.trim_end_matches(".rs");
         (module != "lib").then_some(module)
     }
 
-    pub fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.code.lines().enumerate().map(|(index, text)| (index + 1, text))
     }
 
-    pub fn paths(&self) -> Vec<PathUse> {
+    pub(crate) fn paths(&self) -> Vec<PathUse> {
         let mut tokens = tokens(&self.code).into_iter().peekable();
         let mut found = Vec::new();
         let mut before = Token::Other(' ');
@@ -52,7 +52,7 @@ impl Source {
     }
 
     /// The top module of ours that a path leads to, if it leads to one.
-    pub fn target_module<'a>(&self, path: &'a PathUse) -> Option<&'a str> {
+    pub(crate) fn target_module<'a>(&self, path: &'a PathUse) -> Option<&'a str> {
         let mut segments = path.text.split("::");
         match segments.next()? {
             "crate" | "ephemerald" => segments.next(),
@@ -147,7 +147,7 @@ fn bare(text: &str) -> String {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let skip = comment(rest).or_else(|| literal(rest, out.chars().last()));
-        let (length, keep) = skip.map_or((first.len_utf8(), true), |length| (length, false));
+        let (length, keep) = skip.map_or_else(|| (first.len_utf8(), true), |length| (length, false));
         let (head, tail) = rest.split_at(length);
         if keep {
             out.push_str(head);

@@ -1,5 +1,6 @@
 //! A world for the engine: a model JumpCloud, a ledger that can crash, clocks that can lie, and calls
 //! whose answers come late or never. Everything is decided by the seed and the script.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod calls;
 mod cloud;
@@ -145,6 +146,7 @@ impl World {
         for entry in self.durable.iter().filter(|entry| !entry.record.stream().starts_with("job/")) {
             state.apply(entry.seq, entry.at, &entry.record);
         }
+        state.hold_missing_accounts();
         let restored = Restored {
             state,
             last: self.durable.last().map_or(Seq(0), |e| e.seq),

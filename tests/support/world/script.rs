@@ -33,9 +33,20 @@ impl World {
     }
 
     pub(crate) fn grant_job(&mut self, target: Target, wanted: &str, minutes: u64) -> (Job, GrantId) {
+        self.grant_job_for(target, wanted, minutes * 60_000)
+    }
+
+    /// As [`World::grant`], for so many milliseconds.
+    pub(crate) fn grant_for(&mut self, address: &str, wanted: &str, ms: u64) -> GrantId {
+        let (job, grant) = self.grant_job_for(Target::Email(email(address)), wanted, ms);
+        self.input(Input::Job(Box::new(job)));
+        grant
+    }
+
+    fn grant_job_for(&mut self, target: Target, wanted: &str, ms: u64) -> (Job, GrantId) {
         let job = self.next_job();
         let grant = GrantId::new(&format!("g{}", self.jobs)).unwrap();
-        let duration = Millis::from_secs(minutes * 60);
+        let duration = Millis(ms);
         let ask = GrantJob { grant: grant.clone(), target, role: role(wanted), duration, until: None };
         let request = AccessRequest { number: Some("REQ-1".to_owned()), ..AccessRequest::default() };
         (Job { ask: Ask::Grant(Box::new(ask), request), ..job }, grant)
@@ -84,11 +95,10 @@ impl World {
     }
 
     pub(crate) fn ended(&self, grant: &GrantId) -> Option<String> {
-        let gone = self.all.iter().rev().find_map(|e| match &e.record {
+        self.all.iter().rev().find_map(|e| match &e.record {
             Record::GrantGone(gone) if gone.about.grant == *grant => Some(gone.reason.to_string()),
             _ => None,
-        });
-        gone
+        })
     }
 
     pub(crate) fn story(&self) -> String {
