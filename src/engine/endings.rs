@@ -50,15 +50,16 @@ impl Engine {
             .get(&at.integration)
             .map_or(super::settings::RoleMode::Single, |t| t.settings.role_mode);
         let window = self.settings.timing.in_flight_window;
+        // The look at the window's end still counts, although its answer comes a little after it.
+        let window = Millis(window.0.saturating_add(self.settings.timing.settle.0));
         let recent = account.watch.is_some_and(|w| w.age(self.now) <= window);
         let all = recent || self.has_revoking(at);
         let mut ours = account.ours(mode, all);
-        if all {
-            // A lower may have carried a live grant's role, and its record is best effort: once that
-            // grant is over, its role is ours whether or not an attempt of ours is known to have sent it.
-            let over = self.state.grants_of(at).filter(|g| !g.phase.is_live());
-            ours.extend(over.map(|g| g.terms.role.clone()));
-        }
+        // A lower may have carried a live grant's role, and its record is best effort: once that grant
+        // is over, its role is ours whether or not an attempt of ours is known to have sent it.
+        let late = |role: &RoleName| account.sent.iter().any(|s| s.ambiguous && s.role == *role);
+        let over = self.state.grants_of(at).filter(|g| !g.phase.is_live());
+        ours.extend(over.map(|g| g.terms.role.clone()).filter(|role| all || late(role)));
         ours
     }
 

@@ -144,6 +144,9 @@ impl Run {
             self.world.org_unreadable = false;
             self.disturb();
         }
+        if self.world.down || self.world.org_unreadable || self.world.blind {
+            self.disturb();
+        }
         checks::always(self);
     }
 
