@@ -51,6 +51,7 @@ pub(super) fn job(verified: &VerifiedJob, engine: &Engine, parts: &Parts) -> Res
         integration: claims.integration.clone(),
         start_by: seconds(claims.start_by),
         ask,
+        jws: verified.jws.clone(),
     })
 }
 

@@ -57,6 +57,9 @@ pub(super) fn line(entry: &Entry) {
             seq, kind, job.id = %a.job, grant.id = a.grant.as_ref().map(tracing::field::display), code = %a.code,
             rule = a.rule.map(tracing::field::display), "job answered"
         ),
+        Record::JobEvidence { job, .. } => {
+            tracing::debug!(seq, kind, job.id = %job, "signed job kept as evidence")
+        }
         Record::JobEquivocated { job, .. } => {
             error!(seq, kind, job.id = %job, "a job id came again with another body: the control plane contradicts itself");
         }

@@ -33,6 +33,7 @@ impl Engine {
             Ask::Revoke(grant) | Ask::Extend(grant, _) => Some(grant.clone()),
             Ask::Sync | Ask::Test => None,
         };
+        self.keep_evidence(job);
         self.write(Record::JobAnswered(Answer {
             job: job.id.clone(),
             digest: job.digest,
@@ -46,6 +47,12 @@ impl Engine {
             policy_hash: self.policy.as_ref().map(|p| p.hash.clone()),
             forget_at: Timestamp(job.start_by.0.saturating_add(JOB_MEMORY_MS)),
         }));
+    }
+
+    /// Keeps the signed job beside what it led to.
+    pub(super) fn keep_evidence(&mut self, job: &Job) {
+        let (job, digest, jws) = (job.id.clone(), job.digest, job.jws.clone());
+        self.write(Record::JobEvidence { job, digest, jws });
     }
 
     /// Refuses a job by a rule.

@@ -217,6 +217,7 @@ impl Engine {
                 plural: account.is_some_and(|a| a.plural),
             });
         }
+        self.keep_evidence(job);
         let wanted = self.now.wall + grant.duration;
         let ends_at = grant.until.map_or(wanted, |until| until.min(wanted));
         self.write(Record::GrantAccepted(Box::new(Terms {

@@ -165,6 +165,7 @@ impl Engine {
             return self.answer(job, ResultCode::AlreadyEnded, None, Evidence::default());
         }
         let about = found.about();
+        self.keep_evidence(job);
         self.write(Record::RevokeRequested { about, job: job.id.clone(), digest: job.digest });
         self.end(grant, EndReason::Requested, WokenBy::Operator);
     }

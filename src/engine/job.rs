@@ -21,6 +21,8 @@ pub struct Job {
     pub start_by: Timestamp,
     /// What it asks.
     pub ask: Ask,
+    /// The signed job as received: kept as evidence, never read by the engine.
+    pub jws: String,
 }
 
 /// The five things a control plane can ask.

@@ -36,6 +36,15 @@ pub enum Record {
         /// The organization's id.
         org: OrgId,
     },
+    /// A signed job as received, beside the first record that it led to. Lies apart: no start reads it.
+    JobEvidence {
+        /// The job.
+        job: JobId,
+        /// The digest of its signed bytes.
+        digest: Digest,
+        /// The compact JWS.
+        jws: String,
+    },
     /// A job has its one final result.
     JobAnswered(Answer),
     /// A delivery that is not a job of ours: bad signature, wrong agent, stale. Does not use up its id.
@@ -289,6 +298,7 @@ impl Record {
         match self {
             Self::AgentStarted { .. } => "agent_started",
             Self::OrganizationPinned { .. } => "organization_pinned",
+            Self::JobEvidence { .. } => "job_evidence",
             Self::JobAnswered(_) => "job_answered",
             Self::JobRefused(_) => "job_refused",
             Self::JobEquivocated { .. } => "job_equivocated",
@@ -320,7 +330,7 @@ impl Record {
             Self::AgentStarted { .. } => "process".to_owned(),
             Self::OrganizationPinned { .. } => "agent".to_owned(),
             Self::JobAnswered(a) | Self::JobRefused(a) => format!("job/{}", a.job),
-            Self::JobEquivocated { job, .. } => format!("job/{job}"),
+            Self::JobEquivocated { job, .. } | Self::JobEvidence { job, .. } => format!("job/{job}"),
             Self::AccountOpened { at, .. }
             | Self::AccountFound { at, .. }
             | Self::BaselineMoved { at, .. }

@@ -70,7 +70,10 @@ impl State {
                 self.organizations.entry(integration.clone()).or_insert_with(|| org.clone());
             }
             Record::JobAnswered(answer) => self.answered(seq, answer),
-            Record::AgentStarted { .. } | Record::JobRefused(_) | Record::JobEquivocated { .. } => {}
+            Record::AgentStarted { .. }
+            | Record::JobEvidence { .. }
+            | Record::JobRefused(_)
+            | Record::JobEquivocated { .. } => {}
             Record::AccountOpened { at, id, email, baseline, plural } => {
                 let fresh = Account::new(id.clone(), email.clone(), baseline.clone(), *plural);
                 self.accounts.entry(at.clone()).or_insert(fresh);

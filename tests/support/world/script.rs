@@ -69,6 +69,7 @@ impl World {
             integration: jc(),
             start_by: self.now.wall + Millis::from_secs(600),
             ask: Ask::Test,
+            jws: "header.payload.signature".to_owned(),
         }
     }
 
