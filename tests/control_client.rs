@@ -132,6 +132,7 @@ impl Polling {
             events,
             pace_s: pace_rx,
             stop: stop_rx,
+            wait_s: 55,
             clock: clock::now,
         };
         let task = tokio::spawn(poll::run(line));

@@ -85,6 +85,7 @@ impl Talk<'_> {
             verifier: verifier_seen,
             wants,
             events: events.clone(),
+            wait_s: u32::try_from(self.config.control_plane.poll_max.0 / 1000).unwrap_or(u32::MAX),
             pace_s,
             stop: stop(),
             clock: clock::now,

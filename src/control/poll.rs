@@ -71,6 +71,8 @@ pub struct Line {
     pub wants: watch::Receiver<Wants>,
     /// Where events go.
     pub events: mpsc::Sender<ControlEvent>,
+    /// How long one poll may stay open, seconds; at most [`MAX_WAIT_S`].
+    pub wait_s: u32,
     /// Seconds to wait between polls, as the newest status answer asked; 0 to 300.
     pub pace_s: watch::Receiver<u32>,
     /// Turns true, or is dropped, at shutdown.
@@ -126,7 +128,7 @@ async fn polls(mut line: Line) {
 
 /// One poll; the pause that should follow.
 async fn poll(line: &mut Line, seen: &mut BTreeSet<JobId>) -> Result<Result<Duration, ControlError>, Deaf> {
-    let request = request(&line.wants.borrow_and_update());
+    let request = request(&line.wants.borrow_and_update(), line.wait_s);
     let before = (line.clock)();
     let answer = match line.client.acquire(&request).await {
         Ok(answer) => answer,
@@ -149,10 +151,10 @@ async fn poll(line: &mut Line, seen: &mut BTreeSet<JobId>) -> Result<Result<Dura
     Ok(Ok(Duration::from_secs(u64::from(asked)).max(floor)))
 }
 
-fn request(wants: &Wants) -> AcquireRequest {
+fn request(wants: &Wants, wait_s: u32) -> AcquireRequest {
     AcquireRequest {
         capacity: wants.capacity,
-        wait_s: MAX_WAIT_S,
+        wait_s: wait_s.min(MAX_WAIT_S),
         integrations: wants.integrations.clone(),
         known: wants.in_hand.iter().map(|(id, _)| id.clone()).collect(),
     }
