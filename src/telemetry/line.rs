@@ -19,9 +19,6 @@ use tracing_subscriber::{
 
 use crate::clock;
 
-/// The field that carries the fields of a journal record.
-const SPREAD: &str = "journal_spread";
-
 /// `{"ts":"…","level":"info","msg":"…","grant.id":"…"}`
 pub(super) struct JsonLine;
 
@@ -130,15 +127,6 @@ impl Visit for Record {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
-            SPREAD => {
-                if let Ok(Value::Object(fields)) = serde_json::from_str(value) {
-                    let ours = |(name, value): (String, Value)| match name.as_str() {
-                        "ts" | "level" | "msg" => (format!("field.{name}"), value),
-                        _ => (name, value),
-                    };
-                    self.fields.extend(fields.into_iter().map(ours));
-                }
-            }
             _ => self.put(field, value.into()),
         }
     }
@@ -190,7 +178,6 @@ mod tests {
     use tracing_subscriber::{fmt::layer, layer::SubscriberExt};
 
     use super::*;
-    use crate::telemetry::journal_line;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -237,12 +224,9 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_record_is_one_line_with_its_own_fields() {
-        let fields = json!({"grant.id": "g1", "seq": 7, "level": "high"});
-        let line = logged(JsonLine, || journal_line("grant_ended", fields.as_object().unwrap()));
+    fn a_field_cannot_pose_as_the_head_of_the_line() {
+        let line = logged(JsonLine, || tracing::info!(level = "high", "grant ended"));
         let value: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(value["msg"], "grant_ended");
-        assert_eq!((&value["grant.id"], &value["seq"]), (&json!("g1"), &json!(7)));
         assert_eq!((&value["level"], &value["field.level"]), (&json!("info"), &json!("high")));
     }
 

@@ -8,14 +8,10 @@ mod line;
 
 use std::io::{self, IsTerminal};
 
-use serde_json::{Map, Value};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{Log, LogFormat};
 use line::{Human, JsonLine};
-
-/// The target of lines that stand for journal records.
-pub const JOURNAL: &str = "journal";
 
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -51,11 +47,4 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
         registry.with(layer).try_init()
     };
     done.map_err(|_| TelemetryError::Twice)
-}
-
-/// Writes the line of one journal record: `kind` is the record's kind, `fields` its flat fields.
-pub fn journal_line(kind: &str, fields: &Map<String, Value>) {
-    // tracing wants field names at compile time; the formatter spreads this one text again.
-    let spread = serde_json::to_string(fields).unwrap_or_default();
-    tracing::info!(target: JOURNAL, journal_spread = spread, "{kind}");
 }
