@@ -53,15 +53,11 @@ pub(super) fn line(entry: &Entry) {
             seq, kind, grant.id = %a.grant, account.email = %a.email, role = %a.role, overdue_ms, attempts,
             "revocation overdue: access outlives its grant; it is tried for ever, look at JumpCloud and the credential"
         ),
-        Record::JobAnswered(a) | Record::JobRefused(a) => info!(
-            seq, kind, job.id = %a.job, grant.id = a.grant.as_ref().map(tracing::field::display), code = %a.code,
-            rule = a.rule.map(tracing::field::display), "job answered"
-        ),
-        Record::JobEvidence { job, .. } => {
-            tracing::debug!(seq, kind, job.id = %job, "signed job kept as evidence")
-        }
-        Record::JobEquivocated { job, .. } => {
-            error!(seq, kind, job.id = %job, "a job id came again with another body: the control plane contradicts itself");
+        Record::JobAnswered(_)
+        | Record::JobRefused(_)
+        | Record::JobEvidence { .. }
+        | Record::JobEquivocated { .. } => {
+            job(seq, &entry.record);
         }
         other => account(seq, other),
     }
@@ -72,6 +68,23 @@ fn about(seq: u64, kind: &'static str, a: &About, message: &'static str) {
         seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
         role = %a.role, "{message}"
     );
+}
+
+fn job(seq: u64, record: &Record) {
+    let kind = record.kind();
+    match record {
+        Record::JobAnswered(a) | Record::JobRefused(a) => info!(
+            seq, kind, job.id = %a.job, grant.id = a.grant.as_ref().map(tracing::field::display), code = %a.code,
+            rule = a.rule.map(tracing::field::display), "job answered"
+        ),
+        Record::JobEvidence { job, .. } => {
+            tracing::debug!(seq, kind, job.id = %job, "signed job kept as evidence")
+        }
+        Record::JobEquivocated { job, .. } => {
+            error!(seq, kind, job.id = %job, "a job id came again with another body: the control plane contradicts itself");
+        }
+        _ => {}
+    }
 }
 
 fn account(seq: u64, record: &Record) {
