@@ -313,6 +313,7 @@ impl Turn {
             tokio::select! {
                 Some(event) = ears.ledger.recv() => self.ledger_event(event),
                 Some((call, outcome)) = ears.executor.recv() => self.feed(Input::Outcome(call, outcome)),
+                // Only so that the deadline is looked at when nothing comes back.
                 () = tokio::time::sleep(Duration::from_millis(50)) => {}
             }
         }
