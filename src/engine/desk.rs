@@ -45,8 +45,10 @@ pub(super) struct Desk {
     pub alarm: Option<Alarm>,
     /// Its place in the queue for a token, while it waits for one.
     pub queued: Option<(Lane, BootTime)>,
-    /// Whether the last lower changed nothing, so that the next one is written in the other field.
-    pub other_field: bool,
+    /// Lowers that were answered for good and, as far as a read has shown since, changed nothing.
+    pub vain: u32,
+    /// When the first of them came back.
+    pub vain_since: Option<BootTime>,
     /// Whether the present standstill was warned of.
     pub escalated: bool,
 }
@@ -84,6 +86,7 @@ impl Desk {
         self.tries = 0;
         self.not_before = BootTime(0);
         self.escalated = false;
-        self.other_field = false;
+        self.vain = 0;
+        self.vain_since = None;
     }
 }

@@ -65,7 +65,10 @@ impl Engine {
             Ending::Clean if self.must_be_sure(at) => return,
             Ending::Clean => self.all_gone(at, Some(roles), false),
             Ending::Superseded => self.all_gone(at, Some(roles), true),
-            Ending::Write(_) | Ending::Escalate => return self.reappeared(at, roles),
+            Ending::Write(_) | Ending::Escalate => {
+                self.note_vain(at, roles);
+                return self.reappeared(at, roles);
+            }
         }
         self.move_baseline(at, roles);
         self.settle(at, roles);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ephemerald::engine::{
+    action::RoleField,
     ids::{AccountId, Email, RoleName},
     observed::{DiscoveredRole, ObservedAccount},
     policy::{EphemeralPolicy, Policy, Requirements},
@@ -67,6 +68,8 @@ pub(crate) struct JumpCloud {
     pub(crate) lone: Writing,
     /// What the field for several does.
     pub(crate) plural: Writing,
+    /// Whether both fields together replace what was there.
+    pub(crate) both_replace: bool,
     /// Whether only the first role is shown.
     pub(crate) hides_plural: bool,
     pub(crate) raises_applied: u64,
@@ -103,8 +106,12 @@ impl JumpCloud {
 
     pub(super) fn apply(&mut self, at: u64, write: &Write) {
         match write {
-            Write::Set(id, roles, plural) => {
-                let writing = if *plural { self.plural } else { self.lone };
+            Write::Set(id, roles, field) => {
+                let writing = match field {
+                    RoleField::One => self.lone,
+                    RoleField::Both if self.both_replace => Writing::Replaces,
+                    RoleField::Several | RoleField::Both => self.plural,
+                };
                 let held = self.admins.get(id).map(|a| a.roles.clone()).unwrap_or_default();
                 self.set(at, id, writing.after(held, roles));
             }
