@@ -135,6 +135,18 @@ fn what_cannot_be_restored_for_long_goes_down_to_the_floor() {
 }
 
 #[test]
+fn a_raise_that_takes_the_requirement_of_mfa_away_fails_and_is_said_aloud() {
+    let mut w = world(RoleMode::Single, Writing::Replaces, Writing::Replaces);
+    w.cloud.resets_the_rest = true;
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(MINUTE);
+    assert_eq!(w.result("j1").as_deref(), Some("failed/not_confirmed"), "{}", w.story());
+    assert_eq!(w.roles_of(&ada), ["Read Only"]);
+    assert!(w.warnings.iter().any(|w| format!("{w:?}").starts_with("GuardsFell")));
+}
+
+#[test]
 fn where_a_second_role_cannot_be_seen_none_is_given() {
     let mut w = World::new(RoleMode::Multiple);
     w.cloud.hides_plural = true;

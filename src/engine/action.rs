@@ -194,6 +194,9 @@ pub enum Warning {
     CredentialRefused(IntegrationId),
     /// Something of ours is there that no permitted write would take away.
     Escalated(AccountRef),
+    /// After a write of ours an account is protected less: MFA is not required any more, or an API key is
+    /// allowed.
+    GuardsFell(AccountRef),
     /// A listing shows our address under another id: a stranger, left alone.
     Stranger(AccountRef),
     /// The journal holds an account of an integration that the configuration does not name any more:

@@ -10,6 +10,7 @@ use super::{
     alarms::Wake,
     budget::Lane,
     codes::Rule,
+    desk::Guards,
     grant::{Grant, Phase},
     ids::GrantId,
     record::Record,
@@ -163,6 +164,9 @@ impl Engine {
         let desk = self.desks.entry(at.clone()).or_default();
         desk.flight = Some(call);
         desk.writing = writing;
+        if writing {
+            desk.guards = desk.seen.as_ref().map(|seen| Guards::of(&seen.account));
+        }
         desk.readback = false;
         call
     }

@@ -70,6 +70,8 @@ pub(crate) struct JumpCloud {
     pub(crate) plural: Writing,
     /// Whether both fields together replace what was there.
     pub(crate) both_replace: bool,
+    /// Whether a write of roles takes the requirement of MFA away.
+    pub(crate) resets_the_rest: bool,
     /// Whether only the first role is shown.
     pub(crate) hides_plural: bool,
     pub(crate) raises_applied: u64,
@@ -126,6 +128,10 @@ impl JumpCloud {
         }
     }
 
+    fn writes_to(&self, id: &AccountId) -> bool {
+        self.history.iter().filter(|(_, who, _)| who == id).count() > 1
+    }
+
     pub(super) fn show(&self, id: &AccountId) -> Option<ObservedAccount> {
         let admin = self.admins.get(id)?;
         Some(ObservedAccount {
@@ -134,7 +140,7 @@ impl JumpCloud {
             suspended: admin.suspended,
             roles: if self.hides_plural { admin.roles[..1].to_vec() } else { admin.roles.clone() },
             plural: !self.hides_plural,
-            mfa_required: Some(true),
+            mfa_required: Some(!(self.resets_the_rest && self.writes_to(id))),
             mfa_enrolled: Some(false),
             api_key_allowed: Some(false),
         })
