@@ -69,6 +69,9 @@ impl Engine {
         let refuse = |rule| (ResultCode::Rejected, Some(rule));
         let policy = self.policy.as_ref().ok_or_else(|| refuse(Rule::NoPolicy))?;
         policy.judge_job(grant, request).map_err(refuse)?;
+        if self.tenants.get(&job.integration).is_some_and(|t| !t.settings.offers(&grant.role)) {
+            return Err(refuse(Rule::RoleNotGrantable));
+        }
         if self.state.live_grants() >= policy.max_live_grants as usize {
             return Err(refuse(Rule::Quota));
         }

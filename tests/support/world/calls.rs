@@ -50,7 +50,7 @@ impl World {
             Look::List if self.org_unreadable => Outcome::List(Err(forbidden())),
             Look::List => {
                 let accounts = self.cloud.admins.keys().map(|id| self.cloud.show(id).unwrap()).collect();
-                Outcome::List(Ok(Listing { accounts, complete: true, org }))
+                Outcome::List(Ok(Listing { accounts, complete: true, org, requests: 1 }))
             }
             Look::Get(_) if self.down => Outcome::Get(Err(lost())),
             Look::Get(id) => Outcome::Get(self.cloud.show(id).filter(|_| !self.blind).ok_or(Fault {
