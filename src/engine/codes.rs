@@ -107,7 +107,7 @@ codes! {
         NotLonger = "not_longer",
         /// No readable policy: nothing may be raised.
         NoPolicy = "no_policy",
-        /// The policy does not name the role.
+        /// The policy does not name the role, or the integration does not offer it.
         RoleNotGrantable = "role_not_grantable",
         /// The role can manage administrators and the policy does not name it.
         RoleManagesAdmins = "role_manages_admins",

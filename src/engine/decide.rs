@@ -305,6 +305,7 @@ impl Engine {
     fn may_raise_again(&self, at: &AccountRef, terms: &Terms, seen: &Sighting, mode: RoleMode) -> bool {
         let allowed = |p: &super::policy::Policy| !p.dry_run && p.roles.contains_key(&terms.role);
         let account = &seen.account;
+        let offered = self.tenants.get(&at.integration).is_some_and(|t| t.settings.offers(&terms.role));
         let plain = !account.suspended
             && match mode {
                 RoleMode::Single => account.roles.len() == 1,
@@ -316,6 +317,7 @@ impl Engine {
             && self.policy.as_ref().is_some_and(allowed)
             && self.is_known_organization(at)
             && plain
+            && offered
             && self.judge_account(at, &account.id, &account.email).is_ok()
     }
 

@@ -3,7 +3,7 @@
 use super::{
     action::CallId,
     codes::{ResultCode, Rule},
-    ids::{AccountId, GrantId, JobId},
+    ids::{AccountId, GrantId, IntegrationId, JobId},
     job::{Digest, Job},
     observed::{DiscoveredRole, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome},
     policy::Policy,
@@ -26,6 +26,9 @@ pub enum Input {
     OperatorEnds(GrantId),
     /// The policy was read anew; `None`: there is none that can be read.
     Policy(Option<Box<Policy>>),
+    /// Somebody else seems to have changed an administrator there: look soon. Changes no state and is
+    /// no observation; the listing that follows is.
+    Hint(IntegrationId),
     /// Authenticated time of the control plane, a second witness for the wall clock.
     ControlTime(Timestamp),
     /// Everything up to this record is durable.

@@ -8,7 +8,7 @@ use super::{
     answer::Evidence,
     codes::{EndReason, ResultCode, Rule, WokenBy},
     grant::Phase,
-    ids::{GrantId, JobId},
+    ids::{GrantId, IntegrationId, JobId, RoleName},
     input::Refusal,
     job::{Ask, GrantJob, Job, Target},
     policy::Policy,
@@ -65,10 +65,18 @@ impl Engine {
         let refuse = |rule| (ResultCode::Rejected, Some(rule));
         let policy = self.open_gate()?;
         policy.judge_job(grant, request).map_err(refuse)?;
+        if !self.offers(&job.integration, &grant.role) {
+            return Err(refuse(Rule::RoleNotGrantable));
+        }
         if self.state.live_grants() >= policy.max_live_grants as usize {
             return Err(refuse(Rule::Quota));
         }
         Ok(())
+    }
+
+    /// Whether the integration offers the role at all.
+    pub(super) fn offers(&self, integration: &IntegrationId, role: &RoleName) -> bool {
+        self.tenants.get(integration).is_none_or(|t| t.settings.offers(role))
     }
 
     /// What must hold before anybody is given anything; the policy to judge it by.

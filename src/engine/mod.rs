@@ -186,6 +186,7 @@ impl Engine {
             Input::Cancelled(job) => self.cancel(&job),
             Input::OperatorEnds(grant) => self.operator_ends(&grant),
             Input::Policy(policy) => self.policy = policy.map(|p| *p),
+            Input::Hint(integration) => self.hinted(&integration),
             Input::ControlTime(theirs) => self.witness(theirs),
             Input::Durable(upto) => self.durable(upto),
             Input::LedgerDown => self.ledger_down(),

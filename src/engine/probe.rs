@@ -22,6 +22,8 @@ const WHOAMI_AGE: Millis = Millis(5 * 60_000);
 const ROLES_AGE: Millis = Millis(10 * 60_000);
 /// How often a wrong organization is asked again who it is.
 const WRONG_ORG_RETRY: Millis = Millis(15_000);
+/// Hints ask for a listing at most this often, however many there are.
+const HINT_GAP: Millis = Millis(5_000);
 /// What a 429 without a hint means.
 const THROTTLED_FOR: Millis = Millis(1_000);
 
@@ -64,6 +66,18 @@ impl Engine {
             tenant.observe_at = self.now.boot + tenant.settings.observe_interval;
             tenant.listing.wanted |= held;
         }
+    }
+
+    /// A hint moves the next regular look nearer, never further away, and is no observation itself.
+    pub(super) fn hinted(&mut self, integration: &IntegrationId) {
+        let now = self.now.boot;
+        let Some(tenant) = self.tenants.get_mut(integration) else { return };
+        if tenant.hinted_at.is_some_and(|at| at > now) {
+            return; // one is due soon already
+        }
+        let at = tenant.hinted_at.map_or(now, |last| now.max(last + HINT_GAP));
+        tenant.hinted_at = Some(at);
+        tenant.observe_at = tenant.observe_at.min(at);
     }
 
     pub(super) fn pump_all(&mut self) {

@@ -40,6 +40,8 @@ pub(super) struct Tenant {
     pub known: BTreeSet<AccountId>,
     /// When live grants are looked at next.
     pub observe_at: BootTime,
+    /// The last listing that a hint asked for.
+    pub hinted_at: Option<BootTime>,
     /// The wake-up that is set.
     pub alarm: Option<Alarm>,
     /// The fault that a call met last; cleared by success.
@@ -105,6 +107,7 @@ impl Tenant {
             wrong_org: false,
             known: BTreeSet::new(),
             observe_at: now,
+            hinted_at: None,
             alarm: None,
             last_fault: None,
             answered_at: None,

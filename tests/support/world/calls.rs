@@ -53,7 +53,7 @@ impl World {
                 let mut accounts: Vec<_> =
                     self.cloud.admins.keys().filter_map(|id| self.cloud.show(id)).collect();
                 accounts.retain(|_| !self.abroad);
-                Outcome::List(Ok(Listing { accounts, complete: true, org }))
+                Outcome::List(Ok(Listing { accounts, complete: true, org, requests: 1 }))
             }
             Look::Get(_) if self.down => Outcome::Get(Err(lost())),
             Look::Get(id) => {

@@ -97,6 +97,8 @@ impl World {
                 role_order: Vec::new(),
                 floor_role: role("Read Only"),
                 exclude_accounts: Vec::new(),
+                offered_roles: None,
+                email_template: None,
                 observe_interval: Millis::from_secs(60),
                 rate_per_second: 50,
             }],
