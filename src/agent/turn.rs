@@ -130,6 +130,7 @@ impl Turn {
                 Action::Read(read) => self.parts.executor.read(read),
                 Action::Lower(lower) => self.parts.executor.lower(lower),
                 Action::Requeue(seq) => self.parts.requeue(ledger::Seq(seq.0)),
+                Action::Inventory(inventory) => self.hand_over(*inventory),
                 Action::Warn(warning) => journal_log::warning(&warning),
             }
         }

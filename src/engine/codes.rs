@@ -157,6 +157,8 @@ codes! {
         NotConfirmed = "not_confirmed",
         /// The raise was not sent in time.
         NotSentInTime = "not_sent_in_time",
+        /// The inventory could not be handed over in time.
+        NotDelivered = "not_delivered",
         /// The credential is not accepted, or belongs to another organization.
         Credential = "credential",
         /// The grant was ended before it became active.

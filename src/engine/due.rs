@@ -196,7 +196,7 @@ impl Engine {
 
     fn give_up_lost_calls(&mut self) {
         let patience = |f: &Flight| match f.purpose {
-            Purpose::Errand(Errand::List) => LOST_LISTING,
+            Purpose::Errand(Errand::List | Errand::Survey) => LOST_LISTING,
             _ => LOST,
         };
         let lost = self.calls.iter().filter(|(_, f)| self.now.boot.since(f.began) > patience(f));

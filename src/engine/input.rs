@@ -4,6 +4,7 @@ use super::{
     action::CallId,
     codes::{ResultCode, Rule},
     ids::{AccountId, GrantId, IntegrationId, JobId},
+    inventory::Counts,
     job::{Digest, Job},
     observed::{DiscoveredRole, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome},
     policy::Policy,
@@ -35,6 +36,8 @@ pub enum Input {
     Durable(Seq),
     /// The journal cannot be written. The shell refolds the engine once it can again.
     LedgerDown,
+    /// An inventory was handed over for these jobs; `None`: it could not be.
+    Inventoried(Vec<JobId>, Option<Counts>),
     /// A call came back.
     Outcome(CallId, Outcome),
 }

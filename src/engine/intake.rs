@@ -15,7 +15,7 @@ use super::{
     record::{Answer, Record},
     state::JOB_MEMORY_MS,
     tenant::Errand,
-    time::Timestamp,
+    time::{Millis, Timestamp},
 };
 
 /// Refused deliveries are remembered by digest so that a flood of them does not fill the journal.
@@ -41,7 +41,8 @@ impl Engine {
         }
         match job.ask.clone() {
             Ask::Extend(ask, request) => self.extend(&job, &ask, &request),
-            Ask::Sync | Ask::Revoke(_) => {
+            Ask::Sync => self.begin_sync(job),
+            Ask::Revoke(_) => {
                 self.answer(&job, ResultCode::UnsupportedJobType, None, Evidence::default());
             }
             Ask::Test => self.begin_test(job),
@@ -117,6 +118,7 @@ impl Engine {
             fault: None,
             observed: None,
             would_write: None,
+            inventory: None,
             policy_hash: None,
             forget_at: Timestamp(self.now.wall.0.saturating_add(JOB_MEMORY_MS)),
         }));
@@ -148,9 +150,16 @@ impl Engine {
         if self.now.boot < pending.deadline {
             return;
         }
+        if let Some(until) = self.more_patience(&pending) {
+            self.alarms.set(until, Wake::Job(job.clone()));
+            self.pending.entry(job.clone()).and_modify(|p| p.deadline = until);
+            return;
+        }
         let fault = self.tenants.get(&pending.job.integration).and_then(|t| t.last_fault.clone());
         let evidence = Evidence { fault, ..Evidence::default() };
-        if pending.job.start_by <= self.now.wall {
+        if pending.handed {
+            self.answer(&pending.job, ResultCode::Failed, Some(Rule::NotDelivered), evidence);
+        } else if pending.job.start_by <= self.now.wall {
             self.answer(&pending.job, ResultCode::ExpiredBeforeStart, None, evidence);
         } else {
             self.answer(&pending.job, ResultCode::Failed, Some(Rule::NotObservable), evidence);
@@ -201,7 +210,7 @@ impl Engine {
         let integration = job.integration.clone();
         let at = at.map(|account| AccountRef { integration: integration.clone(), account });
         let id = job.id.clone();
-        self.wait_for(job, at.clone());
+        self.wait_for(job, at.clone(), self.settings.timing.raise_timeout);
         self.want_probes(&integration);
         match at {
             Some(at) => {
@@ -214,17 +223,17 @@ impl Engine {
 
     fn begin_test(&mut self, job: Job) {
         let integration = job.integration.clone();
-        self.wait_for(job, None);
-        for errand in [Errand::WhoAmI, Errand::Roles, Errand::List] {
+        self.wait_for(job, None, self.settings.timing.raise_timeout);
+        for errand in [Errand::WhoAmI, Errand::Roles, Errand::Survey] {
             self.want(&integration, errand);
         }
     }
 
-    fn wait_for(&mut self, job: Job, at: Option<AccountRef>) {
-        let patience = self.settings.timing.raise_timeout.min(job.start_by.since(self.now.wall));
+    pub(super) fn wait_for(&mut self, job: Job, at: Option<AccountRef>, patience: Millis) {
+        let patience = patience.min(job.start_by.since(self.now.wall));
         let deadline = self.now.boot + patience;
         let id = job.id.clone();
         self.alarms.set(deadline, Wake::Job(id.clone()));
-        self.pending.insert(id, Pending { job, received: self.now.boot, deadline, at });
+        self.pending.insert(id, Pending { job, received: self.now.boot, deadline, at, handed: false });
     }
 }

@@ -34,6 +34,7 @@ pub mod grant;
 pub mod ids;
 pub mod input;
 mod intake;
+pub mod inventory;
 pub mod job;
 mod listing;
 pub mod observed;
@@ -107,6 +108,8 @@ struct Pending {
     deadline: BootTime,
     /// The account that it is about, once resolved.
     at: Option<AccountRef>,
+    /// A sync whose inventory is with the shell.
+    handed: bool,
 }
 
 /// A call whose outcome has not come back.
@@ -190,6 +193,7 @@ impl Engine {
             Input::ControlTime(theirs) => self.witness(theirs),
             Input::Durable(upto) => self.durable(upto),
             Input::LedgerDown => self.ledger_down(),
+            Input::Inventoried(jobs, counts) => self.inventoried(&jobs, counts),
             Input::Outcome(call, outcome) => self.outcome(call, outcome),
         }
         self.settle_down();
