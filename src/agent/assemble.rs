@@ -10,8 +10,9 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
+    rotation::Ask,
     status::Snapshot,
-    talk::Talk,
+    talk::{Talk, Wires},
     turn::{Ears, Turn},
 };
 use crate::{
@@ -34,9 +35,9 @@ use crate::{
 };
 
 /// Jobs that are taken at once at most.
-const CAPACITY: u32 = 64;
+pub(super) const CAPACITY: u32 = 64;
 /// The largest answer of the control plane that is read; the protocol guide says 8 MiB.
-const MAX_ANSWER: usize = 8 * 1024 * 1024;
+pub(super) const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Why the agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,8 @@ pub(super) struct Parts {
     pub(super) outbox: Arc<Notify>,
     pub(super) wants: watch::Sender<Wants>,
     pub(super) snapshot: watch::Sender<Snapshot>,
+    /// Where a person's wish for a new key goes.
+    pub(super) new_key: mpsc::Sender<Ask>,
     pub(super) capacity: u32,
     pub(super) agent_id: Option<AgentId>,
     pub(super) control_url: Option<String>,
@@ -101,6 +104,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let (clients, broken) = connect(&config);
     let (wants, wants_seen) = watch::channel(Wants::default());
     let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
+    let (new_key, new_key_asked) = mpsc::channel(1);
     let identity = identity(&config.agent.state_dir);
     let parts = Parts {
         settings: config.settings(),
@@ -113,6 +117,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         outbox: Arc::new(Notify::new()),
         wants,
         snapshot,
+        new_key,
         capacity: CAPACITY,
         agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
         control_url: identity.as_ref().map(|i| control_url(&config, i)),
@@ -124,7 +129,13 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let mut tasks = vec![];
     if let Some(identity) = identity {
         let speak = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
-        tasks = speak.start(identity, control_events, wants_seen, snapshot_seen);
+        let wires = Wires {
+            events: control_events,
+            wants: wants_seen,
+            snapshot: snapshot_seen,
+            new_key: new_key_asked,
+        };
+        tasks = speak.start(identity, wires);
     }
     let seed = entropy()?;
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());

@@ -15,11 +15,14 @@
 mod assemble;
 mod intake;
 mod journal_log;
+mod offers;
 mod report;
 mod reporter;
+mod rotation;
 mod status;
 mod talk;
 mod turn;
 mod views;
 
 pub use assemble::{AgentError, connection, control_door, run};
+pub use offers::offers;

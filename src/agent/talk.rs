@@ -6,7 +6,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     assemble::{Parts, control_door, control_url, entropy},
+    offers::offers,
     reporter::Reporter,
+    rotation::{Ask, Rotation},
     status::{Snapshot, Status},
 };
 use crate::{
@@ -30,16 +32,18 @@ pub(super) struct Talk<'a> {
     pub(super) stop: &'a watch::Receiver<bool>,
 }
 
+/// The ends of the channels that the tasks hold.
+pub(super) struct Wires {
+    pub(super) events: mpsc::Sender<ControlEvent>,
+    pub(super) wants: watch::Receiver<Wants>,
+    pub(super) snapshot: watch::Receiver<Snapshot>,
+    pub(super) new_key: mpsc::Receiver<Ask>,
+}
+
 impl Talk<'_> {
-    pub(super) fn start(
-        &self,
-        identity: Identity,
-        events: mpsc::Sender<ControlEvent>,
-        wants: watch::Receiver<Wants>,
-        snapshot: watch::Receiver<Snapshot>,
-    ) -> Vec<tokio::task::JoinHandle<()>> {
+    pub(super) fn start(&self, identity: Identity, wires: Wires) -> Vec<tokio::task::JoinHandle<()>> {
         match self.prepare(&identity) {
-            Ok((client, verifier)) => self.spawn(identity, client, verifier, events, wants, snapshot),
+            Ok((client, verifier)) => self.spawn(identity, client, verifier, wires),
             Err(problem) => {
                 tracing::error!(
                     error = problem,
@@ -69,22 +73,24 @@ impl Talk<'_> {
 
     fn spawn(
         &self,
-        identity: Identity,
+        mut identity: Identity,
         client: Arc<Client>,
         verifier: Verifier,
-        events: mpsc::Sender<ControlEvent>,
-        wants: watch::Receiver<Wants>,
-        snapshot: watch::Receiver<Snapshot>,
+        wires: Wires,
     ) -> Vec<tokio::task::JoinHandle<()>> {
         let (verifier, verifier_seen) = watch::channel(Arc::new(verifier));
         let (pace, pace_s) = watch::channel(0);
         let stop = || self.stop.clone();
         let ledger = Arc::clone(&self.parts.ledger);
+        let offers = offers(self.config, self.parts.tag_key.is_some());
+        let state_dir = self.config.agent.state_dir.clone();
+        let rotation = Rotation::resume(Arc::clone(&client), state_dir.clone(), &mut identity);
         let line = Line {
             client: Arc::clone(&client),
             verifier: verifier_seen,
-            wants,
-            events: events.clone(),
+            wants: wires.wants,
+            events: wires.events.clone(),
+            offers: Some(offers.clone()),
             wait_s: u32::try_from(self.config.control_plane.poll_max.0 / 1000).unwrap_or(u32::MAX),
             pace_s,
             stop: stop(),
@@ -100,15 +106,20 @@ impl Talk<'_> {
         let status = Status {
             client,
             ledger,
-            snapshot,
+            snapshot: wires.snapshot,
             verifier,
             pace,
             identity,
-            state_dir: self.config.agent.state_dir.clone(),
+            state_dir,
             every: Duration::from_millis(self.config.control_plane.report_interval.0),
             started_at: clock::now().wall,
-            events: events.clone(),
+            events: wires.events,
             stop: stop(),
+            offers,
+            rotation,
+            asked: wires.new_key,
+            told: None,
+            replaced: false,
         };
         vec![tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()), tokio::spawn(status.run())]
     }

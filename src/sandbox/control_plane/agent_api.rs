@@ -27,13 +27,12 @@ use super::{
 };
 use crate::{
     control::{
-        jws,
         keys::PublicKey,
+        rotation,
         wire::{
             AcquireAnswer, AcquireRequest, Delivery, EnrollAnswer, EnrollRequest, HeartbeatAnswer,
-            HeartbeatRequest, InventoryAnswer, InventoryRequest, NONCE_HEADER, ROTATION_TYP, RecoverAnswer,
-            RecoverRequest, ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, RotationClaims, StatusAnswer,
-            StatusRequest,
+            HeartbeatRequest, InventoryAnswer, InventoryRequest, NONCE_HEADER, RecoverAnswer, RecoverRequest,
+            ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, StatusAnswer, StatusRequest, VERSION,
         },
     },
     engine::ids::{AgentId, JobId},
@@ -43,8 +42,6 @@ use crate::{
 const MOST_JOBS: u32 = 100;
 /// The most reports in one request.
 const MOST_REPORTS: usize = 100;
-/// The longest such JWS.
-const MAX_ROTATION_BYTES: usize = 4096;
 
 type App = State<Arc<Shared>>;
 type Answer<T> = Result<Json<T>, Problem>;
@@ -92,6 +89,7 @@ async fn enroll(State(shared): App, parts: Parts, body: Bytes) -> Answer<EnrollA
         agent_id,
         root: shared.keys.root.public().to_jwk(),
         key_set: shared.keys.key_set.clone(),
+        version: Some(VERSION),
         server_time: server_time(),
     }))
 }
@@ -114,7 +112,12 @@ async fn acquire(State(shared): App, parts: Parts, body: Bytes) -> Answer<Acquir
         let now = now_ms();
         if !jobs.is_empty() || now >= deadline || *stop.borrow() {
             let poll_after_s = shared.faults.get().poll_after_s.map(u32::from);
-            return Ok(Json(AcquireAnswer { jobs, poll_after_s, server_time: server_time() }));
+            return Ok(Json(AcquireAnswer {
+                jobs,
+                poll_after_s,
+                version: Some(VERSION),
+                server_time: server_time(),
+            }));
         }
         let until = next_expiry.unwrap_or(deadline).clamp(now, deadline);
         let wait = Duration::from_millis(u64::try_from(until - now).unwrap_or(0));
@@ -191,6 +194,9 @@ async fn status(State(shared): App, parts: Parts, body: Bytes) -> Answer<StatusA
         server_time: server_time(),
         poll_after_s: shared.faults.get().poll_after_s.map(u32::from),
         key_set: (status.key_set_version < Keys::VERSION).then(|| shared.keys.key_set.clone()),
+        rotate_key: None,
+        replaced: false,
+        version: Some(VERSION),
         journal,
     }))
 }
@@ -213,16 +219,8 @@ async fn recover(State(shared): App, parts: Parts, body: Bytes) -> Answer<Recove
 async fn rotate_key(State(shared): App, parts: Parts, body: Bytes) -> Answer<RotateKeyAnswer> {
     let Sender { agent, key: old, .. } = proofs::check(&shared, &parts, &body)?;
     let request: RotateKeyRequest = parse(&body)?;
-    let refused = |why: &str| Problem::malformed(format!("the new key does not vouch for itself: {why}"));
-    let new = PublicKey::from_jwk(&request.key).map_err(|error| refused(&error.to_string()))?;
-    let find = |kid: &str| (kid == new.thumbprint()).then(|| new.clone());
-    let proven = jws::verify(&request.proof, ROTATION_TYP, MAX_ROTATION_BYTES, find)
-        .map_err(|error| refused(&error.to_string()))?;
-    let claims: RotationClaims = parse(&proven.payload)?;
-    let said = (&claims.iss, claims.aud.as_str(), claims.old, claims.new);
-    if said != (&agent, shared.url.as_str(), old.thumbprint(), new.thumbprint()) {
-        return Err(refused("it was signed for another agent, control plane or key"));
-    }
+    let new = rotation::verify(&request, &agent, &shared.url, &old)
+        .map_err(|error| Problem::malformed(error.to_string()))?;
     shared.store.write(|tx| agents::add_key(tx, &agent, &new))?;
     Ok(Json(RotateKeyAnswer { key: new.thumbprint(), server_time: server_time() }))
 }

@@ -7,7 +7,6 @@ use aws_lc_rs::{
     digest::{SHA256, digest},
     rand,
 };
-use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -63,7 +62,10 @@ pub(super) fn enroll(
     key: &PublicKey,
     now: i64,
 ) -> Result<AgentId, Problem> {
-    let forbidden = |kind, detail: &str| Problem::new(StatusCode::FORBIDDEN, kind, detail.to_owned());
+    // One answer for all: which it was is nobody's business who has not got a good token.
+    let refused = || {
+        Problem::unauthorized("token-refused", "the agent token is not taken: ask for a new one".to_owned())
+    };
     let token: Option<(i64, Option<AgentId>)> = tx
         .query_row("select expires_at, agent from token where hash = ?1", [hash(secret)], |row| {
             Ok((row.get(0)?, store::id(row, 1, AgentId::new)?))
@@ -74,10 +76,10 @@ pub(super) fn enroll(
         Some((_, Some(id))) if keys_of(tx, &id)?.is_some_and(|keys| keys.contains(key)) => Ok(id),
         Some((_, Some(_))) => {
             tracing::warn!("a spent agent token was shown with another key: it has leaked");
-            Err(forbidden("token-spent", "the agent token is spent: ask for a new one"))
+            Err(refused())
         }
         Some((expires_at, None)) if expires_at > now => insert(tx, secret, key, now),
-        _ => Err(forbidden("token-unknown", "the agent token is unknown or too old: ask for a new one")),
+        _ => Err(refused()),
     }
 }
 

@@ -60,11 +60,11 @@ pub(super) struct Sender {
 /// Checks the proof of a request by an enrolled agent and uses it up.
 pub(super) fn check(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<Sender, Problem> {
     let proof = presented(parts)?;
-    let refused = || Problem::unauthorized("proof", "the request proof does not verify".to_owned());
+    let refused = || Problem::unauthorized("proof-refused", "the request proof does not verify".to_owned());
     let issuer = proof::peek_issuer(proof).map_err(|_| refused())?;
     let agent = AgentId::new(&issuer).map_err(|_| refused())?;
     shared.store.write(|tx| {
-        let unknown = || Problem::unauthorized("unknown-agent", "no such agent is enrolled".to_owned());
+        let unknown = || Problem::unauthorized("proof-refused", "no such agent is enrolled".to_owned());
         let keys = agents::keys_of(tx, &agent)?.ok_or_else(unknown)?;
         let (key, claims) = keys
             .iter()
@@ -84,7 +84,7 @@ pub(super) fn check_enrolment(
     body: &[u8],
     key: &PublicKey,
 ) -> Result<(), Problem> {
-    let refused = || Problem::unauthorized("proof", "the request proof does not verify".to_owned());
+    let refused = || Problem::unauthorized("proof-refused", "the request proof does not verify".to_owned());
     let claims = proof::verify(presented(parts)?, key).map_err(|_| refused())?;
     if claims.iss != key.thumbprint() {
         return Err(refused());
@@ -96,7 +96,7 @@ fn presented(parts: &Parts) -> Result<&str, Problem> {
     let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     header
         .and_then(|value| value.strip_prefix(proof::SCHEME)?.strip_prefix(' '))
-        .ok_or_else(|| Problem::unauthorized("proof", "the request carries no proof".to_owned()))
+        .ok_or_else(|| Problem::unauthorized("proof-refused", "the request carries no proof".to_owned()))
 }
 
 /// Whether a verified proof is for this request and fresh.
@@ -104,7 +104,7 @@ fn judge(shared: &Shared, claims: &ProofClaims, parts: &Parts, body: &[u8]) -> R
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     if !claims.covers(&shared.url, parts.method.as_str(), path, body) {
         let detail = format!("the proof is for another request; this origin is {}", shared.url);
-        return Err(Problem::unauthorized("proof", detail));
+        return Err(Problem::unauthorized("proof-refused", detail));
     }
     match &claims.nonce {
         Some(nonce) if shared.nonces.fresh(nonce) => Ok(()),
