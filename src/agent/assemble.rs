@@ -24,6 +24,7 @@ use crate::{
         Engine, Restored,
         action::Raise,
         ids::{AgentId, IntegrationId, OrgId},
+        inventory::Inventory,
         policy::Policy,
         settings::Settings,
     },
@@ -34,8 +35,10 @@ use crate::{
     secrets::{self, TagKey},
 };
 
-/// Jobs that are taken at once at most.
+/// Jobs that an integration may have in hand at most.
 pub(super) const CAPACITY: u32 = 64;
+/// Inventories that wait to be handed over at most; each may hold a whole tenant.
+const INVENTORIES: usize = 8;
 /// The largest answer of the control plane that is read; the protocol guide says 8 MiB.
 pub(super) const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
@@ -70,6 +73,9 @@ pub(super) struct Parts {
     pub(super) snapshot: watch::Sender<Snapshot>,
     /// Where a person's wish for a new key goes.
     pub(super) new_key: mpsc::Sender<Ask>,
+    /// Where inventories go to be handed over.
+    pub(super) inventories: mpsc::Sender<Inventory>,
+    /// Jobs that each integration may have in hand.
     pub(super) capacity: u32,
     pub(super) agent_id: Option<AgentId>,
     pub(super) control_url: Option<String>,
@@ -105,6 +111,8 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let (wants, wants_seen) = watch::channel(Wants::default());
     let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
     let (new_key, new_key_asked) = mpsc::channel(1);
+    let (inventories, orders) = mpsc::channel(INVENTORIES);
+    let (delivered, delivered_seen) = mpsc::channel(INVENTORIES);
     let identity = identity(&config.agent.state_dir);
     let parts = Parts {
         settings: config.settings(),
@@ -118,6 +126,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         wants,
         snapshot,
         new_key,
+        inventories,
         capacity: CAPACITY,
         agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
         control_url: identity.as_ref().map(|i| control_url(&config, i)),
@@ -134,13 +143,21 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
             wants: wants_seen,
             snapshot: snapshot_seen,
             new_key: new_key_asked,
+            inventories: (orders, delivered),
         };
         tasks = speak.start(identity, wires);
     }
     let seed = entropy()?;
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
-    let ears =
-        Ears { ledger: ledger_events, executor: executor_events, control, admin, reload: hangups()?, stop };
+    let ears = Ears {
+        ledger: ledger_events,
+        executor: executor_events,
+        control,
+        admin,
+        reload: hangups()?,
+        inventories: delivered_seen,
+        stop,
+    };
     Turn::new(engine, parts, seed).run(first, ears).await;
     for task in tasks {
         let _ = task.await;

@@ -101,6 +101,9 @@ fn address(
         return Err(Rule::DomainNotAllowed);
     }
     let key = parts.tag_key.as_ref().ok_or(Rule::EphemeralNotAllowed)?;
+    if engine.integrations().all(|i| i.id != *integration) {
+        return Err(Rule::UnknownIntegration);
+    }
     let org = org_of(engine, integration).ok_or(Rule::NotObservable)?;
     let own = parts.settings.integrations.iter().find(|i| i.id == *integration);
     let template = own.and_then(|i| i.email_template.as_deref()).unwrap_or(&rules.template);

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     assemble::{Parts, control_door, control_url, entropy},
+    inventory::{Delivered, Porter},
     offers::offers,
     reporter::Reporter,
     rotation::{Ask, Rotation},
@@ -20,7 +21,7 @@ use crate::{
         poll::{self, ControlEvent, Line, Wants},
         verify::{DEFAULT_MAX_SKEW, DEFAULT_MAX_START_BY, Verifier},
     },
-    engine::time::Timestamp,
+    engine::{inventory::Inventory, time::Timestamp},
     ledger::Opened,
 };
 
@@ -38,6 +39,7 @@ pub(super) struct Wires {
     pub(super) wants: watch::Receiver<Wants>,
     pub(super) snapshot: watch::Receiver<Snapshot>,
     pub(super) new_key: mpsc::Receiver<Ask>,
+    pub(super) inventories: (mpsc::Receiver<Inventory>, mpsc::Sender<Delivered>),
 }
 
 impl Talk<'_> {
@@ -103,6 +105,8 @@ impl Talk<'_> {
             outbox: Arc::clone(&self.parts.outbox),
             stop: stop(),
         };
+        let (orders, done) = wires.inventories;
+        let porter = Porter { client: Arc::clone(&client), orders, done, stop: stop() };
         let status = Status {
             client,
             ledger,
@@ -121,6 +125,11 @@ impl Talk<'_> {
             told: None,
             replaced: false,
         };
-        vec![tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()), tokio::spawn(status.run())]
+        vec![
+            tokio::spawn(poll::run(line)),
+            tokio::spawn(reporter.run()),
+            tokio::spawn(porter.run()),
+            tokio::spawn(status.run()),
+        ]
     }
 }

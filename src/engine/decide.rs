@@ -13,10 +13,11 @@ use super::{
     ids::{AccountId, Email, GrantId, JobId, RoleName},
     job::{Ask, GrantJob, Job, Target},
     plan,
+    probe::WHOAMI_AGE,
     record::Record,
     settings::RoleMode,
     tenant::Errand,
-    time::Millis,
+    time::{BootTime, Millis},
 };
 
 /// How old the listing may be on which an ephemeral account is created.
@@ -321,11 +322,12 @@ impl Engine {
             && self.judge_account(at, &account.id, &account.email).is_ok()
     }
 
-    /// The pinned organization answered last, and takes the credential.
+    /// The pinned organization answered last, not long ago, and takes the credential.
     pub(super) fn is_known_organization(&self, at: &AccountRef) -> bool {
         let pinned = self.state.organizations.get(&at.integration);
         self.tenants.get(&at.integration).is_some_and(|tenant| {
-            let same = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);
+            let recent = |seen: BootTime| self.now.boot.since(seen) <= WHOAMI_AGE;
+            let same = tenant.org_seen.as_ref().is_some_and(|(org, at)| Some(org) == pinned && recent(*at));
             same && !tenant.wrong_org && !tenant.credential_refused
         })
     }

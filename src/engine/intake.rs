@@ -39,6 +39,9 @@ impl Engine {
         if job.start_by <= self.now.wall {
             return self.answer(&job, ResultCode::ExpiredBeforeStart, None, Evidence::default());
         }
+        if matches!(job.ask, Ask::Grant(..)) && self.is_abroad(&job.integration) {
+            return self.reject(&job, Rule::Credential);
+        }
         match job.ask.clone() {
             Ask::Extend(ask, request) => self.extend(&job, &ask, &request),
             Ask::Sync => self.begin_sync(job),
@@ -73,6 +76,11 @@ impl Engine {
             return Err(refuse(Rule::Quota));
         }
         Ok(())
+    }
+
+    /// Whether the credential is known to belong to another organization than the pinned one.
+    fn is_abroad(&self, integration: &IntegrationId) -> bool {
+        self.tenants.get(integration).is_some_and(|t| t.wrong_org)
     }
 
     /// Whether the integration offers the role at all.
@@ -157,7 +165,9 @@ impl Engine {
         }
         let fault = self.tenants.get(&pending.job.integration).and_then(|t| t.last_fault.clone());
         let evidence = Evidence { fault, ..Evidence::default() };
-        if pending.handed {
+        if self.is_abroad(&pending.job.integration) {
+            self.answer(&pending.job, ResultCode::Rejected, Some(Rule::Credential), evidence);
+        } else if pending.handed {
             self.answer(&pending.job, ResultCode::Failed, Some(Rule::NotDelivered), evidence);
         } else if pending.job.start_by <= self.now.wall {
             self.answer(&pending.job, ResultCode::ExpiredBeforeStart, None, evidence);

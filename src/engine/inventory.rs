@@ -126,7 +126,13 @@ impl Engine {
         }
     }
 
-    fn hand_over(&mut self, integration: &IntegrationId, jobs: Vec<JobId>, began: BootTime, listing: Listing) {
+    fn hand_over(
+        &mut self,
+        integration: &IntegrationId,
+        jobs: Vec<JobId>,
+        began: BootTime,
+        listing: Listing,
+    ) {
         let mut until = self.now.boot + SYNC_PATIENCE;
         for job in &jobs {
             if let Some(pending) = self.pending.get_mut(job) {
@@ -151,8 +157,8 @@ impl Engine {
     /// The tenant's own list; where it serves none, what its administrators have.
     fn roles_of(&self, integration: &IntegrationId, listing: &Listing) -> Vec<(RoleName, bool)> {
         let known = self.tenants.get(integration).and_then(|t| t.order.names());
-        let mut roles = known
-            .unwrap_or_else(|| listing.accounts.iter().flat_map(|a| a.roles.iter().cloned()).collect());
+        let mut roles =
+            known.unwrap_or_else(|| listing.accounts.iter().flat_map(|a| a.roles.iter().cloned()).collect());
         roles.sort();
         roles.dedup();
         let policy = self.policy.as_ref();
@@ -162,7 +168,11 @@ impl Engine {
     }
 
     /// Roles that are there because of a grant of ours, live or ending, and not by themselves.
-    fn jit_of(&self, integration: &IntegrationId, listing: &Listing) -> BTreeMap<(AccountId, RoleName), GrantId> {
+    fn jit_of(
+        &self,
+        integration: &IntegrationId,
+        listing: &Listing,
+    ) -> BTreeMap<(AccountId, RoleName), GrantId> {
         let mut jit = BTreeMap::new();
         let shown: BTreeMap<&AccountId, &[RoleName]> =
             listing.accounts.iter().map(|a| (&a.id, a.roles.as_slice())).collect();

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// How old a probe may be before a raise asks for a new one.
-const WHOAMI_AGE: Millis = Millis(5 * 60_000);
+pub(super) const WHOAMI_AGE: Millis = Millis(5 * 60_000);
 const ROLES_AGE: Millis = Millis(10 * 60_000);
 /// How often a wrong organization is asked again who it is.
 const WRONG_ORG_RETRY: Millis = Millis(15_000);
@@ -41,7 +41,8 @@ impl Engine {
         let Some(tenant) = self.tenants.get(integration) else { return };
         let old =
             |last: Option<BootTime>, age: Millis| last.is_none_or(|began| self.now.boot.since(began) > age);
-        let whoami = old(tenant.whoami.last.as_ref().map(|l| l.0), WHOAMI_AGE);
+        let whoami = old(tenant.whoami.last.as_ref().map(|l| l.0), WHOAMI_AGE)
+            || old(tenant.org_seen.as_ref().map(|(_, seen)| *seen), WHOAMI_AGE);
         let roles = old(tenant.roles.last.as_ref().map(|l| l.0), ROLES_AGE);
         if whoami {
             self.want(integration, Errand::WhoAmI);
@@ -256,6 +257,7 @@ impl Engine {
         }
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
         let news = wrong && !tenant.wrong_org;
+        let back = !wrong && tenant.wrong_org;
         tenant.wrong_org = wrong;
         tenant.org_seen = Some((org, began));
         if wrong {
@@ -264,6 +266,17 @@ impl Engine {
         }
         if news {
             self.warn(Warning::WrongOrganization(integration.clone()));
+        }
+        if back {
+            self.look_everywhere(integration);
+        }
+    }
+
+    /// The right organization answers again: what waited for it waits no longer.
+    fn look_everywhere(&mut self, integration: &IntegrationId) {
+        for (at, desk) in self.desks.iter_mut().filter(|(at, _)| at.integration == *integration) {
+            desk.calm();
+            self.dirty.insert(at.clone());
         }
     }
 
