@@ -10,6 +10,7 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
+    inventory::Delivered,
     rotation::Ask,
     status::Snapshot,
     talk::{Talk, Wires},
@@ -19,7 +20,10 @@ use crate::{
     admin::server::{AdminServer, ServeError},
     clock,
     config::{Config, ConnectionSource},
-    control::{identity::Identity, poll::Wants},
+    control::{
+        identity::Identity,
+        poll::{ControlEvent, Wants},
+    },
     engine::{
         Engine, Restored,
         action::Raise,
@@ -28,7 +32,7 @@ use crate::{
         policy::Policy,
         settings::Settings,
     },
-    executor::Executor,
+    executor::{self, Executor},
     http::{Door, DoorOptions},
     jumpcloud,
     ledger::{Ledger, LedgerError, Opened, Options, Seq, codec},
@@ -106,17 +110,53 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let ledger = Arc::new(ledger);
     let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
-    let (reports, executor_events) = mpsc::unbounded_channel();
-    let (clients, broken) = connect(&config);
+    let identity = identity(&config.agent.state_dir);
+    let (parts, wires, inbound) = wire(&config, &ledger, identity.as_ref());
+    let (queries, admin) = mpsc::channel(16);
+    let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
+    let mut tasks = vec![];
+    if let Some(identity) = identity {
+        let speak = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
+        tasks = speak.start(identity, wires);
+    }
+    let seed = entropy()?;
+    let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
+    let Inbound { executor, control, inventories } = inbound;
+    let ears =
+        Ears { ledger: ledger_events, executor, control, admin, reload: hangups()?, inventories, stop };
+    Turn::new(engine, parts, seed).run(first, ears).await;
+    for task in tasks {
+        let _ = task.await;
+    }
+    let _ = socket.await;
+    ledger.close().await;
+    Ok(())
+}
+
+/// What comes back to the loop from the tasks beside it.
+struct Inbound {
+    executor: mpsc::UnboundedReceiver<executor::Report>,
+    control: mpsc::Receiver<ControlEvent>,
+    inventories: mpsc::Receiver<Delivered>,
+}
+
+/// What the loop works with, and both ends of the channels between it and the tasks beside it.
+fn wire(
+    config: &Config,
+    ledger: &Arc<Ledger<Raise>>,
+    identity: Option<&Identity>,
+) -> (Parts, Wires, Inbound) {
+    let (reports, executor) = mpsc::unbounded_channel();
+    let (clients, broken) = connect(config);
     let (wants, wants_seen) = watch::channel(Wants::default());
     let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
     let (new_key, new_key_asked) = mpsc::channel(1);
     let (inventories, orders) = mpsc::channel(INVENTORIES);
     let (delivered, delivered_seen) = mpsc::channel(INVENTORIES);
-    let identity = identity(&config.agent.state_dir);
+    let (events, control) = mpsc::channel(64);
     let parts = Parts {
         settings: config.settings(),
-        ledger: Arc::clone(&ledger),
+        ledger: Arc::clone(ledger),
         executor: Executor::new(clients, reports),
         policy_file: config.policy_file.clone(),
         policy: None,
@@ -128,43 +168,18 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         new_key,
         inventories,
         capacity: CAPACITY,
-        agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
-        control_url: identity.as_ref().map(|i| control_url(&config, i)),
+        agent_id: identity.map(|i| i.agent_id.clone()),
+        control_url: identity.map(|i| control_url(config, i)),
         broken,
     };
-    let (control_events, control) = mpsc::channel(64);
-    let (queries, admin) = mpsc::channel(16);
-    let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
-    let mut tasks = vec![];
-    if let Some(identity) = identity {
-        let speak = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
-        let wires = Wires {
-            events: control_events,
-            wants: wants_seen,
-            snapshot: snapshot_seen,
-            new_key: new_key_asked,
-            inventories: (orders, delivered),
-        };
-        tasks = speak.start(identity, wires);
-    }
-    let seed = entropy()?;
-    let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
-    let ears = Ears {
-        ledger: ledger_events,
-        executor: executor_events,
-        control,
-        admin,
-        reload: hangups()?,
-        inventories: delivered_seen,
-        stop,
+    let wires = Wires {
+        events,
+        wants: wants_seen,
+        snapshot: snapshot_seen,
+        new_key: new_key_asked,
+        inventories: (orders, delivered),
     };
-    Turn::new(engine, parts, seed).run(first, ears).await;
-    for task in tasks {
-        let _ = task.await;
-    }
-    let _ = socket.await;
-    ledger.close().await;
-    Ok(())
+    (parts, wires, Inbound { executor, control, inventories: delivered_seen })
 }
 
 /// The fold of what the ledger holds; rows that cannot be read are named and left out.

@@ -31,13 +31,21 @@ pub(super) type Delivered = (Vec<JobId>, Option<Counts>);
 
 /// What the task runs on.
 pub(super) struct Porter {
-    pub(super) client: Arc<Client>,
-    pub(super) orders: mpsc::Receiver<Inventory>,
-    pub(super) done: mpsc::Sender<Delivered>,
-    pub(super) stop: watch::Receiver<bool>,
+    client: Arc<Client>,
+    orders: mpsc::Receiver<Inventory>,
+    done: mpsc::Sender<Delivered>,
+    stop: watch::Receiver<bool>,
 }
 
 impl Porter {
+    pub(super) fn new(
+        client: &Arc<Client>,
+        (orders, done): (mpsc::Receiver<Inventory>, mpsc::Sender<Delivered>),
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self { client: Arc::clone(client), orders, done, stop }
+    }
+
     /// Hands over what comes until told to stop.
     pub(super) async fn run(mut self) {
         let mut stop = self.stop.clone();

@@ -105,8 +105,7 @@ impl Talk<'_> {
             outbox: Arc::clone(&self.parts.outbox),
             stop: stop(),
         };
-        let (orders, done) = wires.inventories;
-        let porter = Porter { client: Arc::clone(&client), orders, done, stop: stop() };
+        let porter = Porter::new(&client, wires.inventories, stop());
         let status = Status {
             client,
             ledger,
@@ -125,11 +124,7 @@ impl Talk<'_> {
             told: None,
             replaced: false,
         };
-        vec![
-            tokio::spawn(poll::run(line)),
-            tokio::spawn(reporter.run()),
-            tokio::spawn(porter.run()),
-            tokio::spawn(status.run()),
-        ]
+        let (polls, reports) = (tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()));
+        vec![polls, reports, tokio::spawn(porter.run()), tokio::spawn(status.run())]
     }
 }
