@@ -37,6 +37,7 @@ mod intake;
 pub mod inventory;
 pub mod job;
 mod listing;
+mod lowering;
 pub mod observed;
 pub mod plan;
 pub mod policy;
