@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::{
     rotation::Ask,
     status::Snapshot,
-    talk::{Talk, Wires},
+    talk::{self, Talk},
     turn::{Ears, Turn},
 };
 use crate::{
@@ -102,9 +102,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
     let (clients, broken) = connect(&config);
-    let (wants, wants_seen) = watch::channel(Wants::default());
-    let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
-    let (new_key, new_key_asked) = mpsc::channel(1);
+    let (ends, wires) = talk::wires();
     let identity = identity(&config.agent.state_dir);
     let parts = Parts {
         settings: config.settings(),
@@ -115,32 +113,28 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         policy_error: None,
         tag_key: tag_key(&config.agent.state_dir),
         outbox: Arc::new(Notify::new()),
-        wants,
-        snapshot,
-        new_key,
+        wants: ends.wants,
+        snapshot: ends.snapshot,
+        new_key: ends.new_key,
         capacity: CAPACITY,
         agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
         control_url: identity.as_ref().map(|i| control_url(&config, i)),
         broken,
     };
-    let (control_events, control) = mpsc::channel(64);
     let (queries, admin) = mpsc::channel(16);
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
-    let mut tasks = vec![];
-    if let Some(identity) = identity {
-        let speak = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
-        let wires = Wires {
-            events: control_events,
-            wants: wants_seen,
-            snapshot: snapshot_seen,
-            new_key: new_key_asked,
-        };
-        tasks = speak.start(identity, wires);
-    }
+    let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
+    let tasks = identity.map_or_else(Vec::new, move |identity| talk.start(identity, wires));
     let seed = entropy()?;
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
-    let ears =
-        Ears { ledger: ledger_events, executor: executor_events, control, admin, reload: hangups()?, stop };
+    let ears = Ears {
+        ledger: ledger_events,
+        executor: executor_events,
+        control: ends.control,
+        admin,
+        reload: hangups()?,
+        stop,
+    };
     Turn::new(engine, parts, seed).run(first, ears).await;
     for task in tasks {
         let _ = task.await;

@@ -40,6 +40,24 @@ pub(super) struct Wires {
     pub(super) new_key: mpsc::Receiver<Ask>,
 }
 
+/// The ends that the agent's loop holds.
+pub(super) struct LoopEnds {
+    pub(super) control: mpsc::Receiver<ControlEvent>,
+    pub(super) wants: watch::Sender<Wants>,
+    pub(super) snapshot: watch::Sender<Snapshot>,
+    pub(super) new_key: mpsc::Sender<Ask>,
+}
+
+/// The channels between the loop and the tasks.
+pub(super) fn wires() -> (LoopEnds, Wires) {
+    let (events, control) = mpsc::channel(64);
+    let (wants, wants_seen) = watch::channel(Wants::default());
+    let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
+    let (new_key, new_key_asked) = mpsc::channel(1);
+    let wires = Wires { events, wants: wants_seen, snapshot: snapshot_seen, new_key: new_key_asked };
+    (LoopEnds { control, wants, snapshot, new_key }, wires)
+}
+
 impl Talk<'_> {
     pub(super) fn start(&self, identity: Identity, wires: Wires) -> Vec<tokio::task::JoinHandle<()>> {
         match self.prepare(&identity) {
