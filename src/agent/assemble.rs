@@ -10,20 +10,16 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
-    inventory::Delivered,
     rotation::Ask,
     status::Snapshot,
-    talk::{Talk, Wires},
+    talk::{self, Talk},
     turn::{Ears, Turn},
 };
 use crate::{
     admin::server::{AdminServer, ServeError},
     clock,
     config::{Config, ConnectionSource},
-    control::{
-        identity::Identity,
-        poll::{ControlEvent, Wants},
-    },
+    control::{identity::Identity, poll::Wants},
     engine::{
         Engine, Restored,
         action::Raise,
@@ -32,7 +28,7 @@ use crate::{
         policy::Policy,
         settings::Settings,
     },
-    executor::{self, Executor},
+    executor::Executor,
     http::{Door, DoorOptions},
     jumpcloud,
     ledger::{Ledger, LedgerError, Opened, Options, Seq, codec},
@@ -41,8 +37,6 @@ use crate::{
 
 /// Jobs that an integration may have in hand at most.
 pub(super) const CAPACITY: u32 = 64;
-/// Inventories that wait to be handed over at most; each may hold a whole tenant.
-const INVENTORIES: usize = 8;
 /// The largest answer of the control plane that is read; the protocol guide says 8 MiB.
 pub(super) const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
@@ -110,76 +104,49 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let ledger = Arc::new(ledger);
     let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
+    let (reports, executor_events) = mpsc::unbounded_channel();
+    let (clients, broken) = connect(&config);
+    let (ends, wires) = talk::wires();
     let identity = identity(&config.agent.state_dir);
-    let (parts, wires, inbound) = wire(&config, &ledger, identity.as_ref());
-    let (queries, admin) = mpsc::channel(16);
-    let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
-    let mut tasks = vec![];
-    if let Some(identity) = identity {
-        let speak = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
-        tasks = speak.start(identity, wires);
-    }
-    let seed = entropy()?;
-    let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
-    let Inbound { executor, control, inventories } = inbound;
-    let ears =
-        Ears { ledger: ledger_events, executor, control, admin, reload: hangups()?, inventories, stop };
-    Turn::new(engine, parts, seed).run(first, ears).await;
-    for task in tasks {
-        let _ = task.await;
-    }
-    let _ = socket.await;
-    ledger.close().await;
-    Ok(())
-}
-
-/// What comes back to the loop from the tasks beside it.
-struct Inbound {
-    executor: mpsc::UnboundedReceiver<executor::Report>,
-    control: mpsc::Receiver<ControlEvent>,
-    inventories: mpsc::Receiver<Delivered>,
-}
-
-/// What the loop works with, and both ends of the channels between it and the tasks beside it.
-fn wire(
-    config: &Config,
-    ledger: &Arc<Ledger<Raise>>,
-    identity: Option<&Identity>,
-) -> (Parts, Wires, Inbound) {
-    let (reports, executor) = mpsc::unbounded_channel();
-    let (clients, broken) = connect(config);
-    let (wants, wants_seen) = watch::channel(Wants::default());
-    let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
-    let (new_key, new_key_asked) = mpsc::channel(1);
-    let (inventories, orders) = mpsc::channel(INVENTORIES);
-    let (delivered, delivered_seen) = mpsc::channel(INVENTORIES);
-    let (events, control) = mpsc::channel(64);
     let parts = Parts {
         settings: config.settings(),
-        ledger: Arc::clone(ledger),
+        ledger: Arc::clone(&ledger),
         executor: Executor::new(clients, reports),
         policy_file: config.policy_file.clone(),
         policy: None,
         policy_error: None,
         tag_key: tag_key(&config.agent.state_dir),
         outbox: Arc::new(Notify::new()),
-        wants,
-        snapshot,
-        new_key,
-        inventories,
+        wants: ends.wants,
+        snapshot: ends.snapshot,
+        new_key: ends.new_key,
+        inventories: ends.inventories,
         capacity: CAPACITY,
-        agent_id: identity.map(|i| i.agent_id.clone()),
-        control_url: identity.map(|i| control_url(config, i)),
+        agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
+        control_url: identity.as_ref().map(|i| control_url(&config, i)),
         broken,
     };
-    let wires = Wires {
-        events,
-        wants: wants_seen,
-        snapshot: snapshot_seen,
-        new_key: new_key_asked,
-        inventories: (orders, delivered),
+    let (queries, admin) = mpsc::channel(16);
+    let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
+    let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
+    let tasks = identity.map_or_else(Vec::new, move |identity| talk.start(identity, wires));
+    let seed = entropy()?;
+    let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
+    let ears = Ears {
+        ledger: ledger_events,
+        executor: executor_events,
+        control: ends.control,
+        admin,
+        reload: hangups()?,
+        inventories: ends.delivered,
+        stop,
     };
-    (parts, wires, Inbound { executor, control, inventories: delivered_seen })
+    Turn::new(engine, parts, seed).run(first, ears).await;
+    for task in tasks.into_iter().chain([socket]) {
+        let _ = task.await;
+    }
+    ledger.close().await;
+    Ok(())
 }
 
 /// The fold of what the ledger holds; rows that cannot be read are named and left out.

@@ -91,8 +91,13 @@ impl Turn {
         Wants {
             capacity: if self.ledger_ok { room } else { 0 },
             integrations: views::reachable(&self.engine),
-            in_hand: in_hand.into_iter().map(|(job, _)| (job, JobState::Running)).collect(),
+            in_hand: in_hand.into_iter().map(|(job, _)| (job.clone(), self.job_state(&job))).collect(),
         }
+    }
+
+    fn job_state(&self, job: &JobId) -> JobState {
+        let parked = self.parked.ids().any(|(waiting, _)| waiting == *job);
+        if parked || self.engine.is_waiting(job) { JobState::Accepted } else { JobState::Running }
     }
 
     fn in_hand(&self) -> Vec<(JobId, IntegrationId)> {

@@ -26,8 +26,24 @@ use crate::{
 /// The largest body of items that is sent at once, in bytes; a single page may go beyond.
 const BODY: usize = 512 * 1024;
 
+/// Inventories that wait at most; each may hold a whole tenant.
+const WAITING: usize = 8;
+
 /// What came of an inventory, and for which jobs; `None`: it could not be handed over.
 pub(super) type Delivered = (Vec<JobId>, Option<Counts>);
+
+/// The task's ends of its channels.
+pub(super) struct Orders {
+    orders: mpsc::Receiver<Inventory>,
+    done: mpsc::Sender<Delivered>,
+}
+
+/// The channels between the loop and the task; the first and the last are the loop's.
+pub(super) fn channels() -> (mpsc::Sender<Inventory>, Orders, mpsc::Receiver<Delivered>) {
+    let (sender, orders) = mpsc::channel(WAITING);
+    let (done, delivered) = mpsc::channel(WAITING);
+    (sender, Orders { orders, done }, delivered)
+}
 
 /// What the task runs on.
 pub(super) struct Porter {
@@ -38,11 +54,8 @@ pub(super) struct Porter {
 }
 
 impl Porter {
-    pub(super) fn new(
-        client: &Arc<Client>,
-        (orders, done): (mpsc::Receiver<Inventory>, mpsc::Sender<Delivered>),
-        stop: watch::Receiver<bool>,
-    ) -> Self {
+    pub(super) fn new(client: &Arc<Client>, orders: Orders, stop: watch::Receiver<bool>) -> Self {
+        let Orders { orders, done } = orders;
         Self { client: Arc::clone(client), orders, done, stop }
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     assemble::{Parts, control_door, control_url, entropy},
-    inventory::{Delivered, Porter},
+    inventory::{self, Delivered, Orders, Porter},
     offers::offers,
     reporter::Reporter,
     rotation::{Ask, Rotation},
@@ -39,7 +39,28 @@ pub(super) struct Wires {
     pub(super) wants: watch::Receiver<Wants>,
     pub(super) snapshot: watch::Receiver<Snapshot>,
     pub(super) new_key: mpsc::Receiver<Ask>,
-    pub(super) inventories: (mpsc::Receiver<Inventory>, mpsc::Sender<Delivered>),
+    pub(super) orders: Orders,
+}
+
+/// The ends that the agent's loop holds.
+pub(super) struct LoopEnds {
+    pub(super) control: mpsc::Receiver<ControlEvent>,
+    pub(super) wants: watch::Sender<Wants>,
+    pub(super) snapshot: watch::Sender<Snapshot>,
+    pub(super) new_key: mpsc::Sender<Ask>,
+    pub(super) inventories: mpsc::Sender<Inventory>,
+    pub(super) delivered: mpsc::Receiver<Delivered>,
+}
+
+/// The channels between the loop and the tasks.
+pub(super) fn wires() -> (LoopEnds, Wires) {
+    let (events, control) = mpsc::channel(64);
+    let (wants, wants_seen) = watch::channel(Wants::default());
+    let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
+    let (new_key, new_key_asked) = mpsc::channel(1);
+    let (inventories, orders, delivered) = inventory::channels();
+    let wires = Wires { events, wants: wants_seen, snapshot: snapshot_seen, new_key: new_key_asked, orders };
+    (LoopEnds { control, wants, snapshot, new_key, inventories, delivered }, wires)
 }
 
 impl Talk<'_> {
@@ -105,7 +126,7 @@ impl Talk<'_> {
             outbox: Arc::clone(&self.parts.outbox),
             stop: stop(),
         };
-        let porter = Porter::new(&client, wires.inventories, stop());
+        let porter = Porter::new(&client, wires.orders, stop());
         let status = Status {
             client,
             ledger,

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
 mod bench;
+mod inventory;
+mod keys;
 mod killed;
 mod operator;
+mod oversight;
 mod shipped_client;
 
 use std::time::Duration;

@@ -140,7 +140,7 @@ fn operator(place: &Where) -> Result<Operator, Failure> {
     Operator::of_data_dir(&place.data_dir).map_err(failure)
 }
 
-fn failure(error: OperatorError) -> Failure {
+pub(super) fn failure(error: OperatorError) -> Failure {
     let exit = match error {
         OperatorError::Unreachable(..) => Exit::Transient,
         OperatorError::Refused { .. } => Exit::Refused,

@@ -19,12 +19,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Shared, agents,
-    agents::AgentView,
-    dispatch,
+    Shared, agents, dispatch,
     faults::Faults,
     jobs,
     lifecycle::{Happening, RequestState},
+    oversight,
     problem::Problem,
     reports::{self, ResultView},
     requests::{self, RequestSpec, RequestView},
@@ -56,6 +55,8 @@ pub enum SignWith {
     /// The current job-signing key.
     #[default]
     Good,
+    /// The job-signing key before the current one, whether it is still trusted or not.
+    Previous,
     /// A key that nobody trusts, under the good key's `kid`.
     Forged,
     /// A key that nobody trusts, under its own `kid`.
@@ -109,8 +110,8 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/v1/admin/requests/{number}/revoke", post(revoke))
         .route("/v1/admin/jobs", post(inject))
         .route("/v1/admin/results", get(results))
-        .route("/v1/admin/agents", get(list_agents))
         .route("/v1/admin/faults", get(faults).post(set_faults))
+        .merge(oversight::routes())
         .layer(middleware::from_fn_with_state(Arc::clone(shared), only_the_operator))
 }
 
@@ -173,6 +174,7 @@ async fn approve(
 ) -> Answer<RequestView> {
     let view = shared.store.write(|tx| {
         let number = requests::number(&number)?;
+        dispatch::check_offered(tx, &requests::get(tx, number)?)?;
         requests::approve(tx, number, &approval.approvers, now_ms())?;
         dispatch::queue_approved(tx, &shared, now_ms())?;
         requests::get(tx, number)
@@ -211,10 +213,6 @@ async fn inject(State(shared): App, Json(spec): Json<JobSpec>) -> Answer<Sent> {
 
 async fn results(State(shared): App) -> Answer<Vec<ResultView>> {
     Ok(Json(shared.store.write(reports::list)?))
-}
-
-async fn list_agents(State(shared): App) -> Answer<Vec<AgentView>> {
-    Ok(Json(shared.store.write(agents::list)?))
 }
 
 async fn faults(State(shared): App) -> Answer<Faults> {

@@ -22,11 +22,14 @@ use serde_json::{Value, json};
 use super::{
     admin_api::{JobSpec, Sent},
     agents::AgentView,
+    alarms::AlarmView,
     faults::Faults,
+    inventory::InventoryView,
+    keys::KeysView,
     reports::ResultView,
     requests::{RequestSpec, RequestView},
 };
-use crate::engine::ids::Email;
+use crate::engine::ids::{AgentId, Email};
 
 /// Why an operator's request failed.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +153,54 @@ impl Operator {
     /// As [`token`](Self::token).
     pub async fn agents(&self) -> Result<Vec<AgentView>, OperatorError> {
         self.call(Method::GET, "v1/admin/agents", None::<&()>).await
+    }
+
+    /// Asks an agent to replace its key, with the next answer to its status.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn wish_new_key(&self, agent: &AgentId) -> Result<AgentView, OperatorError> {
+        self.call(Method::POST, &format!("v1/admin/agents/{agent}/rotate-key"), Some(&json!({}))).await
+    }
+
+    /// What a person must look at, oldest first.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn alarms(&self) -> Result<Vec<AlarmView>, OperatorError> {
+        self.call(Method::GET, "v1/admin/alarms", None::<&()>).await
+    }
+
+    /// What the agents have read of their organizations.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn inventory(&self) -> Result<Vec<InventoryView>, OperatorError> {
+        self.call(Method::GET, "v1/admin/inventory", None::<&()>).await
+    }
+
+    /// The job-signing keys.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn keys(&self) -> Result<KeysView, OperatorError> {
+        self.call(Method::GET, "v1/admin/keys", None::<&()>).await
+    }
+
+    /// Makes a new job-signing key; the old ones stay trusted.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn rotate_keys(&self) -> Result<KeysView, OperatorError> {
+        self.call(Method::POST, "v1/admin/keys/rotate", Some(&json!({}))).await
+    }
+
+    /// Takes every job-signing key but the newest out of the set.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn drop_old_keys(&self) -> Result<KeysView, OperatorError> {
+        self.call(Method::POST, "v1/admin/keys/drop-old", Some(&json!({}))).await
     }
 
     /// All reports received, in order of first arrival.

@@ -12,6 +12,7 @@ use super::{
     agents,
     jobs::{self, NewJob},
     lifecycle::RequestState,
+    offers,
     problem::Problem,
     requests::{self, RequestView},
 };
@@ -27,14 +28,27 @@ use crate::{
 /// Seconds within which a revoke job may be started.
 const REVOKE_WITHIN_S: i64 = 24 * 60 * 60;
 
-/// Signs and queues a grant job for every approved request whose agent is enrolled.
-pub(super) fn queue_approved(tx: &Transaction<'_>, shared: &Shared, now: i64) -> Result<(), Problem> {
+/// Signs and queues a grant job for every approved request whose agent is enrolled and offers what it
+/// needs; how many. The others wait.
+pub(super) fn queue_approved(tx: &Transaction<'_>, shared: &Shared, now: i64) -> Result<usize, Problem> {
+    let mut queued = 0;
     for request in requests::list(tx, Some(RequestState::Approved))? {
-        if let Some(agent) = agents::resolve(tx, request.spec.agent.as_ref())? {
-            queue_grant(tx, shared, &request, &agent, now)?;
-        }
+        let agent = agents::resolve(tx, request.spec.agent.as_ref()).ok().flatten();
+        let Some(agent) = agent.filter(|agent| offers::check_grant(tx, agent, &request).is_ok()) else {
+            continue;
+        };
+        queue_grant(tx, shared, &request, &agent, now)?;
+        queued += 1;
     }
-    Ok(())
+    Ok(queued)
+}
+
+/// Refuses a request whose agent is known and does not offer what it would need.
+pub(super) fn check_offered(tx: &Transaction<'_>, request: &RequestView) -> Result<(), Problem> {
+    match agents::resolve(tx, request.spec.agent.as_ref())? {
+        Some(agent) => offers::check_grant(tx, &agent, request),
+        None => Ok(()),
+    }
 }
 
 fn queue_grant(
@@ -107,7 +121,7 @@ fn signed(
         job: body,
     };
     let payload = serde_json::to_vec(&claims).expect("claims of checked names serialise");
-    jws::sign(JOB_TYP, &shared.keys.signing, &payload)
+    jws::sign(JOB_TYP, &shared.keys.signing(), &payload)
 }
 
 /// Queues a job of a test's own making.
@@ -127,9 +141,12 @@ pub(super) fn inject(
     let job = claims["job_id"].as_str().and_then(|id| JobId::new(id).ok()).unwrap_or_else(new_job_id);
     let payload = Value::Object(claims).to_string();
     let stranger = KeyPair::from_seed(&agents::random());
-    let good = &shared.keys.signing;
+    let good = shared.keys.signing();
     let key = match spec.key {
-        SignWith::Good => good.clone(),
+        SignWith::Good => good,
+        SignWith::Previous => shared.keys.previous().ok_or_else(|| {
+            Problem::unprocessable("there is no previous signing key: rotate first".to_owned())
+        })?,
         SignWith::Forged => stranger.named(good.kid()),
         SignWith::Unknown => stranger,
     };
