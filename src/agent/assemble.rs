@@ -100,7 +100,7 @@ impl Parts {
 /// [`AgentError`]: it could not start. Once it runs, nothing but `stop` ends it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
     let options = Options { created_at: clock::now().wall.0 };
-    let (ledger, opened, ledger_events) = Ledger::open(&config.agent.state_dir, options).await?;
+    let (ledger, opened, ledger_seen) = Ledger::open(&config.agent.state_dir, options).await?;
     let ledger = Arc::new(ledger);
     let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
@@ -130,21 +130,22 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
     let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
     let tasks = identity.map_or_else(Vec::new, move |identity| talk.start(identity, wires));
-    let seed = entropy()?;
+    let (reload, seed) = (hangups()?, entropy()?);
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
     let ears = Ears {
-        ledger: ledger_events,
+        ledger: ledger_seen,
         executor: executor_events,
         control: ends.control,
         admin,
-        reload: hangups()?,
+        reload,
         inventories: ends.delivered,
         stop,
     };
     Turn::new(engine, parts, seed).run(first, ears).await;
-    for task in tasks.into_iter().chain([socket]) {
+    for task in tasks {
         let _ = task.await;
     }
+    let _ = socket.await;
     ledger.close().await;
     Ok(())
 }

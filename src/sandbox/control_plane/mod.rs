@@ -42,7 +42,7 @@ use tokio::{
 };
 
 pub use self::{
-    admin_api::{JobSpec, Sent, SignWith},
+    admin_api::{JobSpec, Queued, Sent, SignWith, SyncSpec},
     agents::AgentView,
     alarms::{AlarmKind, AlarmView},
     client::{Operator, OperatorError},
@@ -52,7 +52,7 @@ pub use self::{
     keys::KeysView,
     lifecycle::RequestState,
     reports::ResultView,
-    requests::{RequestSpec, RequestView, Step},
+    requests::{ExtensionSpec, RequestSpec, RequestView, Step},
     store::StoreError,
 };
 use self::{faults::FaultSwitch, keys::Keys, proofs::Nonces, store::Store};
