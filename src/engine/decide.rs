@@ -4,7 +4,7 @@
 use super::{
     Engine, Purpose,
     account::{AccountKey, AccountRef, Effect},
-    action::{Raise, RaiseChange},
+    action::{Raise, RaiseChange, RoleField},
     answer::Evidence,
     budget::Lane,
     codes::{ResultCode, Rule},
@@ -88,8 +88,9 @@ impl Engine {
         if mode == RoleMode::Single && account.roles.len() > 1 {
             return refuse(Rule::SeveralRoles);
         }
-        if account.roles.is_empty() {
-            return refuse(Rule::NotObservable); // nothing could be restored at the end
+        if account.roles.is_empty() || (mode == RoleMode::Multiple && !account.plural) {
+            // Nothing could be restored at the end, or a role beside the one shown could not be seen.
+            return refuse(Rule::NotObservable);
         }
         if tenant.order.is_unknown(&grant.role) {
             return refuse(Rule::RoleUnknown);
@@ -261,9 +262,10 @@ impl Engine {
         let adds = roles.iter().filter(|r| !had.contains(r)).cloned().collect();
         let displaces = had.iter().filter(|r| !roles.contains(r)).cloned().collect();
         let id = seen.account.id.clone();
-        let plural = seen.account.plural || roles.len() > 1;
+        // One role goes into the field for one, which every known client writes.
+        let field = if roles.len() > 1 { RoleField::Several } else { RoleField::One };
         let effect = Effect::Raise { roles: roles.clone(), adds, displaces };
-        self.send_raise(at, effect, RaiseChange::SetRoles { id, roles, plural });
+        self.send_raise(at, effect, RaiseChange::SetRoles { id, roles, field });
     }
 
     /// The token is taken: nothing queues behind this any more but the disk.
@@ -300,7 +302,11 @@ impl Engine {
         let allowed = |p: &super::policy::Policy| !p.dry_run && p.roles.contains_key(&terms.role);
         let account = &seen.account;
         let offered = self.tenants.get(&at.integration).is_some_and(|t| t.settings.offers(&terms.role));
-        let plain = !account.suspended && (mode == RoleMode::Multiple || account.roles.len() == 1);
+        let plain = !account.suspended
+            && match mode {
+                RoleMode::Single => account.roles.len() == 1,
+                RoleMode::Multiple => account.plural,
+            };
         self.ledger_ok
             && self.clock.is_trusted()
             && self.now.wall < terms.start_by

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use ephemerald::engine::{
     Engine, Restored,
-    action::{Action, CallId, Entry, Raise, Step, Warning},
+    action::{Action, CallId, Entry, Raise, RoleField, Step, Warning},
     codes::{ResultCode, Rule},
     ids::{AccountId, Email, IntegrationId, JobId, RoleName},
     input::{Input, Outcome},
@@ -23,7 +23,7 @@ use ephemerald::engine::{
 };
 
 #[allow(unused_imports, reason = "each test file uses its own part of the world")]
-pub(crate) use cloud::{Admin, Fate, JumpCloud, open_policy, roles};
+pub(crate) use cloud::{Admin, Fate, JumpCloud, Writing, open_policy, roles};
 use witness::Witness;
 
 pub(crate) const START: i64 = 1_790_000_000_000;
@@ -50,7 +50,7 @@ enum Event {
 
 #[derive(Clone, Debug)]
 enum Write {
-    Set(AccountId, Vec<RoleName>, bool),
+    Set(AccountId, Vec<RoleName>, RoleField),
     Create(Email, RoleName),
     Delete(AccountId),
 }
