@@ -10,6 +10,8 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
+    connect::{Connected, connect},
+    insights::Watcher,
     status::Snapshot,
     talk::Talk,
     turn::{Ears, Turn},
@@ -17,7 +19,7 @@ use super::{
 use crate::{
     admin::server::{AdminServer, ServeError},
     clock,
-    config::{Config, ConnectionSource},
+    config::Config,
     control::{identity::Identity, poll::Wants},
     engine::{
         Engine, Restored,
@@ -26,11 +28,10 @@ use crate::{
         policy::Policy,
         settings::Settings,
     },
-    executor::Executor,
+    executor::{self, Executor},
     http::{Door, DoorOptions},
-    jumpcloud,
     ledger::{Ledger, LedgerError, Opened, Options, Seq, codec},
-    secrets::{self, TagKey},
+    secrets::TagKey,
 };
 
 /// Jobs that are taken at once at most.
@@ -98,14 +99,54 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
-    let (clients, broken) = connect(&config);
+    let mut connected = connect(&config);
+    let (hinting, hints) = mpsc::channel(16);
+    let insights = std::mem::take(&mut connected.insights);
+    let mut tasks = Watcher::start_all(insights, &connected.clients, &hinting, &stop);
     let (wants, wants_seen) = watch::channel(Wants::default());
     let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
     let identity = identity(&config.agent.state_dir);
-    let parts = Parts {
-        settings: config.settings(),
-        ledger: Arc::clone(&ledger),
-        executor: Executor::new(clients, reports),
+    let parts =
+        parts(&config, connected, (Arc::clone(&ledger), reports), (wants, snapshot), identity.as_ref());
+    let (control_events, control) = mpsc::channel(64);
+    let (queries, admin) = mpsc::channel(16);
+    let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
+    if let Some(identity) = identity {
+        let speak = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
+        tasks.extend(speak.start(identity, control_events, wants_seen, snapshot_seen));
+    }
+    let seed = entropy()?;
+    let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
+    let ears = Ears {
+        ledger: ledger_events,
+        executor: executor_events,
+        control,
+        hints,
+        admin,
+        reload: hangups()?,
+        stop,
+    };
+    Turn::new(engine, parts, seed).run(first, ears).await;
+    for task in tasks {
+        let _ = task.await;
+    }
+    let _ = socket.await;
+    ledger.close().await;
+    Ok(())
+}
+
+/// What the loop works with, before it has run.
+fn parts(
+    config: &Config,
+    connected: Connected,
+    (ledger, reports): (Arc<Ledger<Raise>>, mpsc::UnboundedSender<executor::Report>),
+    (wants, snapshot): (watch::Sender<Wants>, watch::Sender<Snapshot>),
+    identity: Option<&Identity>,
+) -> Parts {
+    Parts {
+        settings: connected.settings,
+        ledger,
+        executor: Executor::new(connected.clients, reports),
         policy_file: config.policy_file.clone(),
         policy: None,
         policy_error: None,
@@ -114,29 +155,10 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         wants,
         snapshot,
         capacity: CAPACITY,
-        agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
-        control_url: identity.as_ref().map(|i| control_url(&config, i)),
-        broken,
-    };
-    let (control_events, control) = mpsc::channel(64);
-    let (queries, admin) = mpsc::channel(16);
-    let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
-    let mut tasks = vec![];
-    if let Some(identity) = identity {
-        let speak = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
-        tasks = speak.start(identity, control_events, wants_seen, snapshot_seen);
+        agent_id: identity.map(|i| i.agent_id.clone()),
+        control_url: identity.map(|i| control_url(config, i)),
+        broken: connected.broken,
     }
-    let seed = entropy()?;
-    let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
-    let ears =
-        Ears { ledger: ledger_events, executor: executor_events, control, admin, reload: hangups()?, stop };
-    Turn::new(engine, parts, seed).run(first, ears).await;
-    for task in tasks {
-        let _ = task.await;
-    }
-    let _ = socket.await;
-    ledger.close().await;
-    Ok(())
 }
 
 /// The fold of what the ledger holds; rows that cannot be read are named and left out.
@@ -171,19 +193,6 @@ pub(super) async fn load(ledger: &Ledger<Raise>, opened: &Opened) -> Result<Rest
     Ok(restored)
 }
 
-/// A connection of the configuration, read and checked.
-///
-/// # Errors
-/// What is wrong with it, for the operator.
-pub fn connection(source: &ConnectionSource) -> Result<jumpcloud::Connection, String> {
-    let path = match source {
-        ConnectionSource::File(path) => path.clone(),
-        ConnectionSource::Credential(name) => secrets::credential(name).map_err(|e| e.to_string())?,
-    };
-    let json = secrets::read_private(&path).map_err(|e| e.to_string())?;
-    jumpcloud::Connection::parse(&json, &path.display().to_string()).map_err(|e| e.to_string())
-}
-
 /// The door to the control plane.
 ///
 /// # Errors
@@ -207,29 +216,6 @@ pub fn control_door(config: &Config, url: &str) -> Result<Door, String> {
         user_agent: concat!("ephemerald/", env!("CARGO_PKG_VERSION")).to_owned(),
     })
     .map_err(|e| e.to_string())
-}
-
-type Clients = BTreeMap<IntegrationId, Arc<jumpcloud::Client>>;
-
-/// One broken connection never stops the others, nor the agent.
-fn connect(config: &Config) -> (Clients, BTreeMap<IntegrationId, String>) {
-    let (mut clients, mut broken) = (BTreeMap::new(), BTreeMap::new());
-    for integration in &config.integrations {
-        let id = integration.settings.id.clone();
-        let made = connection(&integration.connection);
-        let proxy = config.control_plane.proxy.as_ref().map(crate::config::ProxyUrl::split);
-        let made = made.and_then(|c| jumpcloud::Client::through(&c, proxy).map_err(|e| e.to_string()));
-        match made {
-            Ok(client) => {
-                clients.insert(id, Arc::new(client));
-            }
-            Err(problem) => {
-                tracing::error!(integration = %id, error = problem, "connection: cannot be used; nothing can be raised or ended there until the agent is restarted with a good one");
-                broken.insert(id, problem);
-            }
-        }
-    }
-    (clients, broken)
 }
 
 /// The configured URL, else the one that enrolment stored.

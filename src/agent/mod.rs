@@ -13,6 +13,8 @@
 //! connection: then it raises nothing, and says so.
 
 mod assemble;
+mod connect;
+mod insights;
 mod intake;
 mod journal_log;
 mod report;
@@ -22,4 +24,5 @@ mod talk;
 mod turn;
 mod views;
 
-pub use assemble::{AgentError, connection, control_door, run};
+pub use assemble::{AgentError, control_door, run};
+pub use connect::{Prepared, open, prepare};

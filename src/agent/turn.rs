@@ -12,6 +12,7 @@ use crate::{
     engine::{
         Engine, Restored,
         action::{Action, Raise, Step},
+        ids::IntegrationId,
         input::Input,
         time::{Millis, Now},
     },
@@ -38,6 +39,7 @@ pub(super) struct Ears {
     pub(super) ledger: mpsc::Receiver<Event<Raise>>,
     pub(super) executor: mpsc::UnboundedReceiver<executor::Report>,
     pub(super) control: mpsc::Receiver<ControlEvent>,
+    pub(super) hints: mpsc::Receiver<IntegrationId>,
     pub(super) admin: mpsc::Receiver<Query>,
     pub(super) reload: mpsc::Receiver<()>,
     pub(super) stop: watch::Receiver<bool>,
@@ -95,6 +97,7 @@ impl Turn {
                 Some((call, outcome)) = ears.executor.recv() => self.feed(Input::Outcome(call, outcome)),
                 Some(restored) = self.reopened.1.recv() => self.reopen_done(restored),
                 Some(event) = ears.control.recv() => self.control_event(event),
+                Some(integration) = ears.hints.recv() => self.feed(Input::Hint(integration)),
                 Some(query) = ears.admin.recv() => views::answer(&self, query).await,
                 Some(()) = ears.reload.recv() => self.load_policy(),
                 () = tokio::time::sleep(nap) => {
