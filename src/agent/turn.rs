@@ -8,10 +8,14 @@ use super::{assemble::Parts, intake, journal_log, status::Snapshot, views};
 use crate::{
     admin::server::Query,
     clock,
-    control::poll::{ControlEvent, Wants},
+    control::{
+        poll::{ControlEvent, Wants},
+        wire::JobState,
+    },
     engine::{
         Engine, Restored,
         action::{Action, Raise, Step},
+        ids::JobId,
         input::Input,
         time::{Millis, Now},
     },
@@ -279,8 +283,12 @@ impl Turn {
         Wants {
             capacity: if self.ledger_ok { room } else { 0 },
             integrations: views::reachable(&self.engine),
-            in_hand: in_hand.into_iter().map(|job| (job, crate::control::wire::JobState::Running)).collect(),
+            in_hand: in_hand.into_iter().map(|job| (job.clone(), self.job_state(&job))).collect(),
         }
+    }
+
+    fn job_state(&self, job: &JobId) -> JobState {
+        if self.engine.is_waiting(job) { JobState::Accepted } else { JobState::Running }
     }
 
     /// Job ids whose memory window is over leave the ledger, now and then; only while the clock can be

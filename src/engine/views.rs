@@ -104,6 +104,12 @@ impl Engine {
         self.policy.as_ref().map(|p| p.hash.as_str())
     }
 
+    /// Whether a job in hand still waits to be decided: nothing of it has been sent.
+    #[must_use]
+    pub fn is_waiting(&self, job: &super::ids::JobId) -> bool {
+        self.pending.contains_key(job)
+    }
+
     /// Jobs in hand: waiting, or with a grant that has had no result.
     #[must_use]
     pub fn jobs_in_hand(&self) -> Vec<super::ids::JobId> {

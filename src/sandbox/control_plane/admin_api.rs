@@ -74,6 +74,13 @@ pub struct Sent {
     pub jws: String,
 }
 
+/// What became of a job that was cancelled.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Cancelled {
+    /// It was never handed out, and never will be.
+    pub dropped: bool,
+}
+
 #[derive(Serialize)]
 struct Token {
     token: String,
@@ -109,6 +116,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/v1/admin/requests/{number}/approve", post(approve))
         .route("/v1/admin/requests/{number}/revoke", post(revoke))
         .route("/v1/admin/jobs", post(inject))
+        .route("/v1/admin/jobs/{id}/cancel", post(cancel))
         .route("/v1/admin/results", get(results))
         .route("/v1/admin/faults", get(faults).post(set_faults))
         .merge(oversight::routes())
@@ -209,6 +217,13 @@ async fn inject(State(shared): App, Json(spec): Json<JobSpec>) -> Answer<Sent> {
     let sent = shared.store.write(|tx| dispatch::inject(tx, &shared, spec, now_ms()))?;
     shared.work.notify_waiters();
     Ok(Json(sent))
+}
+
+/// Nothing but the mark: a job in hand hears of it with its next heartbeat.
+async fn cancel(State(shared): App, Path(id): Path<String>) -> Answer<Cancelled> {
+    let job = JobId::new(&id).map_err(|_| Problem::not_found(format!("there is no job {id:?}")))?;
+    let dropped = shared.store.write(|tx| jobs::cancel(tx, &job))?;
+    Ok(Json(Cancelled { dropped }))
 }
 
 async fn results(State(shared): App) -> Answer<Vec<ResultView>> {

@@ -42,7 +42,7 @@ use tokio::{
 };
 
 pub use self::{
-    admin_api::{JobSpec, Sent, SignWith},
+    admin_api::{Cancelled, JobSpec, Sent, SignWith},
     agents::AgentView,
     alarms::{AlarmKind, AlarmView},
     client::{Operator, OperatorError},
