@@ -57,6 +57,10 @@ impl World {
 
     /// The agent's client, as another process of it would use it.
     fn client(&self) -> Client {
+        self.client_of(Speaker { instance: "before".to_owned(), epoch: 0 })
+    }
+
+    pub(crate) fn client_of(&self, speaker: Speaker) -> Client {
         let ca: PathBuf = self.files.root.join("control-plane/tls/ca.pem");
         let door = Door::new(DoorOptions {
             origin: self.operator.url().trim_end_matches('/').to_owned(),
@@ -71,7 +75,6 @@ impl World {
         });
         let identity = Identity::load(&self.files.state).unwrap().unwrap();
         let key = load_key(&self.files.state).unwrap().unwrap();
-        let speaker = Speaker { instance: "before".to_owned(), epoch: 0 };
         Client::new(Arc::new(door.unwrap()), key, &identity.agent_id, speaker, clock::now)
     }
 

@@ -1,6 +1,9 @@
 //! Agent and control plane find out what the other can do.
 
-use ephemerald::sandbox::control_plane::Faults;
+use ephemerald::{
+    control::{client::Speaker, wire::AcquireRequest},
+    sandbox::control_plane::{AlarmKind, Faults},
+};
 use serde_json::json;
 
 use crate::process::{World, asking::Ask};
@@ -20,6 +23,25 @@ async fn without_a_common_version_the_operator_is_told_and_live_grants_end_on_ti
 
     world.operator.faults(&Faults::default()).await.unwrap();
     assert_eq!(world.about(&request, "grant_ended").await["evidence"]["woken_by"], "wheel");
+}
+
+#[tokio::test]
+async fn a_process_that_was_replaced_says_so_gets_no_jobs_and_still_ends_its_grants() {
+    let world = World::ready().await;
+    let request = world.approved(Ask::role("dmitri@example.com", "Manager", 6)).await;
+    world.about(&request, "granted").await;
+    // Another machine on a copy of the files, which has started more often.
+    let other = world.client_of(Speaker { instance: "copy".to_owned(), epoch: 1_000_000 });
+    other.acquire(&AcquireRequest::default()).await.unwrap();
+
+    world.logs("another process of this agent with a later epoch is known there").await;
+
+    let late = world.approved(Ask::role("farid@example.com", "Manager", 60)).await;
+    assert_eq!(world.about(&request, "grant_ended").await["reason"], "expired");
+    world.sees("dmitri@example.com", Some("Help Desk")).await;
+    assert!(world.results_of(&late).await.is_empty(), "jobs are for the newest process");
+    let alarms = world.operator.alarms().await.unwrap();
+    assert!(alarms.iter().any(|alarm| alarm.kind == AlarmKind::ReplacedProcess), "{alarms:?}");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Shared, agents, dispatch,
+    Shared, dispatch, enrolment,
     faults::Faults,
     jobs,
     lifecycle::{Happening, RequestState},
@@ -153,7 +153,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 async fn new_token(State(shared): App) -> Answer<Token> {
-    let secret = shared.store.write(|tx| agents::new_token(tx, now_ms()))?;
+    let secret = shared.store.write(|tx| enrolment::new_token(tx, now_ms()))?;
     Ok(Json(Token { token: shared.agent_token(secret).to_text() }))
 }
 

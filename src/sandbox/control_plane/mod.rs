@@ -11,6 +11,7 @@ mod agents;
 mod alarms;
 mod client;
 mod dispatch;
+mod enrolment;
 mod faults;
 mod handover;
 mod instances;
