@@ -24,6 +24,7 @@ use crate::{
         Engine, Restored,
         action::Raise,
         ids::{AgentId, IntegrationId, OrgId},
+        inventory::Inventory,
         policy::Policy,
         settings::Settings,
     },
@@ -34,7 +35,7 @@ use crate::{
     secrets::{self, TagKey},
 };
 
-/// Jobs that are taken at once at most.
+/// Jobs that an integration may have in hand at most.
 pub(super) const CAPACITY: u32 = 64;
 /// The largest answer of the control plane that is read; the protocol guide says 8 MiB.
 pub(super) const MAX_ANSWER: usize = 8 * 1024 * 1024;
@@ -70,6 +71,9 @@ pub(super) struct Parts {
     pub(super) snapshot: watch::Sender<Snapshot>,
     /// Where a person's wish for a new key goes.
     pub(super) new_key: mpsc::Sender<Ask>,
+    /// Where inventories go to be handed over.
+    pub(super) inventories: mpsc::Sender<Inventory>,
+    /// Jobs that each integration may have in hand.
     pub(super) capacity: u32,
     pub(super) agent_id: Option<AgentId>,
     pub(super) control_url: Option<String>,
@@ -96,7 +100,7 @@ impl Parts {
 /// [`AgentError`]: it could not start. Once it runs, nothing but `stop` ends it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
     let options = Options { created_at: clock::now().wall.0 };
-    let (ledger, opened, ledger_events) = Ledger::open(&config.agent.state_dir, options).await?;
+    let (ledger, opened, ledger_seen) = Ledger::open(&config.agent.state_dir, options).await?;
     let ledger = Arc::new(ledger);
     let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
@@ -116,6 +120,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         wants: ends.wants,
         snapshot: ends.snapshot,
         new_key: ends.new_key,
+        inventories: ends.inventories,
         capacity: CAPACITY,
         agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
         control_url: identity.as_ref().map(|i| control_url(&config, i)),
@@ -125,14 +130,15 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
     let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
     let tasks = identity.map_or_else(Vec::new, move |identity| talk.start(identity, wires));
-    let seed = entropy()?;
+    let (reload, seed) = (hangups()?, entropy()?);
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
     let ears = Ears {
-        ledger: ledger_events,
+        ledger: ledger_seen,
         executor: executor_events,
         control: ends.control,
         admin,
-        reload: hangups()?,
+        reload,
+        inventories: ends.delivered,
         stop,
     };
     Turn::new(engine, parts, seed).run(first, ears).await;

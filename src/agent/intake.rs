@@ -12,7 +12,7 @@ use crate::{
         codes::{ResultCode, Rule},
         ids::{Email, IntegrationId, JobId},
         input::Refusal,
-        job::{AccessRequest, Ask, Digest, GrantJob, Job, Target},
+        job::{AccessRequest, Ask, Digest, ExtendJob, GrantJob, Job, Target},
         time::{Millis, Timestamp},
     },
 };
@@ -41,7 +41,10 @@ pub(super) fn job(verified: &VerifiedJob, engine: &Engine, parts: &Parts) -> Res
             Ask::Grant(Box::new(grant), request(&body.request))
         }
         JobBody::Revoke(body) => Ask::Revoke(body.grant_id.clone()),
-        JobBody::Extend(body) => Ask::Extend(body.grant_id.clone(), Millis::from_secs(body.duration_s)),
+        JobBody::Extend(body) => {
+            let duration = Millis::from_secs(body.duration_s);
+            Ask::Extend(ExtendJob { grant: body.grant_id.clone(), duration }, request(&body.request))
+        }
         JobBody::Sync {} => Ask::Sync,
         JobBody::Test {} => Ask::Test,
     };
@@ -98,8 +101,13 @@ fn address(
         return Err(Rule::DomainNotAllowed);
     }
     let key = parts.tag_key.as_ref().ok_or(Rule::EphemeralNotAllowed)?;
+    if engine.integrations().all(|i| i.id != *integration) {
+        return Err(Rule::UnknownIntegration);
+    }
     let org = org_of(engine, integration).ok_or(Rule::NotObservable)?;
-    key.address(&rules.template, requester, &domain, &org, &body.grant_id).map_err(|_| Rule::Malformed)
+    let own = parts.settings.integrations.iter().find(|i| i.id == *integration);
+    let template = own.and_then(|i| i.email_template.as_deref()).unwrap_or(&rules.template);
+    key.address(template, requester, &domain, &org, &body.grant_id).map_err(|_| Rule::Malformed)
 }
 
 fn request(request: &wire::Request) -> AccessRequest {

@@ -13,9 +13,13 @@
 //! connection: then it raises nothing, and says so.
 
 mod assemble;
+mod heard;
 mod intake;
+mod inventory;
 mod journal_log;
 mod offers;
+mod pages;
+mod parked;
 mod report;
 mod reporter;
 mod rotation;

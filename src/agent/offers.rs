@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Job types of the protocol that this version does not do.
-const NOT_DONE: &[&str] = &["extend", "sync"];
+const NOT_DONE: &[&str] = &[];
 
 /// What an agent of this configuration can do. `tag_key`: whether ephemeral accounts can be named.
 #[must_use]

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     assemble::{Parts, control_door, control_url, entropy},
+    inventory::{self, Delivered, Orders, Porter},
     offers::offers,
     reporter::Reporter,
     rotation::{Ask, Rotation},
@@ -20,7 +21,7 @@ use crate::{
         poll::{self, ControlEvent, Line, Wants},
         verify::{DEFAULT_MAX_SKEW, DEFAULT_MAX_START_BY, Verifier},
     },
-    engine::time::Timestamp,
+    engine::{inventory::Inventory, time::Timestamp},
     ledger::Opened,
 };
 
@@ -38,6 +39,7 @@ pub(super) struct Wires {
     pub(super) wants: watch::Receiver<Wants>,
     pub(super) snapshot: watch::Receiver<Snapshot>,
     pub(super) new_key: mpsc::Receiver<Ask>,
+    pub(super) orders: Orders,
 }
 
 /// The ends that the agent's loop holds.
@@ -46,6 +48,8 @@ pub(super) struct LoopEnds {
     pub(super) wants: watch::Sender<Wants>,
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) new_key: mpsc::Sender<Ask>,
+    pub(super) inventories: mpsc::Sender<Inventory>,
+    pub(super) delivered: mpsc::Receiver<Delivered>,
 }
 
 /// The channels between the loop and the tasks.
@@ -54,8 +58,9 @@ pub(super) fn wires() -> (LoopEnds, Wires) {
     let (wants, wants_seen) = watch::channel(Wants::default());
     let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
     let (new_key, new_key_asked) = mpsc::channel(1);
-    let wires = Wires { events, wants: wants_seen, snapshot: snapshot_seen, new_key: new_key_asked };
-    (LoopEnds { control, wants, snapshot, new_key }, wires)
+    let (inventories, orders, delivered) = inventory::channels();
+    let wires = Wires { events, wants: wants_seen, snapshot: snapshot_seen, new_key: new_key_asked, orders };
+    (LoopEnds { control, wants, snapshot, new_key, inventories, delivered }, wires)
 }
 
 impl Talk<'_> {
@@ -121,6 +126,7 @@ impl Talk<'_> {
             outbox: Arc::clone(&self.parts.outbox),
             stop: stop(),
         };
+        let porter = Porter::new(&client, wires.orders, stop());
         let status = Status {
             client,
             ledger,
@@ -139,6 +145,7 @@ impl Talk<'_> {
             told: None,
             replaced: false,
         };
-        vec![tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()), tokio::spawn(status.run())]
+        let (polls, reports) = (tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()));
+        vec![polls, reports, tokio::spawn(porter.run()), tokio::spawn(status.run())]
     }
 }

@@ -30,6 +30,10 @@ enum Part {
     Request(operator::Request),
     /// Approve an access request
     Approve(operator::Approve),
+    /// Ask for more time for granted access, and approve it
+    Extend(operator::Extend),
+    /// Have an agent send its inventory
+    Sync(operator::Sync),
     /// List access requests
     Requests(operator::Requests),
     /// Show the agents of a sandbox's control plane
@@ -52,6 +56,8 @@ pub(super) async fn run(args: Args, form: Output) -> Result<Exit, Failure> {
         Some(Part::ControlPlane(args)) => part::control_plane(args).await,
         Some(Part::Request(args)) => operator::request(&args, form).await,
         Some(Part::Approve(args)) => operator::approve(&args, form).await,
+        Some(Part::Extend(args)) => operator::extend(&args, form).await,
+        Some(Part::Sync(args)) => operator::sync(&args, form).await,
         Some(Part::Requests(args)) => operator::requests(&args, form).await,
         Some(Part::Agents(args)) => oversight::agents(&args, form).await,
         Some(Part::Alarms(args)) => oversight::alarms(&args, form).await,

@@ -4,7 +4,8 @@ use super::{
     Engine,
     codes::{ResultCode, Rule},
     ids::{GrantId, RoleName},
-    job::{Ask, Job},
+    inventory::Counts,
+    job::{Ask, ExtendJob, Job},
     observed::Fault,
     record::{Answer, Record},
     state::JOB_MEMORY_MS,
@@ -18,6 +19,7 @@ pub(super) struct Evidence {
     pub(super) fault: Option<Fault>,
     pub(super) observed: Option<Vec<RoleName>>,
     pub(super) would_write: Option<Vec<RoleName>>,
+    pub(super) inventory: Option<Counts>,
 }
 
 impl Engine {
@@ -30,7 +32,7 @@ impl Engine {
         }
         let named = match &job.ask {
             Ask::Grant(grant, _) => Some(grant.grant.clone()),
-            Ask::Revoke(grant) | Ask::Extend(grant, _) => Some(grant.clone()),
+            Ask::Revoke(grant) | Ask::Extend(ExtendJob { grant, .. }, _) => Some(grant.clone()),
             Ask::Sync | Ask::Test => None,
         };
         self.keep_evidence(job);
@@ -44,6 +46,7 @@ impl Engine {
             fault: evidence.fault,
             observed: evidence.observed,
             would_write: evidence.would_write,
+            inventory: evidence.inventory,
             policy_hash: self.policy.as_ref().map(|p| p.hash.clone()),
             forget_at: Timestamp(job.start_by.0.saturating_add(JOB_MEMORY_MS)),
         }));

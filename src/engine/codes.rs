@@ -101,9 +101,13 @@ codes! {
         UnknownGrant = "unknown_grant",
         /// A grant of that id exists already.
         DuplicateGrant = "duplicate_grant",
+        /// The grant's access has not been read back yet, so its end cannot be moved.
+        GrantNotActive = "grant_not_active",
+        /// The new end would not be later than the one in force.
+        NotLonger = "not_longer",
         /// No readable policy: nothing may be raised.
         NoPolicy = "no_policy",
-        /// The policy does not name the role.
+        /// The policy does not name the role, or the integration does not offer it.
         RoleNotGrantable = "role_not_grantable",
         /// The role can manage administrators and the policy does not name it.
         RoleManagesAdmins = "role_manages_admins",
@@ -153,6 +157,8 @@ codes! {
         NotConfirmed = "not_confirmed",
         /// The raise was not sent in time.
         NotSentInTime = "not_sent_in_time",
+        /// The inventory could not be handed over in time.
+        NotDelivered = "not_delivered",
         /// The credential is not accepted, or belongs to another organization.
         Credential = "credential",
         /// The grant was ended before it became active.

@@ -13,10 +13,11 @@ use super::{
     ids::{AccountId, Email, GrantId, JobId, RoleName},
     job::{Ask, GrantJob, Job, Target},
     plan,
+    probe::WHOAMI_AGE,
     record::Record,
     settings::RoleMode,
     tenant::Errand,
-    time::Millis,
+    time::{BootTime, Millis},
 };
 
 /// How old the listing may be on which an ephemeral account is created.
@@ -126,7 +127,7 @@ impl Engine {
         Some(Verdict::Wait)
     }
 
-    fn judge_account(&self, at: &AccountRef, id: &AccountId, email: &Email) -> Result<(), Rule> {
+    pub(super) fn judge_account(&self, at: &AccountRef, id: &AccountId, email: &Email) -> Result<(), Rule> {
         let policy = self.policy.as_ref().ok_or(Rule::NoPolicy)?;
         policy.judge_account(email)?;
         let tenant = self.tenants.get(&at.integration).ok_or(Rule::UnknownIntegration)?;
@@ -237,6 +238,10 @@ impl Engine {
             accepted_boot: self.now.boot,
             boot_ends: self.now.boot + ends_at.since(self.now.wall),
             request: request.clone(),
+            requester: match &grant.target {
+                Target::Ephemeral { requester, .. } => Some(requester.clone()),
+                _ => None,
+            },
             policy_hash: self.policy.as_ref().map(|p| p.hash.clone()).unwrap_or_default(),
             roles_before: account.map(|a| a.roles.clone()).unwrap_or_default(),
         })));
@@ -301,6 +306,7 @@ impl Engine {
     fn may_raise_again(&self, at: &AccountRef, terms: &Terms, seen: &Sighting, mode: RoleMode) -> bool {
         let allowed = |p: &super::policy::Policy| !p.dry_run && p.roles.contains_key(&terms.role);
         let account = &seen.account;
+        let offered = self.tenants.get(&at.integration).is_some_and(|t| t.settings.offers(&terms.role));
         let plain = !account.suspended
             && match mode {
                 RoleMode::Single => account.roles.len() == 1,
@@ -312,14 +318,16 @@ impl Engine {
             && self.policy.as_ref().is_some_and(allowed)
             && self.is_known_organization(at)
             && plain
+            && offered
             && self.judge_account(at, &account.id, &account.email).is_ok()
     }
 
-    /// The pinned organization answered last, and takes the credential.
-    fn is_known_organization(&self, at: &AccountRef) -> bool {
+    /// The pinned organization answered last, not long ago, and takes the credential.
+    pub(super) fn is_known_organization(&self, at: &AccountRef) -> bool {
         let pinned = self.state.organizations.get(&at.integration);
         self.tenants.get(&at.integration).is_some_and(|tenant| {
-            let same = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);
+            let recent = |seen: BootTime| self.now.boot.since(seen) <= WHOAMI_AGE;
+            let same = tenant.org_seen.as_ref().is_some_and(|(org, at)| Some(org) == pinned && recent(*at));
             same && !tenant.wrong_org && !tenant.credential_refused
         })
     }

@@ -103,8 +103,10 @@ impl Engine {
 
     /// Says once that a standstill needs a person.
     pub(super) fn stand_still(&mut self, at: &AccountRef) {
+        // Before the roles are known, hardly any compare: that is no standstill yet.
+        let known = self.tenants.get(&at.integration).is_some_and(|t| t.roles.last.is_some());
         let Some(desk) = self.desks.get_mut(at) else { return };
-        if !std::mem::replace(&mut desk.escalated, true) {
+        if known && !std::mem::replace(&mut desk.escalated, true) {
             self.warn(Warning::Escalated(at.clone()));
         }
     }

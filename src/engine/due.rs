@@ -1,7 +1,7 @@
 //! What time brings: starts, wake-ups, the sweep. Every way into an ending passes [`Engine::end`].
 
 use super::{
-    Engine,
+    Engine, Flight, Purpose,
     account::{AttemptEnd, Effect},
     action::Warning,
     alarms::Wake,
@@ -12,12 +12,15 @@ use super::{
     input::Outcome,
     observed::{Fault, FaultClass},
     record::{About, GrantActive, GrantEnding, Record},
+    tenant::Errand,
     time::{Millis, Now, Timestamp},
 };
 
 /// A call that has not come back after this long is taken for lost; the client's own time-outs end
 /// every call well before.
 const LOST: Millis = Millis(90_000);
+/// The same for a listing, whose pages are paced: ten thousand accounts at one request a second.
+const LOST_LISTING: Millis = Millis(10 * 60_000);
 
 /// Overdue ages at which a revocation is reported anew, in milliseconds, after the configured first.
 const OVERDUE_RUNGS: [u64; 3] = [5 * 60_000, 15 * 60_000, 60 * 60_000];
@@ -36,7 +39,7 @@ impl Engine {
         }
         let live = self.state.grants.values().filter(|g| g.phase.is_live());
         let live: Vec<(GrantId, bool)> =
-            live.map(|g| (g.terms.grant.clone(), clock_was_dead || g.terms.is_due(self.now))).collect();
+            live.map(|g| (g.terms.grant.clone(), clock_was_dead || g.end.is_due(self.now))).collect();
         for (grant, due) in live {
             if due {
                 self.end(&grant, EndReason::Expired, WokenBy::Start);
@@ -44,6 +47,7 @@ impl Engine {
                 self.arm(&grant);
             }
         }
+        self.start_extensions();
         if !clock_was_dead {
             self.restart_watches_of_the_future();
         }
@@ -76,7 +80,7 @@ impl Engine {
         // A clock that stood still while the machine was off would lengthen a grant: what is over at the
         // witness's time is over, if the two are apart by more than clocks may be.
         if theirs.since(self.now.wall) > self.settings.timing.skew {
-            let over = self.state.grants.values().filter(|g| g.phase.is_live() && g.terms.ends_at <= theirs);
+            let over = self.state.grants.values().filter(|g| g.phase.is_live() && g.end.at <= theirs);
             for grant in over.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
                 self.end(&grant, EndReason::Expired, WokenBy::Sweep);
             }
@@ -90,7 +94,7 @@ impl Engine {
     /// Sets the wake-up of a grant's end.
     pub(super) fn arm(&mut self, grant: &GrantId) {
         let Some(found) = self.state.grants.get(grant) else { return };
-        let at = found.terms.wakes_at(self.now);
+        let at = found.end.wakes_at(self.now);
         let alarm = self.alarms.set(at, Wake::Grant(grant.clone()));
         if let Some(old) = self.grant_alarms.insert(grant.clone(), alarm) {
             self.alarms.clear(old);
@@ -133,11 +137,12 @@ impl Engine {
         fault: Option<Fault>,
     ) {
         let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
-        let lateness_ms = if reason == EndReason::Expired { found.terms.overdue_ms(self.now) } else { 0 };
+        let lateness_ms = if reason == EndReason::Expired { found.end.overdue_ms(self.now) } else { 0 };
         let never_active = found.phase != Phase::Active;
         let rule = rule.or(if never_active { Some(Rule::EndedBeforeActive) } else { None });
         let at = found.account_ref();
         let about = found.about();
+        self.drop_extensions(grant);
         self.write(Record::GrantEnding(GrantEnding { about, reason, woken_by, lateness_ms, rule, fault }));
         if let Some(alarm) = self.grant_alarms.remove(grant) {
             self.alarms.clear(alarm);
@@ -154,7 +159,7 @@ impl Engine {
 
     fn grant_woken(&mut self, grant: &GrantId) {
         let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
-        if found.terms.is_due(self.now) {
+        if found.end.is_due(self.now) {
             self.end(grant, EndReason::Expired, WokenBy::Wheel);
         } else {
             self.arm(grant);
@@ -164,9 +169,8 @@ impl Engine {
     /// Finds what a timer missed. Everything it finds beyond a slack of two seconds is a bug, is ended
     /// all the same, and is said aloud.
     fn sweep(&mut self) {
-        let missed = |g: &&Grant| {
-            g.phase.is_live() && g.terms.is_due(self.now) && g.terms.overdue_ms(self.now) > 2_000
-        };
+        let missed =
+            |g: &&Grant| g.phase.is_live() && g.end.is_due(self.now) && g.end.overdue_ms(self.now) > 2_000;
         let missed: Vec<_> = self
             .state
             .grants
@@ -191,7 +195,11 @@ impl Engine {
     }
 
     fn give_up_lost_calls(&mut self) {
-        let lost = self.calls.iter().filter(|(_, f)| self.now.boot.since(f.began) > LOST);
+        let patience = |f: &Flight| match f.purpose {
+            Purpose::Errand(Errand::List | Errand::Survey) => LOST_LISTING,
+            _ => LOST,
+        };
+        let lost = self.calls.iter().filter(|(_, f)| self.now.boot.since(f.began) > patience(f));
         for call in lost.map(|(call, _)| *call).collect::<Vec<_>>() {
             self.outcome(call, Outcome::Lost);
         }
@@ -202,7 +210,7 @@ impl Engine {
         let mut found = Vec::new();
         for grant in self.state.grants.values().filter(|g| g.phase == Phase::Revoking) {
             let rung = usize::from(grant.overdue_reports);
-            let age = grant.terms.overdue_ms(self.now);
+            let age = grant.end.overdue_ms(self.now);
             let due = if rung == 0 { Some(first) } else { OVERDUE_RUNGS.get(rung - 1).copied() };
             if due.is_some_and(|due| age >= due) {
                 found.push((grant.about(), grant.account_ref(), age));
@@ -266,7 +274,7 @@ impl Grant {
             before: self.terms.roles_before.clone(),
             after: after.to_vec(),
             attempts,
-            ends_at: self.terms.ends_at,
+            ends_at: self.end.at,
             policy_hash: self.terms.policy_hash.clone(),
             awaiting_activation: awaiting,
         }

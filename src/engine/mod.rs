@@ -28,10 +28,13 @@ mod drive;
 mod due;
 mod endings;
 mod ephemeral;
+mod extend;
+pub mod extension;
 pub mod grant;
 pub mod ids;
 pub mod input;
 mod intake;
+pub mod inventory;
 pub mod job;
 mod listing;
 mod lowering;
@@ -90,6 +93,10 @@ pub struct Engine {
     dirty: BTreeSet<AccountRef>,
     /// Accounts whose lower waits until the acceptance behind it is durable.
     undurable: BTreeSet<AccountRef>,
+    /// Grants with an accepted extension that is not in force.
+    extending: BTreeSet<GrantId>,
+    /// Extensions in force whose record is not durable, oldest first.
+    unsettled: Vec<extend::Unsettled>,
     jitter: u64,
     out: Step,
 }
@@ -102,6 +109,8 @@ struct Pending {
     deadline: BootTime,
     /// The account that it is about, once resolved.
     at: Option<AccountRef>,
+    /// A sync whose inventory is with the shell.
+    handed: bool,
 }
 
 /// A call whose outcome has not come back.
@@ -159,6 +168,8 @@ impl Engine {
             grant_alarms: HashMap::new(),
             dirty: BTreeSet::new(),
             undurable: BTreeSet::new(),
+            extending: BTreeSet::new(),
+            unsettled: Vec::new(),
             jitter: seed | 1,
             out: Step::default(),
             settings,
@@ -179,9 +190,11 @@ impl Engine {
             Input::Cancelled(job) => self.cancel(&job),
             Input::OperatorEnds(grant) => self.operator_ends(&grant),
             Input::Policy(policy) => self.policy = policy.map(|p| *p),
+            Input::Hint(integration) => self.hinted(&integration),
             Input::ControlTime(theirs) => self.witness(theirs),
             Input::Durable(upto) => self.durable(upto),
             Input::LedgerDown => self.ledger_down(),
+            Input::Inventoried(jobs, counts) => self.inventoried(&jobs, counts),
             Input::Outcome(call, outcome) => self.outcome(call, outcome),
         }
         self.settle_down();
@@ -224,6 +237,7 @@ impl Engine {
     fn durable(&mut self, upto: Seq) {
         self.durable = self.durable.max(upto);
         self.dirty.append(&mut self.undurable);
+        self.extend_durable();
     }
 
     /// Nothing is raised any more, and raises whose records did not become durable never were: the
@@ -238,6 +252,7 @@ impl Engine {
         for call in unsent {
             self.outcome(call, Outcome::Written(Err(Fault::of(FaultClass::NotSent))));
         }
+        self.take_extensions_back();
     }
 
     fn call(&mut self, integration: &IntegrationId, purpose: Purpose) -> CallId {

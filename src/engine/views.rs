@@ -64,7 +64,7 @@ impl Engine {
     /// The earliest end of a live grant.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.state.grants.values().filter(|g| g.phase.is_live()).map(|g| g.terms.ends_at).min()
+        self.state.grants.values().filter(|g| g.phase.is_live()).map(|g| g.end.at).min()
     }
 
     /// Why raises are paused; empty when they are not.
@@ -110,12 +110,17 @@ impl Engine {
         self.pending.contains_key(job)
     }
 
-    /// Jobs in hand: waiting, or with a grant that has had no result.
+    /// Jobs in hand, and where: waiting, or with a grant that has had no result.
     #[must_use]
-    pub fn jobs_in_hand(&self) -> Vec<super::ids::JobId> {
-        let unanswered = self.state.grants.values().filter(|g| !g.answered).map(|g| g.terms.job.clone());
-        let revokes =
-            self.state.grants.values().flat_map(|g| g.revoke_jobs.iter().map(|(job, _)| job.clone()));
-        self.pending.keys().cloned().chain(unanswered).chain(revokes).collect()
+    pub fn jobs_in_hand(&self) -> Vec<(super::ids::JobId, IntegrationId)> {
+        let pending = self.pending.values().map(|p| (p.job.id.clone(), p.job.integration.clone()));
+        let of_grants = self.state.grants.values().flat_map(|grant| {
+            let own = (!grant.answered).then_some(&grant.terms.job);
+            let revokes = grant.revoke_jobs.iter().map(|(job, _)| job);
+            let extensions = grant.extensions.iter().map(|(_, extension)| &extension.job);
+            let all = own.into_iter().chain(revokes).chain(extensions);
+            all.map(|job| (job.clone(), grant.terms.integration.clone()))
+        });
+        pending.chain(of_grants).collect()
     }
 }

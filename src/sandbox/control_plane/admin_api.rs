@@ -16,7 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Shared, dispatch, enrolment,
@@ -26,10 +26,10 @@ use super::{
     oversight,
     problem::Problem,
     reports::{self, ResultView},
-    requests::{self, RequestSpec, RequestView},
+    requests::{self, ExtensionSpec, RequestSpec, RequestView},
     store::now_ms,
 };
-use crate::engine::ids::{AgentId, Email, JobId};
+use crate::engine::ids::{AgentId, Email, IntegrationId, JobId};
 
 /// A job of a test's own making.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -81,6 +81,24 @@ pub struct Cancelled {
     pub dropped: bool,
 }
 
+/// A wish for an integration's inventory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncSpec {
+    /// The agent's name for the JumpCloud organization.
+    pub integration: IntegrationId,
+    /// Which agent; may be left out while only one is enrolled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+}
+
+/// A job that was signed and waits for the agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Queued {
+    /// The id under which its result arrives.
+    pub job_id: JobId,
+}
+
 #[derive(Serialize)]
 struct Token {
     token: String,
@@ -115,6 +133,8 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/v1/admin/requests/{number}", get(show))
         .route("/v1/admin/requests/{number}/approve", post(approve))
         .route("/v1/admin/requests/{number}/revoke", post(revoke))
+        .route("/v1/admin/requests/{number}/extend", post(extend))
+        .route("/v1/admin/sync", post(sync))
         .route("/v1/admin/jobs", post(inject))
         .route("/v1/admin/jobs/{id}/cancel", post(cancel))
         .route("/v1/admin/results", get(results))
@@ -211,6 +231,27 @@ async fn revoke(
     })?;
     shared.work.notify_waiters();
     Ok(Json(view))
+}
+
+async fn extend(
+    State(shared): App,
+    Path(number): Path<String>,
+    Json(asked): Json<ExtensionSpec>,
+) -> Answer<Queued> {
+    let job_id = shared.store.write(|tx| {
+        let view = requests::get(tx, requests::number(&number)?)?;
+        dispatch::queue_extend(tx, &shared, &view, &asked, now_ms())
+    })?;
+    shared.work.notify_waiters();
+    Ok(Json(Queued { job_id }))
+}
+
+async fn sync(State(shared): App, Json(asked): Json<SyncSpec>) -> Answer<Queued> {
+    let claims = json!({ "integration": asked.integration, "job": { "type": "sync" } });
+    let spec = JobSpec { agent: asked.agent, claims, ..JobSpec::default() };
+    let sent = shared.store.write(|tx| dispatch::inject(tx, &shared, spec, now_ms()))?;
+    shared.work.notify_waiters();
+    Ok(Json(Queued { job_id: sent.job_id }))
 }
 
 async fn inject(State(shared): App, Json(spec): Json<JobSpec>) -> Answer<Sent> {

@@ -20,14 +20,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    admin_api::{Cancelled, JobSpec, Sent},
+    admin_api::{Cancelled, JobSpec, Queued, Sent, SyncSpec},
     agents::AgentView,
     alarms::AlarmView,
     faults::Faults,
     inventory::InventoryView,
     keys::KeysView,
     reports::ResultView,
-    requests::{RequestSpec, RequestView},
+    requests::{ExtensionSpec, RequestSpec, RequestView},
 };
 use crate::engine::ids::{AgentId, Email, JobId};
 
@@ -129,6 +129,22 @@ impl Operator {
     pub async fn revoke(&self, number: &str, reason: Option<&str>) -> Result<RequestView, OperatorError> {
         let path = format!("v1/admin/requests/{number}/revoke");
         self.call(Method::POST, &path, Some(&json!({ "reason": reason }))).await
+    }
+
+    /// Asks for more time; the agreement is part of it.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn extend(&self, number: &str, asked: &ExtensionSpec) -> Result<Queued, OperatorError> {
+        self.call(Method::POST, &format!("v1/admin/requests/{number}/extend"), Some(asked)).await
+    }
+
+    /// Asks for an integration's inventory.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn sync(&self, asked: &SyncSpec) -> Result<Queued, OperatorError> {
+        self.call(Method::POST, "v1/admin/sync", Some(asked)).await
     }
 
     /// All access requests, oldest first.

@@ -14,13 +14,15 @@ use super::{
     lifecycle::RequestState,
     offers,
     problem::Problem,
-    requests::{self, RequestView},
+    requests::{self, ExtensionSpec, RequestView},
 };
 use crate::{
     control::{
         jws,
         keys::KeyPair,
-        wire::{GrantBody, JOB_TYP, JobBody, JobClaims, Request as AccessRequest, RevokeBody, VERSION},
+        wire::{
+            ExtendBody, GrantBody, JOB_TYP, JobBody, JobClaims, Request as AccessRequest, RevokeBody, VERSION,
+        },
     },
     engine::ids::{AgentId, GrantId, JobId},
 };
@@ -100,6 +102,50 @@ pub(super) fn queue_revoke(
     let number = Some(requests::number(&request.number)?);
     let new = NewJob { id: &job, agent, jws: &jws, request: number, copies: copies(shared, 0) };
     Ok(jobs::queue(tx, &new, now)?)
+}
+
+/// Signs and queues the job that extends a request's grant; it has a request number of its own.
+pub(super) fn queue_extend(
+    tx: &Transaction<'_>,
+    shared: &Shared,
+    request: &RequestView,
+    asked: &ExtensionSpec,
+    now: i64,
+) -> Result<JobId, Problem> {
+    let (Some(agent), Some(grant), RequestState::Granted) =
+        (&request.agent, &request.grant_id, request.state)
+    else {
+        let state = request.state.name();
+        return Err(Problem::conflict(format!(
+            "{} is {state}: only granted access can be extended",
+            request.number
+        )));
+    };
+    if asked.duration_s == 0 {
+        return Err(Problem::unprocessable("duration_s must be at least 1".to_owned()));
+    }
+    let requester = asked.requester.as_ref().unwrap_or(&request.spec.requester);
+    requests::judge_approvers(requester, &asked.approvers)?;
+    let number = requests::number(&request.number)?;
+    let job = new_job_id();
+    let own = format!("{}-{}", request.number, requests::jobs_of(tx, number)? + 1);
+    let body = JobBody::Extend(ExtendBody {
+        grant_id: grant.clone(),
+        duration_s: asked.duration_s,
+        request: AccessRequest {
+            number: Some(own.clone()),
+            requester: Some(requester.to_string()),
+            approvers: asked.approvers.iter().map(ToString::to_string).collect(),
+            justification: asked.justification.clone(),
+        },
+    });
+    let within_s = i64::from(request.spec.start_within_s);
+    let jws = signed(shared, request, agent, &job, (now, within_s), body);
+    let new = NewJob { id: &job, agent, jws: &jws, request: Some(number), copies: copies(shared, 0) };
+    jobs::queue(tx, &new, now)?;
+    let text = format!("extension {own} by {} s asked by {requester}; job {job} signed", asked.duration_s);
+    requests::heard(tx, number, None, &text, now)?;
+    Ok(job)
 }
 
 fn signed(

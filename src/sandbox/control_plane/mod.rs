@@ -43,7 +43,7 @@ use tokio::{
 };
 
 pub use self::{
-    admin_api::{Cancelled, JobSpec, Sent, SignWith},
+    admin_api::{Cancelled, JobSpec, Queued, Sent, SignWith, SyncSpec},
     agents::AgentView,
     alarms::{AlarmKind, AlarmView},
     client::{Operator, OperatorError},
@@ -53,7 +53,7 @@ pub use self::{
     keys::KeysView,
     lifecycle::RequestState,
     reports::ResultView,
-    requests::{RequestSpec, RequestView, Step},
+    requests::{ExtensionSpec, RequestSpec, RequestView, Step},
     store::StoreError,
 };
 use self::{faults::FaultSwitch, keys::Keys, proofs::Nonces, store::Store};
