@@ -81,6 +81,10 @@ pub(super) async fn run(args: Args, global: &Global) -> Result<Exit, Failure> {
         let problem = "standard input or error is no terminal, so nobody can be asked: give --non-interactive, and the answers by flags or --answers FILE";
         return Err(Failure::new(Exit::Usage, problem));
     }
+    if given.names_standard_input() {
+        let problem = "- is for --non-interactive: leave it out, and the secret is asked for";
+        return Err(Failure::new(Exit::Usage, problem));
+    }
     job.with_questions(given, &mut Prompt::new(io::stdin().lock(), io::stderr(), true)).await
 }
 
@@ -123,13 +127,11 @@ impl Job<'_> {
             "Enter takes what stands in [brackets]; Ctrl-C stops. Nothing is written before you agree.\n",
         )?;
         let place = interview::place(prompt, &mut given, self.global, &self.host)?;
-        let main = [&place.config_file, &place.config_dir.join("policy.toml")];
-        let there: Vec<PathBuf> = main.into_iter().filter(|path| path.exists()).cloned().collect();
-        if !self.force && !there.is_empty() {
-            return Err(write_failure(WriteError::Exists(there)));
-        }
+        self.is_free(&[&place.config_file, &place.config_dir.join("policy.toml")])?;
         let mut draft = Draft::read(given).map_err(config)?;
         interview::connection(prompt, &mut draft)?;
+        let integration = draft.given.integration.as_deref().unwrap_or(answers::USUAL_INTEGRATION);
+        self.is_free(&[&Names::connection(&place, integration)])?;
         let findings = if self.offline { None } else { asked(prompt, &mut draft).await? };
         interview::policy(prompt, &mut draft, findings.as_ref())?;
         interview::agent_token(prompt, &mut draft)?;
@@ -144,6 +146,16 @@ impl Job<'_> {
         let written = self.write(&plan, &place)?;
         // What was just shown and agreed to is not repeated.
         self.done(&plan, &place, &written, &[])
+    }
+
+    /// Tells a person early what would stop him at the end.
+    fn is_free(&self, paths: &[&PathBuf]) -> Result<(), Failure> {
+        let there: Vec<PathBuf> =
+            paths.iter().filter(|path| path.exists()).map(|&path| path.clone()).collect();
+        if self.force || there.is_empty() {
+            return Ok(());
+        }
+        Err(write_failure(WriteError::Exists(there)))
     }
 
     fn write(&self, plan: &Plan, place: &Place) -> Result<Written, Failure> {

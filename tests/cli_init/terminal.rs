@@ -120,6 +120,14 @@ fn a_conversation_with_a_mistyped_key_ends_in_files_and_never_shows_the_key() {
 }
 
 #[test]
+fn at_a_terminal_a_secret_is_not_read_from_it_as_a_file() {
+    let home = Home::new();
+    let mut person = Person::starts(&home, &["init", "--api-key-file", "-"]);
+    person.sees("--non-interactive");
+    person.ends(2);
+}
+
+#[test]
 fn ctrl_c_at_a_hidden_question_stops_at_once_and_leaves_the_terminal_as_it_was() {
     let home = Home::new();
     let args = ["init", "--layout", "user", "--offline", "--region", "us", "--integration", "main"];

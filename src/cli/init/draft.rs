@@ -44,8 +44,7 @@ impl Draft {
     /// # Errors
     /// Which answer, which file, what to do.
     pub(super) fn read(given: Given) -> Result<Self, String> {
-        let secret_files = [&given.api_key_file, &given.client_secret_file, &given.agent_token_file];
-        if secret_files.iter().filter(|file| file.as_deref().is_some_and(is_stdin)).count() > 1 {
+        if given.secret_files().into_iter().filter(|file| is_stdin(file)).count() > 1 {
             return Err("standard input (-) can hold one secret: name a file for the others".to_owned());
         }
         Ok(Self {
@@ -122,6 +121,18 @@ fn json(pairs: &[(&str, &str)]) -> Zeroizing<String> {
     }
     json.push_str("\n}\n");
     json
+}
+
+impl Given {
+    /// Whether a secret is to be read from standard input.
+    pub(super) fn names_standard_input(&self) -> bool {
+        self.secret_files().into_iter().any(is_stdin)
+    }
+
+    fn secret_files(&self) -> Vec<&Path> {
+        let files = [&self.api_key_file, &self.client_secret_file, &self.agent_token_file];
+        files.into_iter().flatten().map(PathBuf::as_path).collect()
+    }
 }
 
 fn is_stdin(file: &Path) -> bool {

@@ -90,10 +90,15 @@ pub(super) struct Names {
 impl Names {
     pub(super) const AGENT_TOKEN: &str = "agent-token";
 
+    /// Where the credential of an integration lies.
+    pub(super) fn connection(place: &Place, integration: &str) -> PathBuf {
+        place.config_dir.join(format!("{integration}.json"))
+    }
+
     fn of(place: &Place, integration: &str) -> Self {
         let dir = &place.config_dir;
         Self {
-            connection: dir.join(format!("{integration}.json")),
+            connection: Self::connection(place, integration),
             policy: dir.join("policy.toml"),
             agent_token: dir.join(Self::AGENT_TOKEN),
             control_ca: dir.join("control-plane-ca.pem"),

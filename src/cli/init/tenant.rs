@@ -20,6 +20,8 @@ use crate::{
     secrets::Secret,
 };
 
+/// The default of `floor_role`.
+const USUAL_FLOOR: &str = "Read Only";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What JumpCloud said.
@@ -239,6 +241,11 @@ impl Findings {
                 "the list of administrators is not provably whole: what is proposed may lack somebody"
                     .to_owned(),
             );
+        }
+        if !self.has_role(USUAL_FLOOR) {
+            notes.push(format!(
+                "there is no role {USUAL_FLOOR}: name the least one as floor_role in ephemerald.toml"
+            ));
         }
         let unscoped = self.roles.as_ref().is_none_or(|roles| roles.iter().all(|role| role.scopes.is_none()));
         if unscoped {

@@ -84,14 +84,17 @@ async fn wrong_answers_are_refused_by_the_parsers_of_the_files_and_asked_again()
 }
 
 #[tokio::test]
-async fn files_that_exist_are_named_before_anything_is_asked() {
-    let root = tempfile::tempdir().unwrap();
-    let dir = root.path().join(".config/ephemerald");
-    fs::create_dir_all(&dir).unwrap();
-    fs::write(dir.join("policy.toml"), "mine").unwrap();
-    let (screen, ended) = typed(root.path(), false, &["yes"]).await;
-    let error = ended.unwrap_err();
-    assert_eq!(error.exit, Exit::Refused);
-    assert!(error.to_string().contains("policy.toml") && !screen.contains("API key"), "{error}\n{screen}");
-    assert_eq!(fs::read(dir.join("policy.toml")).unwrap(), b"mine");
+async fn files_that_exist_are_named_as_soon_as_their_names_are_known() {
+    for (name, asked) in [("policy.toml", false), ("main.json", true)] {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join(".config/ephemerald").join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "mine").unwrap();
+        let (screen, ended) = typed(root.path(), false, &PLAIN).await;
+        let error = ended.unwrap_err();
+        assert_eq!(error.exit, Exit::Refused);
+        assert!(error.to_string().contains(name) && !screen.contains("Never raise"), "{error}\n{screen}");
+        assert_eq!(screen.contains("API key"), asked, "{screen}");
+        assert_eq!(fs::read(file).unwrap(), b"mine");
+    }
 }
