@@ -30,7 +30,7 @@ use crate::{
 
 /// The default of `floor_role`.
 const USUAL_FLOOR: &str = "Read Only";
-/// The default of `rate_limit`.
+/// The default of `rate_limit`, in requests a second.
 const USUAL_RATE: u32 = 10;
 /// A key that ends sooner than this is worth a note.
 const SOON: Millis = Millis(14 * 24 * 60 * 60 * 1000);
