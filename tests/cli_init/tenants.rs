@@ -1,5 +1,7 @@
 //! Organizations that are not the plain case: a service account signs in, a credential sees several.
 
+use serde_json::json;
+
 use crate::bench::{Home, INIT, holding};
 
 #[test]
@@ -55,4 +57,17 @@ fn a_credential_that_sees_several_organizations_needs_to_be_told_which_one() {
 
     let strange = home.init(&["--role", "Help Desk=4h", "--force", "--org-id", "5f00c0de00000000000000ff"]);
     assert_eq!(strange.code, Some(4), "{}", strange.err);
+}
+
+#[test]
+fn a_key_that_ends_soon_is_told_with_what_its_end_means() {
+    let mut home = Home::new();
+    let soon = jiff::Timestamp::now().as_millisecond() + 3 * 24 * 60 * 60 * 1000;
+    let owner = json!({"email": "boss@example.org", "roles": ["Administrator With Billing"], "api_key": "jca_soon",
+        "api_key_allowed": true, "api_key_expires_ms": soon});
+    std::fs::write(home.path("seed.json"), json!({"accounts": [owner]}).to_string()).unwrap();
+    home.start_jumpcloud(&["--seed-file", "seed.json"]);
+    home.private("api-key", "jca_soon");
+    let said = home.init(&["--role", "Help Desk=4h"]).fine();
+    assert!(said.out.contains("the API key ends at") && said.out.contains("make a new one"), "{}", said.out);
 }
