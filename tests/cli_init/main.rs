@@ -7,4 +7,5 @@ mod bench;
 mod newcomer;
 mod refusals;
 mod scripted;
+mod tenants;
 mod terminal;
