@@ -8,7 +8,7 @@ use ephemerald::{
     clock,
     control::{
         client::{Client, ControlError, Speaker},
-        enroll::{self, EnrollError, TokenSource},
+        enroll::{self, About, EnrollError, TokenSource},
         identity::{Identity, load_key},
         keys::{KeyError, KeyPair},
         poll::{self, ControlEvent, Line, Wants},
@@ -19,7 +19,7 @@ use ephemerald::{
     engine::{
         codes::{ResultCode, Rule},
         ids::JobId,
-        time::Timestamp,
+        time::{Now, Timestamp},
     },
     http::{Door, DoorOptions},
     sandbox::control_plane::{Faults, JobSpec, Operator, Options, Running, SignWith, run},
@@ -84,7 +84,7 @@ fn entropy(byte: u8) -> Zeroizing<[u8; 32]> {
 async fn enrol(plane: &Plane, token: &AgentToken, dir: &Path) -> Result<(Identity, KeyPair), EnrollError> {
     let key = enroll::prepare(dir, &entropy(9))?;
     let client = Client::unenrolled(plane.door(), key.clone(), speaker(), clock::now);
-    let identity = enroll::enroll(&client, &key, token, None, dir, clock::now().wall).await?;
+    let identity = enroll::enroll(&client, &key, token, About::default(), dir, clock::now().wall).await?;
     Ok((identity, key))
 }
 
@@ -133,6 +133,7 @@ impl Polling {
             pace_s: pace_rx,
             stop: stop_rx,
             wait_s: 55,
+            offers: None,
             clock: clock::now,
         };
         let task = tokio::spawn(poll::run(line));
@@ -170,8 +171,10 @@ async fn an_enrolment_whose_answer_was_lost_is_repeated_with_the_same_key_and_ge
     let thief = tempfile::tempdir().unwrap();
     let key = enroll::prepare(thief.path(), &entropy(8)).unwrap();
     let client = Client::unenrolled(plane.door(), key.clone(), speaker(), clock::now);
-    let refused = enroll::enroll(&client, &key, &token, None, thief.path(), Timestamp(0)).await.unwrap_err();
-    assert!(matches!(refused, EnrollError::Control(ControlError::NotAccepted { .. })), "{refused}");
+    let refused = enroll::enroll(&client, &key, &token, About::default(), thief.path(), Timestamp(0))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, EnrollError::Control(ControlError::TokenRefused { .. })), "{refused}");
     assert!(!refused.to_string().contains(&token.secret));
     assert_eq!(Identity::load(thief.path()).unwrap(), None);
 }
@@ -271,6 +274,50 @@ async fn a_nonce_that_the_control_plane_asks_for_is_given_in_one_repeat() {
     let agent = Agent::enrolled(&plane, dir.path()).await;
     plane.operator.faults(&Faults { require_nonce: true, ..Faults::default() }).await.unwrap();
     agent.client.acquire(&AcquireRequest { capacity: 1, ..AcquireRequest::default() }).await.unwrap();
+}
+
+/// A clock that is ten years slow.
+fn slow() -> Now {
+    let now = clock::now();
+    Now { wall: Timestamp(now.wall.0 - 10 * 365 * 86_400_000), ..now }
+}
+
+#[tokio::test]
+async fn an_agent_whose_clock_is_ten_years_off_enrols_reports_and_polls_by_the_nonce() {
+    let (data, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let plane = Plane::start(data.path()).await;
+    let token = plane.token().await;
+    let key = enroll::prepare(dir.path(), &entropy(9)).unwrap();
+    let stranger = Client::unenrolled(plane.door(), key.clone(), speaker(), slow);
+    let now = slow().wall;
+    let about = About::default();
+    let identity = enroll::enroll(&stranger, &key, &token, about, dir.path(), now).await.unwrap();
+    let client = Client::new(plane.door(), key, &identity.agent_id, speaker(), slow);
+    for _ in 0..3 {
+        let answer = client.acquire(&AcquireRequest::default()).await.unwrap();
+        assert!(answer.server_time.0.0 - slow().wall.0 > 9 * 365 * 86_400_000, "it learns the time");
+    }
+    // Nonces that change all the time are followed.
+    plane.operator.faults(&Faults { nonce_s: Some(1), ..Faults::default() }).await.unwrap();
+    let first = plane.operator.agents().await.unwrap()[0].last_seen_at.unwrap();
+    while plane.operator.agents().await.unwrap()[0].last_seen_at.unwrap() < first + 3_000 {
+        client.acquire(&AcquireRequest::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_common_version_is_told_with_the_versions_of_both() {
+    let (data, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let plane = Plane::start(data.path()).await;
+    let agent = Agent::enrolled(&plane, dir.path()).await;
+    plane.operator.faults(&Faults { versions: Some(vec![7, 8]), ..Faults::default() }).await.unwrap();
+    let error = agent.client.acquire(&AcquireRequest::default()).await.unwrap_err();
+    assert!(matches!(&error, ControlError::NoCommonVersion { theirs, .. } if theirs == "7, 8"), "{error}");
+    assert!(error.needs_a_person() && error.to_string().contains("speaks 1"), "{error}");
+
+    let fresh = tempfile::tempdir().unwrap();
+    let refused = enrol(&plane, &plane.token().await, fresh.path()).await.unwrap_err();
+    assert!(refused.to_string().contains("no common protocol version"), "{refused}");
 }
 
 #[tokio::test]

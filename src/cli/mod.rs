@@ -10,7 +10,9 @@ mod enroll;
 pub mod exit;
 mod grants;
 mod health;
+mod init;
 mod output;
+mod rotate_key;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -39,7 +41,7 @@ pub struct Cli {
     command: Command,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 struct Global {
     /// Main configuration file; conf.d/*.toml beside it is read too
     #[arg(long, global = true, value_name = "FILE")]
@@ -62,9 +64,10 @@ struct Global {
 }
 
 /// The form of what a command prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For eyes, at most 80 columns.
+    #[default]
     Human,
     /// JSON.
     Json,
@@ -72,6 +75,8 @@ pub enum Output {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the files that an agent needs: asks, checks, shows, writes
+    Init(Box<init::Args>),
     /// Run the agent
     Run,
     /// Enrol this agent with its control plane, once
@@ -84,6 +89,8 @@ enum Command {
     Grants(grants::Args),
     /// Say whether the running daemon lives and is ready
     Health,
+    /// Change the key by which the control plane knows this agent
+    RotateKey,
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -111,12 +118,14 @@ impl Cli {
     pub async fn run(self) -> Result<Exit, Failure> {
         let global = &self.global;
         match self.command {
+            Command::Init(args) => init::run(*args, global).await,
             Command::Run => run::run(global.load()?.config).await,
             Command::Enroll(args) => enroll::run(&global.load()?.config, &args, global.output).await,
             Command::Check => check::run(global.load(), global.output).await,
             Command::Status => status::run(&global.load()?.config, global.output).await,
             Command::Grants(args) => grants::run(&global.load()?.config, &args, global.output).await,
             Command::Health => health::run(&global.load()?.config, global.output).await,
+            Command::RotateKey => rotate_key::run(&global.load()?.config, global.output).await,
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
             Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output),
             #[cfg(feature = "sandbox")]
