@@ -1,7 +1,7 @@
 //! What an operator must see: clones, replaced processes, leaked tokens, journals that went back; and
 //! what agents offer.
 
-use ephemerald::sandbox::control_plane::{AlarmKind, Faults, RequestState};
+use ephemerald::sandbox::control_plane::{AlarmKind, Faults, RequestState, SyncSpec};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -153,6 +153,10 @@ async fn a_job_that_the_agent_does_not_offer_is_not_signed_until_it_does() {
     let refused = operator.approve(&late.number, &[email("bob@example.com")]).await.unwrap_err();
     assert!(refused.to_string().contains("does not offer grants for the target ephemeral"), "{refused}");
     assert_eq!(operator.show(&late.number).await.unwrap().state, RequestState::Requested);
+
+    let sync = SyncSpec { integration: help_desk().integration, agent: None };
+    let refused = operator.sync(&sync).await.unwrap_err();
+    assert!(refused.to_string().contains("does not offer jobs of the type sync"), "{refused}");
 
     let grown = status(&json!({ "offers": offers(&json!([1]), &json!(["email", "ephemeral"])) }));
     let (jobs, _) = tokio::join!(agent.acquire(55, &[]), agent.post("status", &grown));
