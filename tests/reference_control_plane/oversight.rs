@@ -75,6 +75,17 @@ async fn a_process_of_an_earlier_epoch_is_told_that_it_was_replaced_and_alarmed(
     let mut newest = old;
     newest.epoch = 6;
     assert_eq!(newest.acquire(0, &[]).await.len(), 1);
+
+    // A poll that waits while a later process speaks gets nothing either.
+    let mut later = newest.twin();
+    later.epoch = 7;
+    let meanwhile = async {
+        later.post("jobs/acquire", &nothing()).await.unwrap();
+        approved(&plane.operator()).await;
+    };
+    let (waited, ()) = tokio::join!(newest.acquire(3, &[]), meanwhile);
+    assert!(waited.is_empty());
+    assert_eq!(later.acquire(0, &[]).await.len(), 1);
 }
 
 #[tokio::test]
