@@ -12,6 +12,8 @@ mod cancel;
 mod check;
 #[path = "stories/keys.rs"]
 mod keys;
+#[path = "stories/oversight.rs"]
+mod oversight;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]
