@@ -54,25 +54,27 @@ impl Account {
             "email": self.email,
             "firstname": self.firstname,
             "lastname": self.lastname,
-            "role": ids.first(),
-            "roleName": self.roles.first(),
             "suspended": self.suspended,
             "enableMultiFactor": self.enable_multi_factor,
             "totpEnrolled": self.totp_enrolled,
             "created": created,
             "organization": organization,
-            "provider": null,
             "apiKeyAllowed": self.api_key_allowed,
             "apiKeySet": self.api_key.is_some(),
             "sessionCount": 0,
         });
+        // JumpCloud's document has these as texts: without a value, there is no such field.
+        if let (Some(id), Some(name)) = (ids.first(), self.roles.first()) {
+            shown["role"] = json!(id);
+            shown["roleName"] = json!(name);
+        }
         if plural {
             shown["roles"] = json!(ids);
             shown["roleNames"] = json!(self.roles);
         }
         if let Some(key) = &self.api_key {
             let prefix: String = key.chars().take(8).collect();
-            shown["apiKeyHash"] = json!({"prefix": prefix, "createdAt": created, "expireAt": null});
+            shown["apiKeyHash"] = json!({"prefix": prefix, "createdAt": created});
         }
         shown
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account::Account,
+    contract::{Report, Violation},
     faults::{Faults, Rule},
     log::{Change, Entry},
     routes::now_ms,
@@ -138,6 +139,24 @@ impl Console {
     /// Adds rules behind those at work.
     pub fn add_faults(&self, rules: Vec<Rule>) {
         self.0.lock().faults.rules.extend(rules);
+    }
+
+    /// What the agent sent, and what was answered to anybody, that is not as JumpCloud's API is
+    /// described.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        self.contract().violations.into_iter().map(|seen| seen.violation).collect()
+    }
+
+    /// Everything that was seen while exchanges were held against the descriptions.
+    #[must_use]
+    pub fn contract(&self) -> Report {
+        self.0.lock().watch.report().clone()
+    }
+
+    /// Forgets what was seen so far.
+    pub fn clear_contract(&self) {
+        self.0.lock().watch.clear();
     }
 
     /// The switches as they are.

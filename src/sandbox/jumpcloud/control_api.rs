@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::{
     account::Account,
     console::{Console, Edit, Refused},
+    contract::Report,
     faults::Rule,
     switches::Switches,
 };
@@ -37,6 +38,7 @@ pub(super) fn router(console: Console) -> Router {
         .route("/_sandbox/admins/{who}", put(change).delete(delete))
         .route("/_sandbox/faults", get(show_faults).post(add_faults).put(set_faults).delete(clear_faults))
         .route("/_sandbox/switches", get(show_switches).put(set_switches))
+        .route("/_sandbox/contract", get(show_contract).delete(clear_contract))
         .route_layer(middleware::from_fn(this_machine_only))
         .with_state(console)
 }
@@ -170,4 +172,13 @@ async fn show_switches(Extract(console): Extract<Console>) -> Json<Switches> {
 async fn set_switches(Extract(console): Extract<Console>, Json(switches): Json<Switches>) -> Json<Switches> {
     console.set_switches(switches);
     show_switches(Extract(console)).await
+}
+
+async fn show_contract(Extract(console): Extract<Console>) -> Json<Report> {
+    Json(console.contract())
+}
+
+async fn clear_contract(Extract(console): Extract<Console>) -> Json<Report> {
+    console.clear_contract();
+    show_contract(Extract(console)).await
 }

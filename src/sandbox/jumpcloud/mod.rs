@@ -7,6 +7,7 @@
 mod account;
 mod api;
 mod console;
+pub mod contract;
 mod control_api;
 mod faults;
 mod log;
@@ -26,6 +27,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::json;
@@ -41,6 +43,7 @@ pub use self::{
     switches::{BothWritten, ErrorBody, RoleNameWrite, RoleNamesWrite, Switches},
 };
 use self::{
+    contract::{Contract, ContractError, Watch},
     faults::Faults,
     routes::now_ms,
     world::{Shared, World},
@@ -68,6 +71,9 @@ pub struct Options {
     pub faults: Vec<Rule>,
     /// Makes faults with a probability strike the same requests each time.
     pub seed: u64,
+    /// The directory of the documents that JumpCloud publishes, to hold every exchange against them
+    /// too; by default the one that [`contract::DOCUMENTS_VARIABLE`] names.
+    pub documents: Option<PathBuf>,
 }
 
 impl Options {
@@ -83,6 +89,7 @@ impl Options {
             switches: Switches::default(),
             faults: Vec::new(),
             seed: 1,
+            documents: contract::documents_of_environment(),
         }
     }
 
@@ -112,6 +119,9 @@ pub enum Error {
     /// The seed file holds what cannot be.
     #[error("the seed file {0} cannot be used: {1}")]
     Seed(PathBuf, String),
+    /// A document to hold exchanges against cannot be used.
+    #[error("the simulated JumpCloud has nothing to hold exchanges against")]
+    Contract(#[from] ContractError),
     /// The system gives no random numbers.
     #[error("cannot make an API key: the system gives no random numbers")]
     Random,
@@ -171,6 +181,7 @@ pub async fn run(
         None => Transport::PlainHttpLoopbackOnly,
     };
     let ca_file = transport.ca_file().map(Path::to_owned);
+    let contract = Arc::new(Contract::load(options.documents.as_deref())?);
     let state = opened(&options)?;
     let api_key = owners_key(&state);
     let no_key = || Error::NoKey(options.state_file.clone().unwrap_or_default());
@@ -178,7 +189,9 @@ pub async fn run(
     let bound = Bound::new(options.listen, transport)?;
     let url = bound.origin();
     let faults = Faults::new(options.faults, options.seed);
-    let shared = Shared::new(World::new(state, options.switches, faults, options.state_file));
+    let mut world = World::new(state, options.switches, faults, options.state_file);
+    world.watch = Watch::new(contract);
+    let shared = Shared::new(world);
     let console = Console::new(shared.clone());
     let router = control_api::router(console.clone()).merge(routes::router(shared));
     let serving = bound.serve(router, shutdown)?;

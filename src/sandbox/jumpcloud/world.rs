@@ -15,11 +15,13 @@ use tokio::sync::watch;
 use super::{
     account::Account,
     api::{self, Request},
-    faults::{Faults, Strike},
+    contract::{Contract, Sent, Watch},
+    faults::{Fault, Faults, Strike},
     log::{Change, Changed, Event, Log, Received},
     reply::Reply,
     state::{State, hex_digest},
     switches::Switches,
+    wire::Answer,
 };
 
 /// The parts of a simulated JumpCloud.
@@ -28,6 +30,8 @@ pub(super) struct World {
     pub(super) switches: Switches,
     pub(super) faults: Faults,
     pub(super) log: Log,
+    /// Looks at every exchange.
+    pub(super) watch: Watch,
     state_file: Option<PathBuf>,
     /// What a reset returns to.
     start: Start,
@@ -70,7 +74,9 @@ impl Shared {
 impl World {
     pub(super) fn new(state: State, switches: Switches, faults: Faults, state_file: Option<PathBuf>) -> Self {
         let start = Start { state: state.clone(), switches: switches.clone(), faults: faults.clone() };
-        Self { state, switches, faults, log: Log::default(), state_file, start, resets: 0 }
+        let contract = Contract::load(None).expect("the description is part of the program");
+        let watch = Watch::new(Arc::new(contract));
+        Self { state, switches, faults, log: Log::default(), watch, state_file, start, resets: 0 }
     }
 
     /// The fault that strikes `request`, and the [`Self::epoch`] to which the request belongs.
@@ -121,6 +127,11 @@ impl World {
     pub(super) fn log_request(&mut self, now_ms: i64, received: Received, changed: Option<Changed>) {
         self.log.push(now_ms, Event::Request(received));
         self.log_change(now_ms, changed);
+    }
+
+    /// Holds an exchange against what is known of JumpCloud's API.
+    pub(super) fn see(&mut self, now_ms: i64, sent: &Sent, answer: &Answer, fault: &Fault) {
+        self.watch.see(now_ms, sent, answer.reply(), fault, &self.switches);
     }
 
     /// Writes a change into the log.
