@@ -7,10 +7,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use axum::{Router, extract::Request as Incoming, http::StatusCode};
+use axum::{
+    Router,
+    extract::Request as Incoming,
+    http::{StatusCode, request::Parts},
+};
 use ephemerald::{
     jumpcloud::{Client, Connection},
-    sandbox::tls::{Identity, Transport, serve},
+    sandbox::{
+        jumpcloud::contract::{Contract, Sent, documents_of_environment},
+        tls::{Identity, Transport, serve},
+    },
     secrets::Secret,
 };
 
@@ -27,6 +34,38 @@ pub(super) struct JumpCloud {
     origin: String,
     pem: String,
     heard: Arc<Mutex<Vec<Heard>>>,
+    _judged: Judged,
+}
+
+/// Holds every request against the contract with JumpCloud.
+#[derive(Clone)]
+struct Judge {
+    contract: Arc<Contract>,
+    violations: Arc<Mutex<Vec<String>>>,
+}
+
+impl Judge {
+    fn new() -> Self {
+        let contract = Contract::load(documents_of_environment().as_deref()).unwrap();
+        Self { contract: Arc::new(contract), violations: Arc::default() }
+    }
+
+    fn see(&self, head: &Parts, body: &str) {
+        let found = self.contract.judge_request(&Sent::of(head, body.as_bytes()));
+        self.violations.lock().unwrap().extend(found.iter().map(ToString::to_string));
+    }
+}
+
+/// Fails the test when it is dropped, if something was not within the contract.
+struct Judged(Judge);
+
+impl Drop for Judged {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let found = self.0.violations.lock().unwrap();
+            assert!(found.is_empty(), "{}", found.join("\n"));
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -50,12 +89,16 @@ impl JumpCloud {
         let answers: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(answers.into_iter().collect()));
         let heard = Arc::new(Mutex::new(Vec::new()));
         let notes = Arc::clone(&heard);
+        let judge = Judge::new();
+        let judged = Judged(judge.clone());
         let router = Router::new().fallback(move |request: Incoming| {
             let (notes, answers) = (Arc::clone(&notes), Arc::clone(&answers));
+            let judge = judge.clone();
             async move {
                 let (head, body) = request.into_parts();
                 let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
                 let body = String::from_utf8(body.to_vec()).unwrap();
+                judge.see(&head, &body);
                 let line = format!("{} {}", head.method, head.uri);
                 notes.lock().unwrap().push(Heard { line, headers: head.headers, body });
                 let (status, body) = answers.lock().unwrap().pop_front().unwrap_or((500, String::new()));
@@ -64,7 +107,7 @@ impl JumpCloud {
         });
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let serving = serve(listen, Transport::Tls(identity), router, pending()).await.unwrap();
-        Self { origin: format!("https://{}", serving.addr), pem, heard }
+        Self { origin: format!("https://{}", serving.addr), pem, heard, _judged: judged }
     }
 
     pub(super) fn client(&self) -> Client {

@@ -1,0 +1,173 @@
+//! The simulated JumpCloud holds every exchange against the contract and shows what it saw.
+
+use std::future::pending;
+
+use ephemerald::sandbox::jumpcloud::{
+    Error, Fault, Options, Rule, Running, Switches,
+    contract::{Against, By},
+    run,
+};
+use serde_json::{Value, json};
+
+use crate::guard::WithinContract;
+
+struct Cloud {
+    running: Running,
+    client: reqwest::Client,
+}
+
+impl Cloud {
+    async fn start() -> Self {
+        let options = Options::new("127.0.0.1:0".parse().unwrap(), None);
+        // A client cannot be built without a provider; another test may have installed it.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        #[allow(clippy::disallowed_methods, reason = "a test's own client, on loopback")]
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { running: run(options, pending()).await.unwrap(), client }
+    }
+
+    async fn send(&self, agent: &str, method: &str, path: &str, body: Option<Value>) -> u16 {
+        let url = format!("{}{path}", self.running.url);
+        let mut request = self.client.request(method.parse().unwrap(), url).header("user-agent", agent);
+        request = request.header("x-api-key", &self.running.api_key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    fn path(&self, email: &str) -> String {
+        format!("/api/users/{}", self.running.console.id_of(email).unwrap())
+    }
+
+    async fn shown(&self) -> Value {
+        let url = format!("{}/_sandbox/contract", self.running.url);
+        serde_json::from_slice(&self.client.get(url).send().await.unwrap().bytes().await.unwrap()).unwrap()
+    }
+}
+
+const AGENT: &str = "ephemerald/0.1.0";
+
+#[tokio::test]
+async fn a_request_of_the_agent_beyond_the_description_is_kept_shown_and_fails_the_test() {
+    let cloud = Cloud::start().await;
+    let path = cloud.path("dmitri@example.com");
+    assert_eq!(cloud.send(AGENT, "PUT", &path, Some(json!({"roleName": "Manager"}))).await, 200);
+    assert_eq!(cloud.running.console.violations(), []);
+
+    assert_eq!(cloud.send(AGENT, "PUT", &path, Some(json!({"suspended": true}))).await, 200, "it is served");
+    let found = cloud.running.console.violations();
+    assert!(found.iter().all(|v| v.by == By::Agent && v.call == "PUT /api/users/{id}"), "{found:#?}");
+    assert!(found[0].problem.contains("suspended"));
+    assert_eq!(
+        found.iter().any(|v| v.against == Against::Published),
+        cloud.running.console.contract().published_documents
+    );
+
+    let shown = cloud.shown().await;
+    assert_eq!((&shown["requests"], &shown["answers"]), (&json!(2), &json!(2)), "{shown}");
+    assert_eq!(shown["violations"][0]["by"], "agent", "{shown}");
+    assert!(shown["violations"][0]["at_ms"].is_u64(), "{shown}");
+
+    cloud.running.console.reset();
+    assert_eq!(cloud.running.console.violations().len(), found.len(), "a reset hides nothing");
+    let console = cloud.running.console.clone();
+    let failed = std::panic::catch_unwind(|| drop(WithinContract(console)));
+    assert!(failed.is_err(), "the guard of a test does not see it");
+
+    cloud.running.console.clear_contract();
+    drop(WithinContract(cloud.running.console.clone()));
+}
+
+#[tokio::test]
+async fn another_client_is_only_noted() {
+    let cloud = Cloud::start().await;
+    assert_eq!(cloud.send("curl/8", "GET", "/api/users?what=1", None).await, 200);
+    assert_eq!(cloud.send("curl/8", "GET", "/api/unheard", None).await, 404);
+    assert_eq!(cloud.running.console.violations(), []);
+    let shown = cloud.shown().await;
+    let notes = shown["notes"].as_array().unwrap();
+    assert_eq!(notes.len(), 2, "{shown}");
+    assert_eq!(
+        (&notes[0]["by"], &notes[1]["problem"]),
+        (&json!("other_client"), &json!("there is no such route"))
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_a_fault_or_a_switch_made_strange_is_left_out() {
+    let cloud = Cloud::start().await;
+    let console = &cloud.running.console;
+    let rule =
+        |fault: Value| -> Rule { serde_json::from_value(json!({"count": 1, "fault": fault})).unwrap() };
+    for fault in [json!({"kind": "html", "status": 200}), json!({"kind": "error_before", "status": 503})] {
+        console.add_faults(vec![rule(fault)]);
+        cloud.send(AGENT, "GET", "/api/users", None).await;
+    }
+    console.set_switches(serde_json::from_value(json!({"error_body": "text"})).unwrap());
+    assert_eq!(cloud.send(AGENT, "GET", "/api/users/5f00c0de00000000000000ff", None).await, 404);
+    assert_eq!(console.violations(), []);
+    let seen = console.contract();
+    assert_eq!((seen.requests, seen.answers, seen.answers_left_out), (3, 0, 3));
+
+    // The same switch excuses no request, and no fault excuses one.
+    console.add_faults(vec![rule(json!(Fault::ErrorBefore { status: 503 }))]);
+    cloud.send(AGENT, "GET", "/api/users?what=1", None).await;
+    assert_eq!(console.violations().len(), 1);
+}
+
+#[tokio::test]
+async fn a_simulation_whose_documents_are_missing_does_not_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        documents: Some(dir.path().to_owned()),
+        ..Options::new("127.0.0.1:0".parse().unwrap(), None)
+    };
+    assert!(matches!(run(options, pending()).await.err(), Some(Error::Contract(_))));
+}
+
+/// Requests that touch every resource, with what goes wrong there.
+async fn tour(cloud: &Cloud) {
+    let (known, unknown) = (cloud.path("dmitri@example.com"), "/api/users/5f00c0de00000000000000ff");
+    let send = async |method: &str, path: &str, body: Option<Value>| {
+        cloud.send("tour/1", method, path, body).await;
+    };
+    send("GET", "/api/users?limit=3&sort=_id", None).await;
+    send("GET", "/api/users/getSelf", None).await;
+    send("GET", &known, None).await;
+    send("GET", unknown, None).await;
+    send("GET", "/api/users/malformed", None).await;
+    send("PUT", &known, Some(json!({"roleName": "Manager"}))).await;
+    send("PUT", &known, Some(json!({"roleNames": ["Manager", "Help Desk"]}))).await;
+    send("PUT", &known, Some(json!({"roleName": "No Such Role"}))).await;
+    send("PUT", &known, Some(json!({"email": "amara@example.com"}))).await;
+    send("PUT", unknown, Some(json!({"roleName": "Manager"}))).await;
+    send("POST", "/api/users", Some(json!({"email": "new@example.com", "roleName": "Help Desk"}))).await;
+    send("POST", "/api/users", Some(json!({"email": "new@example.com", "roleName": "Help Desk"}))).await;
+    send("POST", "/api/users", Some(json!({"email": "other@example.com"}))).await;
+    send("DELETE", &known, None).await;
+    send("DELETE", &known, None).await;
+    send("DELETE", &cloud.path("owner@example.com"), None).await;
+    send("GET", "/api/organizations", None).await;
+    send("GET", "/api/v2/roles?limit=100", None).await;
+    send("GET", "/api/v2/roles/5f00c0de0000000000000001", None).await;
+    send("GET", "/api/v2/roles/5f00c0de00000000000000ff", None).await;
+}
+
+#[tokio::test]
+async fn under_every_value_of_every_switch_the_answers_are_described_or_left_out_by_name() {
+    let mut judged = 0;
+    for (name, values) in Switches::domain() {
+        for value in values {
+            let cloud = Cloud::start().await;
+            let switches = json!({name: value});
+            cloud.running.console.set_switches(serde_json::from_value(switches.clone()).unwrap());
+            tour(&cloud).await;
+            let seen = cloud.running.console.contract();
+            let found: Vec<String> = seen.violations.iter().map(|v| v.violation.to_string()).collect();
+            assert!(found.is_empty(), "{switches}:\n{}", found.join("\n"));
+            judged += seen.answers;
+        }
+    }
+    assert!(judged > 500, "only {judged} answers were judged");
+}
