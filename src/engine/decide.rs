@@ -4,7 +4,7 @@
 use super::{
     Engine, Purpose,
     account::{AccountKey, AccountRef, Effect},
-    action::{Raise, RaiseChange},
+    action::{Raise, RaiseChange, RoleField},
     answer::Evidence,
     budget::Lane,
     codes::{ResultCode, Rule},
@@ -88,8 +88,9 @@ impl Engine {
         if mode == RoleMode::Single && account.roles.len() > 1 {
             return refuse(Rule::SeveralRoles);
         }
-        if account.roles.is_empty() {
-            return refuse(Rule::NotObservable); // nothing could be restored at the end
+        if account.roles.is_empty() || (mode == RoleMode::Multiple && !account.plural) {
+            // Nothing could be restored at the end, or a role beside the one shown could not be seen.
+            return refuse(Rule::NotObservable);
         }
         if tenant.order.is_unknown(&grant.role) {
             return refuse(Rule::RoleUnknown);
@@ -125,7 +126,7 @@ impl Engine {
         Some(Verdict::Wait)
     }
 
-    fn judge_account(&self, at: &AccountRef, id: &AccountId, email: &Email) -> Result<(), Rule> {
+    pub(super) fn judge_account(&self, at: &AccountRef, id: &AccountId, email: &Email) -> Result<(), Rule> {
         let policy = self.policy.as_ref().ok_or(Rule::NoPolicy)?;
         policy.judge_account(email)?;
         let tenant = self.tenants.get(&at.integration).ok_or(Rule::UnknownIntegration)?;
@@ -236,6 +237,10 @@ impl Engine {
             accepted_boot: self.now.boot,
             boot_ends: self.now.boot + ends_at.since(self.now.wall),
             request: request.clone(),
+            requester: match &grant.target {
+                Target::Ephemeral { requester, .. } => Some(requester.clone()),
+                _ => None,
+            },
             policy_hash: self.policy.as_ref().map(|p| p.hash.clone()).unwrap_or_default(),
             roles_before: account.map(|a| a.roles.clone()).unwrap_or_default(),
         })));
@@ -261,9 +266,10 @@ impl Engine {
         let adds = roles.iter().filter(|r| !had.contains(r)).cloned().collect();
         let displaces = had.iter().filter(|r| !roles.contains(r)).cloned().collect();
         let id = seen.account.id.clone();
-        let plural = seen.account.plural || roles.len() > 1;
+        // One role goes into the field for one, which every known client writes.
+        let field = if roles.len() > 1 { RoleField::Several } else { RoleField::One };
         let effect = Effect::Raise { roles: roles.clone(), adds, displaces };
-        self.send_raise(at, effect, RaiseChange::SetRoles { id, roles, plural });
+        self.send_raise(at, effect, RaiseChange::SetRoles { id, roles, field });
     }
 
     /// The token is taken: nothing queues behind this any more but the disk.
@@ -299,7 +305,11 @@ impl Engine {
     fn may_raise_again(&self, at: &AccountRef, terms: &Terms, seen: &Sighting, mode: RoleMode) -> bool {
         let allowed = |p: &super::policy::Policy| !p.dry_run && p.roles.contains_key(&terms.role);
         let account = &seen.account;
-        let plain = !account.suspended && (mode == RoleMode::Multiple || account.roles.len() == 1);
+        let plain = !account.suspended
+            && match mode {
+                RoleMode::Single => account.roles.len() == 1,
+                RoleMode::Multiple => account.plural,
+            };
         self.ledger_ok
             && self.clock.is_trusted()
             && self.now.wall < terms.start_by
@@ -310,7 +320,7 @@ impl Engine {
     }
 
     /// The pinned organization answered last, and takes the credential.
-    fn is_known_organization(&self, at: &AccountRef) -> bool {
+    pub(super) fn is_known_organization(&self, at: &AccountRef) -> bool {
         let pinned = self.state.organizations.get(&at.integration);
         self.tenants.get(&at.integration).is_some_and(|tenant| {
             let same = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);

@@ -28,12 +28,15 @@ mod drive;
 mod due;
 mod endings;
 mod ephemeral;
+mod extend;
+pub mod extension;
 pub mod grant;
 pub mod ids;
 pub mod input;
 mod intake;
 pub mod job;
 mod listing;
+mod lowering;
 pub mod observed;
 pub mod plan;
 pub mod policy;
@@ -89,6 +92,10 @@ pub struct Engine {
     dirty: BTreeSet<AccountRef>,
     /// Accounts whose lower waits until the acceptance behind it is durable.
     undurable: BTreeSet<AccountRef>,
+    /// Grants with an accepted extension that is not in force.
+    extending: BTreeSet<GrantId>,
+    /// Extensions in force whose record is not durable, oldest first.
+    unsettled: Vec<extend::Unsettled>,
     jitter: u64,
     out: Step,
 }
@@ -158,6 +165,8 @@ impl Engine {
             grant_alarms: HashMap::new(),
             dirty: BTreeSet::new(),
             undurable: BTreeSet::new(),
+            extending: BTreeSet::new(),
+            unsettled: Vec::new(),
             jitter: seed | 1,
             out: Step::default(),
             settings,
@@ -223,6 +232,7 @@ impl Engine {
     fn durable(&mut self, upto: Seq) {
         self.durable = self.durable.max(upto);
         self.dirty.append(&mut self.undurable);
+        self.extend_durable();
     }
 
     /// Nothing is raised any more, and raises whose records did not become durable never were: the
@@ -237,6 +247,7 @@ impl Engine {
         for call in unsent {
             self.outcome(call, Outcome::Written(Err(Fault::of(FaultClass::NotSent))));
         }
+        self.take_extensions_back();
     }
 
     fn call(&mut self, integration: &IntegrationId, purpose: Purpose) -> CallId {

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    account::{Account, AccountKey, AccountRef, AttemptEnd, Sent},
+    account::{Account, AccountKey, AccountRef, AttemptEnd, Effect, Sent},
     codes::{EndReason, ResultCode, WokenBy},
-    grant::{Grant, GrantKind, Phase, Step, Terms},
+    grant::{End, Grant, GrantKind, Phase, Step, Terms},
     ids::{Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     job::{AccessRequest, Digest},
+    observed::{Fault, FaultClass},
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
     time::{BootId, BootTime, Timestamp},
 };
@@ -86,6 +87,7 @@ impl State {
             Record::AttemptStarted { at, attempt } => self.on_account(at, |a| {
                 a.attempts = a.attempts.max(attempt.n);
                 a.note_sent(&attempt.effect);
+                a.unproven |= matches!(attempt.effect, Effect::Raise { .. });
                 a.open_attempt = Some(attempt.clone());
             }),
             Record::AttemptEnded { at, n, end } => self.on_account(at, |a| end_attempt(a, *n, end)),
@@ -160,13 +162,19 @@ impl State {
                     g.answered = true;
                 });
                 self.settle_job(&active.about.grant_job, seq);
+                if let Some(at) = self.grants.get(&active.about.grant).map(Grant::account_ref) {
+                    self.on_account(&at, |a| a.unproven = false);
+                }
             }
+            Record::ExtensionAccepted(ext) => {
+                self.expect_answer(&ext.job, ext.digest, at);
+                self.on_grant(&ext.about.grant, |g| g.extensions.push((seq, ext.as_ref().clone())));
+            }
+            Record::GrantExtended(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
+            Record::ExtensionDropped(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
             Record::GrantEnding(ending) => self.ending(seq, ending),
             Record::RevokeRequested { about, job, digest } => {
-                let forget_at = Timestamp(at.0.saturating_add(JOB_MEMORY_MS * 8));
-                // A start has the job's answer already, and no record of this stream brings it again.
-                let seen = SeenJob { digest: *digest, answer: None, forget_at };
-                self.jobs.entry(job.clone()).or_insert(seen);
+                self.expect_answer(job, *digest, at);
                 self.on_grant(&about.grant, |g| g.revoke_jobs.push((job.clone(), *digest)));
             }
             Record::GrantGone(gone) => self.on_grant(&gone.about.grant, |g| went(g, gone)),
@@ -183,6 +191,21 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    /// A job whose answer is to come. A start may have the answer already.
+    fn expect_answer(&mut self, job: &JobId, digest: Digest, at: Timestamp) {
+        let forget_at = Timestamp(at.0.saturating_add(JOB_MEMORY_MS * 8));
+        self.jobs.entry(job.clone()).or_insert(SeenJob { digest, answer: None, forget_at });
+    }
+
+    /// An extension has its answer; `end` is in force from now on.
+    fn extension_over(&mut self, seq: Seq, grant: &GrantId, job: &JobId, end: End) {
+        self.on_grant(grant, |g| {
+            g.extensions.retain(|(_, waiting)| waiting.job != *job);
+            g.end = end;
+        });
+        self.settle_job(job, seq);
     }
 
     fn accepted(&mut self, seq: Seq, terms: &Terms) {
@@ -236,6 +259,8 @@ impl State {
 impl Grant {
     fn accepted(terms: Terms, seq: Seq) -> Self {
         Self {
+            end: terms.end(),
+            extensions: Vec::new(),
             terms,
             accepted_seq: seq,
             phase: Phase::Applying,
@@ -270,6 +295,7 @@ impl Grant {
             accepted_boot: BootTime::default(),
             boot_ends: BootTime::default(),
             request: AccessRequest::default(),
+            requester: None,
             policy_hash: String::new(),
             roles_before: Vec::new(),
         };
@@ -311,6 +337,14 @@ fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {
     let Some(attempt) = account.open_attempt.take_if(|open| open.n == n) else {
         return;
     };
+    let sent = |fault: &Fault| !matches!(fault.class, FaultClass::NotSent | FaultClass::Throttled);
+    match (end, attempt.effect.is_raise()) {
+        // Certainly not carried out: nothing to be sure about.
+        (AttemptEnd::NotDone(_), true) => account.unproven = false,
+        (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), true) => {}
+        (AttemptEnd::NotDone(fault), false) => account.unproven &= !sent(fault),
+        (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), false) => account.unproven = false,
+    }
     match end {
         AttemptEnd::Accepted => account.last_fault = None,
         AttemptEnd::NotDone(fault) => account.last_fault = Some(fault.clone()),

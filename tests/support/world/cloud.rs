@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ephemerald::engine::{
+    action::RoleField,
     ids::{AccountId, Email, RoleName},
     observed::{DiscoveredRole, ObservedAccount},
     policy::{EphemeralPolicy, Policy, Requirements},
@@ -32,6 +33,22 @@ pub(crate) enum Fate {
     Unreachable,
 }
 
+/// What a written `roleName` or `roleNames` does: JumpCloud has not published it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Writing {
+    /// Exactly what is written is there afterwards.
+    #[default]
+    Replaces,
+    /// What is written takes the place of the first role; further ones stay.
+    ReplacesFirst,
+    /// What is written is added.
+    Adds,
+    /// 2xx, nothing happens.
+    Ignored,
+    /// 2xx, and nothing happens where several roles are held.
+    IgnoredWithSeveral,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Admin {
     pub(crate) email: Email,
@@ -47,6 +64,16 @@ pub(crate) struct JumpCloud {
     pub(crate) made: u64,
     /// Every state an account went through: (boot time, roles; `None`: gone).
     pub(crate) history: Vec<(u64, AccountId, Option<Vec<RoleName>>)>,
+    /// What the field for one role does.
+    pub(crate) lone: Writing,
+    /// What the field for several does.
+    pub(crate) plural: Writing,
+    /// Whether both fields together replace what was there.
+    pub(crate) both_replace: bool,
+    /// Whether a write of roles takes the requirement of MFA away.
+    pub(crate) resets_the_rest: bool,
+    /// Whether only the first role is shown.
+    pub(crate) hides_plural: bool,
     pub(crate) raises_applied: u64,
     pub(crate) writes: u64,
     pub(crate) reads: u64,
@@ -81,7 +108,15 @@ impl JumpCloud {
 
     pub(super) fn apply(&mut self, at: u64, write: &Write) {
         match write {
-            Write::Set(id, roles, _) => self.set(at, id, roles.clone()),
+            Write::Set(id, roles, field) => {
+                let writing = match field {
+                    RoleField::One => self.lone,
+                    RoleField::Both if self.both_replace => Writing::Replaces,
+                    RoleField::Several | RoleField::Both => self.plural,
+                };
+                let held = self.admins.get(id).map(|a| a.roles.clone()).unwrap_or_default();
+                self.set(at, id, writing.after(held, roles));
+            }
             Write::Create(address, with) if self.by_email(address.as_str()).is_none() => {
                 self.add(at, address.clone(), vec![with.clone()]);
             }
@@ -93,18 +128,39 @@ impl JumpCloud {
         }
     }
 
+    fn writes_to(&self, id: &AccountId) -> bool {
+        self.history.iter().filter(|(_, who, _)| who == id).count() > 1
+    }
+
     pub(super) fn show(&self, id: &AccountId) -> Option<ObservedAccount> {
         let admin = self.admins.get(id)?;
         Some(ObservedAccount {
             id: id.clone(),
             email: admin.email.clone(),
             suspended: admin.suspended,
-            roles: admin.roles.clone(),
-            plural: false,
-            mfa_required: Some(true),
+            roles: if self.hides_plural { admin.roles[..1].to_vec() } else { admin.roles.clone() },
+            plural: !self.hides_plural,
+            mfa_required: Some(!(self.resets_the_rest && self.writes_to(id))),
             mfa_enrolled: Some(false),
             api_key_allowed: Some(false),
         })
+    }
+}
+
+impl Writing {
+    fn after(self, held: Vec<RoleName>, written: &[RoleName]) -> Vec<RoleName> {
+        let kept = match self {
+            Self::Replaces => return written.to_vec(),
+            Self::Ignored => return held,
+            Self::IgnoredWithSeveral if held.len() > 1 => return held,
+            Self::IgnoredWithSeveral => return written.to_vec(),
+            Self::ReplacesFirst => held.get(1..).unwrap_or_default().to_vec(),
+            Self::Adds => held,
+        };
+        let mut roles: Vec<RoleName> = kept.into_iter().chain(written.iter().cloned()).collect();
+        roles.sort();
+        roles.dedup();
+        roles
     }
 }
 
