@@ -9,8 +9,9 @@ use crate::{
     published,
 };
 
-/// Documents of JumpCloud that we name and do not have; nothing can be compared with them.
-const NOT_AT_HAND: [&str; 1] = ["insights"];
+/// Documents of JumpCloud that we name and do not have, and the parts that were cut out of those that we
+/// have; nothing can be compared with them.
+const NOT_AT_HAND: [&str; 2] = ["insights", "elsewhere"];
 
 /// Where our description and the documents disagree.
 pub(crate) fn disagreements(ours: &Value, published: &[(String, Value)]) -> Vec<String> {

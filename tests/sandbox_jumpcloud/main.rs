@@ -7,7 +7,18 @@ mod control;
 mod faults;
 #[path = "../contract/guard.rs"]
 mod guard;
+mod insights;
+mod lists;
 mod oracle;
+mod program;
+mod reading;
+mod refusals;
+mod script;
+mod services;
+mod strangers;
+mod tenancy;
+mod timing;
+mod writing;
 
 use ephemerald::sandbox::jumpcloud::{BothWritten, Console, Edit, RoleNameWrite, RoleNamesWrite, Switches};
 use reqwest::Method;

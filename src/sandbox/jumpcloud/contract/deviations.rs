@@ -12,11 +12,28 @@ use crate::sandbox::jumpcloud::{faults::Fault, switches::Switches};
 enum Part {
     /// Statuses from 400 on.
     Errors,
+    /// Statuses below 400.
+    Successes,
 }
 
 /// Switches with a value that makes answers which no description has.
-const SPOILING: &[(&str, Part)] =
-    &[("error_body", Part::Errors), ("duplicate_status", Part::Errors), ("protected_status", Part::Errors)];
+const SPOILING: &[(&str, Part)] = &[
+    ("error_body", Part::Errors),
+    ("unknown_role_status", Part::Errors),
+    ("missing_id_status", Part::Errors),
+    ("unknown_route_status", Part::Errors),
+    ("duplicate_status", Part::Errors),
+    ("deleted_again_status", Part::Errors),
+    ("bare_lists", Part::Successes),
+    ("create_answer", Part::Successes),
+    ("put_answer", Part::Successes),
+    ("fields", Part::Successes),
+];
+
+/// Their names.
+pub fn switches_that_spoil_answers() -> impl Iterator<Item = &'static str> {
+    SPOILING.iter().map(|(name, _)| *name)
+}
 
 /// Whether the answer under this fault is one that JumpCloud's API could give.
 pub(super) const fn answers_as_described(fault: &Fault) -> bool {
@@ -46,6 +63,7 @@ pub(super) fn on_purpose(switches: &Switches, status: u16) -> bool {
     let set = |name: &str| now.get(name).unwrap_or(&Value::Null) != default.get(name).unwrap_or(&Value::Null);
     let part = |part: Part| match part {
         Part::Errors => status >= 400,
+        Part::Successes => status < 400,
     };
     SPOILING.iter().any(|(name, spoils)| set(name) && part(*spoils))
 }

@@ -5,6 +5,7 @@
 //! documents that JumpCloud publishes where their directory is known. Judges only: nothing is refused
 //! or answered differently because of a verdict. A verdict names fields and types, never a value.
 
+mod console;
 mod deviations;
 mod document;
 mod exchange;
@@ -22,8 +23,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::document::{Document, Lookup};
-pub(super) use self::watch::Watch;
+pub(super) use self::{console::router, watch::Watch};
 pub use self::{
+    deviations::switches_that_spoil_answers,
     exchange::Sent,
     watch::{Report, Seen},
 };

@@ -56,6 +56,8 @@ pub(super) struct Headers {
 pub(super) struct Body {
     /// `application/json` or `application/x-www-form-urlencoded`; none if it does not matter.
     pub(super) content_type: Option<String>,
+    /// Whether a request must have one.
+    pub(super) required: bool,
     /// What it must be.
     pub(super) rule: Validator,
 }
@@ -81,7 +83,8 @@ impl Operation {
         match (&self.body, sent.body.is_empty()) {
             (None, true) => {}
             (None, false) => problems.push("this call takes no body".to_owned()),
-            (Some(_), true) => problems.push("the body is missing".to_owned()),
+            (Some(body), true) if body.required => problems.push("the body is missing".to_owned()),
+            (Some(_), true) => {}
             (Some(body), false) => problems.extend(body.problems_of(sent)),
         }
         problems

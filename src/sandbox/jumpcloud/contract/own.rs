@@ -63,6 +63,7 @@ impl Source<'_> {
             headers: Some(Headers { organization, credentials }),
             body: content.map(|(content_type, media)| Body {
                 content_type: Some(content_type.clone()),
+                required: operation["requestBody"]["required"] == true,
                 rule: self.rule(&media["schema"]),
             }),
             answers: answers

@@ -68,7 +68,8 @@ impl Source<'_> {
                 }
                 Some("body") => {
                     let rule = self.rule(&closed(&parameter["schema"]), &self.strict)?;
-                    body = Some(Body { content_type: None, rule });
+                    // None of the documents says that it must be there.
+                    body = Some(Body { content_type: None, required: false, rule });
                 }
                 _ => {}
             }

@@ -16,11 +16,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+mod more;
+
 use super::{
     account::Account,
     console::{Console, Edit, Refused},
-    contract::Report,
-    faults::Rule,
+    contract,
+    faults::Rules,
+    shown,
+    state::State,
     switches::Switches,
 };
 
@@ -38,7 +42,8 @@ pub(super) fn router(console: Console) -> Router {
         .route("/_sandbox/admins/{who}", put(change).delete(delete))
         .route("/_sandbox/faults", get(show_faults).post(add_faults).put(set_faults).delete(clear_faults))
         .route("/_sandbox/switches", get(show_switches).put(set_switches))
-        .route("/_sandbox/contract", get(show_contract).delete(clear_contract))
+        .merge(contract::router())
+        .merge(more::router())
         .route_layer(middleware::from_fn(this_machine_only))
         .with_state(console)
 }
@@ -58,15 +63,21 @@ async fn this_machine_only(
 }
 
 async fn show_state(Extract(console): Extract<Console>) -> Json<Value> {
-    let state = console.state();
-    let shown = |account: &Account| account.shown_to_the_sandbox(&state.roles, &state.organization);
+    Json(of(&console.state()))
+}
+
+fn of(state: &State) -> Value {
+    let shown = |account: &Account| shown::admin_to_the_sandbox(account, state);
     let admins: Vec<Value> = state.accounts.iter().map(shown).collect();
-    Json(json!({
+    json!({
         "organization": state.organization,
         "organizationName": state.organization_name,
+        "organizations": state.organizations,
+        "provider": state.provider,
         "roles": state.roles,
         "admins": admins,
-    }))
+        "serviceAccounts": state.service_accounts.iter().map(more::service).collect::<Vec<_>>(),
+    })
 }
 
 #[derive(Default, Deserialize)]
@@ -121,29 +132,18 @@ async fn delete(Extract(console): Extract<Console>, Path(who): Path<String>) -> 
 }
 
 fn shown(console: &Console, done: Result<Account, Refused>) -> Response {
-    let state = console.state();
     match done {
-        Ok(account) => Json(account.shown_to_the_sandbox(&state.roles, &state.organization)).into_response(),
-        Err(error) => {
-            let status = match error {
-                Refused::NoSuchAdmin(_) => StatusCode::NOT_FOUND,
-                Refused::Invalid(_) => StatusCode::BAD_REQUEST,
-            };
-            (status, Json(json!({"error": error.to_string()}))).into_response()
-        }
+        Ok(account) => Json(shown::admin_to_the_sandbox(&account, &console.state())).into_response(),
+        Err(refused) => refusal(&refused),
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rules {
-    faults: Vec<Rule>,
-    #[serde(default = "first_seed")]
-    seed: u64,
-}
-
-const fn first_seed() -> u64 {
-    1
+fn refusal(refused: &Refused) -> Response {
+    let status = match refused {
+        Refused::NoSuchAdmin(_) => StatusCode::NOT_FOUND,
+        Refused::Invalid(_) => StatusCode::BAD_REQUEST,
+    };
+    (status, Json(json!({"error": refused.to_string()}))).into_response()
 }
 
 async fn show_faults(Extract(console): Extract<Console>) -> Json<Value> {
@@ -161,7 +161,7 @@ async fn set_faults(Extract(console): Extract<Console>, Json(rules): Json<Rules>
 }
 
 async fn clear_faults(Extract(console): Extract<Console>) -> Json<Value> {
-    console.set_faults(Vec::new(), first_seed());
+    console.set_faults(Vec::new(), 1);
     show_faults(Extract(console)).await
 }
 
@@ -172,13 +172,4 @@ async fn show_switches(Extract(console): Extract<Console>) -> Json<Switches> {
 async fn set_switches(Extract(console): Extract<Console>, Json(switches): Json<Switches>) -> Json<Switches> {
     console.set_switches(switches);
     show_switches(Extract(console)).await
-}
-
-async fn show_contract(Extract(console): Extract<Console>) -> Json<Report> {
-    Json(console.contract())
-}
-
-async fn clear_contract(Extract(console): Extract<Console>) -> Json<Report> {
-    console.clear_contract();
-    show_contract(Extract(console)).await
 }
