@@ -27,18 +27,17 @@ fn extra(minutes: u64) -> usize {
 
 pub(crate) fn rows() -> Vec<Row> {
     assert_eq!((extra(4), extra(6), extra(11)), (0, 1, 2), "reads that a pause adds to a grant");
-    let row = |what, calls, minimum| Row { what, calls, minimum, target: usize::MAX };
     vec![
-        row(
+        Row::of(
             "added to a grant, if the last look was more than 5 minutes ago",
             Calls::from([("whose key", 1)]),
-            "a key that was exchanged meanwhile must not raise anything",
-        ),
-        row(
+        )
+        .because("a key that was exchanged meanwhile must not raise anything"),
+        Row::of(
             "added to a grant, if the last look was more than 10 minutes ago",
             Calls::from([("roles", 1)]),
-            "a role that was changed meanwhile must be compared as it is",
-        ),
+        )
+        .because("a role that was changed meanwhile must be compared as it is"),
     ]
 }
 

@@ -36,13 +36,8 @@ async fn counted() -> (Vec<Row>, Vec<Row>) {
 async fn the_numbers_in_the_census_are_still_true_and_within_their_targets() {
     let (effects, background) = counted().await;
     for row in &effects {
-        assert!(
-            row.requests() <= row.target,
-            "{}: {} requests, target {}",
-            row.what,
-            row.requests(),
-            row.target
-        );
+        let (requests, target) = (row.requests(), row.target.unwrap());
+        assert!(requests <= target, "{}: {requests} requests, target {target}", row.what);
     }
     let text = fs::read_to_string(file()).unwrap();
     let now = table::written_into(&text, &effects, &background);

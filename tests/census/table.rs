@@ -10,11 +10,23 @@ pub(crate) struct Row {
     pub(crate) calls: Calls,
     /// What the API makes necessary.
     pub(crate) minimum: &'static str,
-    /// The most that is allowed.
-    pub(crate) target: usize,
+    /// The most that is allowed, where there is such a number.
+    pub(crate) target: Option<usize>,
 }
 
 impl Row {
+    pub(crate) fn of(what: &'static str, calls: Calls) -> Self {
+        Self { what, calls, minimum: "", target: None }
+    }
+
+    pub(crate) fn at_most(self, target: usize) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
+    pub(crate) fn because(self, minimum: &'static str) -> Self {
+        Self { minimum, ..self }
+    }
+
     pub(crate) fn requests(&self) -> usize {
         self.calls.values().sum()
     }
@@ -39,8 +51,14 @@ fn effects_table(rows: &[Row]) -> String {
     );
     for row in rows {
         let (requests, which) = (row.requests(), which(&row.calls));
-        writeln!(table, "| {} | **{requests}** | {} | {which} | {} |", row.what, row.target, row.minimum)
-            .unwrap();
+        writeln!(
+            table,
+            "| {} | **{requests}** | {} | {which} | {} |",
+            row.what,
+            row.target.unwrap(),
+            row.minimum
+        )
+        .unwrap();
     }
     table
 }

@@ -128,32 +128,16 @@ async fn a_simulation_whose_documents_are_missing_does_not_start() {
 
 /// Requests that touch every resource, with what goes wrong there.
 async fn tour(cloud: &Cloud) {
-    let (known, unknown) = (cloud.path("dmitri@example.com"), "/api/users/5f00c0de00000000000000ff");
+    let known = cloud.path("dmitri@example.com");
+    let owner = cloud.path("owner@example.com");
+    let send = async |method: &str, path: &str, body: Option<Value>| {
+        cloud.send("tour/1", method, path, body).await;
+    };
     let organization = cloud.running.console.state().organization;
-    let (organization, nowhere) = (&format!("/api/organizations/{organization}"), "/api/organizations/1");
-    for path in [
-        "/api/users?limit=3&sort=_id",
-        "/api/users?limit=1000",
-        "/api/users?fields=roleName",
-        "/api/users/getSelf",
-        &known,
-        unknown,
-        "/api/users/malformed",
-        "/api/organizations",
-        organization,
-        nowhere,
-        "/api/v2/roles?limit=100",
-        "/api/v2/roles/5f00c0de0000000000000001",
-        "/api/v2/roles/5f00c0de00000000000000ff",
-        "/api/v2/service-accounts",
-        "/api/v2/usergroups?limit=1",
-        "/api/systemusers",
-        "/api/unheard",
-    ] {
-        cloud.send("tour/1", "GET", path, None).await;
+    send("GET", &format!("/api/organizations/{organization}"), None).await;
+    for path in READ.iter().copied().chain([known.as_str()]) {
+        send("GET", path, None).await;
     }
-    let write =
-        async |method: &str, path: &str, body: Value| cloud.send("tour/1", method, path, Some(body)).await;
     for body in [
         json!({"roleName": "Manager"}),
         json!({"roleNames": ["Manager", "Help Desk"]}),
@@ -162,30 +146,55 @@ async fn tour(cloud: &Cloud) {
         json!({"roleName": "Administrator"}),
         json!({"email": "amara@example.com"}),
     ] {
-        write("PUT", &known, body).await;
+        send("PUT", &known, Some(body)).await;
     }
-    write("PUT", unknown, json!({"roleName": "Manager"})).await;
-    for email in ["new@example.com", "new@example.com", "other@example.com"] {
-        write("POST", "/api/users", json!({"email": email, "firstname": "N"})).await;
+    for (path, body) in posts() {
+        send("POST", path, Some(body)).await;
     }
-    cloud.send("tour/1", "POST", &format!("{}/{}", "/api/users/resettotp", &known[11..]), None).await;
-    cloud.send("tour/1", "GET", &format!("{}/{}", "/api/users/reactivate", &known[11..]), None).await;
-    write("POST", "/api/users/generateApiKey", json!({})).await;
-    write(
-        "POST",
-        "/insights/directory/v1/events",
-        json!({"service": ["directory"], "start_time": "2020-01-01T00:00:00Z"}),
-    )
-    .await;
-    write("POST", "/insights/directory/v1/events", json!({"service": ["directory"]})).await;
-    let role = json!({"name": "Auditor", "scopes": ["users.readonly"]});
-    write("POST", "/api/v2/roles", role.clone()).await;
-    write("POST", "/api/v2/roles", role).await;
-    for path in [&known, &known, &cloud.path("owner@example.com")] {
-        cloud.send("tour/1", "DELETE", path, None).await;
+    send("PUT", UNKNOWN, Some(json!({"roleName": "Manager"}))).await;
+    let id = known.rsplit('/').next().unwrap();
+    send("POST", &format!("/api/users/resettotp/{id}"), None).await;
+    send("GET", &format!("/api/users/reactivate/{id}"), None).await;
+    for path in [&known, &known, &owner] {
+        send("DELETE", path, None).await;
     }
     // Last: whoever gives the own role away may write no more.
-    write("PUT", &cloud.path("owner@example.com"), json!({"roleName": "Read Only"})).await;
+    send("PUT", &owner, Some(json!({"roleName": "Read Only"}))).await;
+}
+
+const UNKNOWN: &str = "/api/users/5f00c0de00000000000000ff";
+
+const READ: [&str; 15] = [
+    "/api/users?limit=3&sort=_id",
+    "/api/users?limit=1000",
+    "/api/users?fields=roleName",
+    "/api/users/getSelf",
+    UNKNOWN,
+    "/api/users/malformed",
+    "/api/organizations",
+    "/api/organizations/1",
+    "/api/v2/roles?limit=100",
+    "/api/v2/roles/5f00c0de0000000000000001",
+    "/api/v2/roles/5f00c0de00000000000000ff",
+    "/api/v2/service-accounts",
+    "/api/v2/usergroups?limit=1",
+    "/api/systemusers",
+    "/api/unheard",
+];
+
+fn posts() -> Vec<(&'static str, Value)> {
+    let events = "/insights/directory/v1/events";
+    let role = json!({"name": "Auditor", "scopes": ["users.readonly"]});
+    vec![
+        ("/api/users", json!({"email": "new@example.com", "firstname": "N"})),
+        ("/api/users", json!({"email": "new@example.com", "firstname": "N"})),
+        ("/api/users", json!({"email": "other@example.com"})),
+        ("/api/users/generateApiKey", json!({})),
+        (events, json!({"service": ["directory"], "start_time": "2020-01-01T00:00:00Z"})),
+        (events, json!({"service": ["directory"]})),
+        ("/api/v2/roles", role.clone()),
+        ("/api/v2/roles", role),
+    ]
 }
 
 #[tokio::test]
