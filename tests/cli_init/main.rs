@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod bench;
+#[path = "../contract/process_guard.rs"]
+mod guard;
 mod newcomer;
 mod refusals;
 mod scripted;
