@@ -10,6 +10,8 @@ mod access;
 mod cancel;
 #[path = "stories/check.rs"]
 mod check;
+#[path = "stories/connections.rs"]
+mod connections;
 #[path = "stories/keys.rs"]
 mod keys;
 #[path = "stories/oversight.rs"]

@@ -60,6 +60,10 @@ impl Engine {
         if !self.state.accounts.contains_key(at) {
             return;
         }
+        if self.is_elsewhere(at, &seen.account) {
+            // Made in an organization that was not asked for: nobody has access there through us.
+            self.fail_raising(at, Rule::Credential);
+        }
         if matches!(at.account, AccountKey::Ephemeral(_)) {
             return self.digest_ephemeral(at, &seen.account);
         }

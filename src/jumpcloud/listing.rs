@@ -19,7 +19,7 @@ use super::{
 use crate::{
     engine::{
         ids::AccountId,
-        observed::{DiscoveredRole, Fault, FaultClass, Listing, ReadOutcome},
+        observed::{DiscoveredRole, Fault, FaultClass, Listing, ObservedAccount, ReadOutcome},
         time::Millis,
     },
     http::Answer,
@@ -34,7 +34,7 @@ const LONGEST: Millis = Millis(9 * 60_000);
 /// One pass over all pages.
 #[derive(Default)]
 struct Sweep {
-    accounts: Vec<wire::Found>,
+    accounts: Vec<ObservedAccount>,
     ids: HashSet<AccountId>,
     totals: Vec<Option<u64>>,
     /// How many rows each page had.
@@ -70,10 +70,14 @@ impl Client {
             sweep = again;
         }
         self.pace(Pace::went_well);
-        let org = sweep.accounts.first().and_then(|(_, org)| org.clone());
-        let org = org.filter(|org| sweep.accounts.iter().all(|(_, other)| other.as_ref() == Some(org)));
-        let accounts = sweep.accounts.into_iter().map(|(account, _)| account).collect();
-        Ok(Listing { accounts, complete, org, requests: u32::try_from(requests).unwrap_or(u32::MAX) })
+        let org = sweep.accounts.first().and_then(|account| account.org.clone());
+        let org = org.filter(|org| sweep.accounts.iter().all(|account| account.org.as_ref() == Some(org)));
+        Ok(Listing {
+            accounts: sweep.accounts,
+            complete,
+            org,
+            requests: u32::try_from(requests).unwrap_or(u32::MAX),
+        })
     }
 
     async fn sweep(&self, began: crate::engine::time::BootTime) -> ReadOutcome<Sweep> {
@@ -140,9 +144,9 @@ impl Client {
 
 impl Sweep {
     /// Takes a page; whether it was the last.
-    fn take(&mut self, found: Vec<wire::Found>, total: Option<u64>, walk: &Walk) -> bool {
+    fn take(&mut self, found: Vec<ObservedAccount>, total: Option<u64>, walk: &Walk) -> bool {
         let page = found.len();
-        let news = found.iter().filter(|(account, _)| self.ids.insert(account.id.clone())).count();
+        let news = found.iter().filter(|account| self.ids.insert(account.id.clone())).count();
         self.accounts.extend(found);
         self.totals.push(total);
         self.pages.push(page as u64);
