@@ -28,7 +28,7 @@ use crate::{
         policy::Policy,
         settings::Settings,
     },
-    executor::Executor,
+    executor::{self, Executor},
     http::{Door, DoorOptions},
     jumpcloud,
     ledger::{Ledger, LedgerError, Opened, Options, Seq, codec},
@@ -104,14 +104,13 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let ledger = Arc::new(ledger);
     let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
-    let (reports, executor_events) = mpsc::unbounded_channel();
-    let (clients, broken) = connect(&config);
+    let (executor, executor_seen, broken) = hands(&config);
     let (ends, wires) = talk::wires();
     let identity = identity(&config.agent.state_dir);
     let parts = Parts {
         settings: config.settings(),
         ledger: Arc::clone(&ledger),
-        executor: Executor::new(clients, reports),
+        executor,
         policy_file: config.policy_file.clone(),
         policy: None,
         policy_error: None,
@@ -134,7 +133,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
     let ears = Ears {
         ledger: ledger_seen,
-        executor: executor_events,
+        executor: executor_seen,
         control: ends.control,
         admin,
         reload,
@@ -218,6 +217,15 @@ pub fn control_door(config: &Config, url: &str) -> Result<Door, String> {
         user_agent: concat!("ephemerald/", env!("CARGO_PKG_VERSION")).to_owned(),
     })
     .map_err(|e| e.to_string())
+}
+
+/// What acts on JumpCloud, where it tells the loop what came of it, and what cannot act.
+fn hands(
+    config: &Config,
+) -> (Executor, mpsc::UnboundedReceiver<executor::Report>, BTreeMap<IntegrationId, String>) {
+    let (clients, broken) = connect(config);
+    let (reports, seen) = mpsc::unbounded_channel();
+    (Executor::new(clients, reports), seen, broken)
 }
 
 type Clients = BTreeMap<IntegrationId, Arc<jumpcloud::Client>>;
