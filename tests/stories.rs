@@ -8,6 +8,12 @@ mod absence;
 mod access;
 #[path = "stories/check.rs"]
 mod check;
+#[path = "stories/extend.rs"]
+mod extend;
+#[path = "stories/inventory.rs"]
+mod inventory;
+#[path = "stories/neighbours.rs"]
+mod neighbours;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]
