@@ -81,7 +81,13 @@ async fn an_extension_after_the_end_is_too_late_and_one_without_approval_is_refu
     let refused = world.result(&unapproved).await;
     assert_eq!((&refused["code"], &refused["rule"]), (&json!("rejected"), &json!("approvers_required")));
 
+    let by_himself = ExtensionSpec { requester: Some(Email::new("boss@example.com").unwrap()), ..more(60) };
+    let refused = world.operator.extend(&request.number, &by_himself).await.unwrap_err();
+    assert!(refused.to_string().contains("another person must"), "{refused}");
+
     world.about(&request, "grant_ended").await;
+    let refused = world.operator.extend(&request.number, &more(60)).await.unwrap_err();
+    assert!(refused.to_string().contains("only granted access can be extended"), "{refused}");
     let late = world.sent(ask(json!({
         "number": "AR-2", "justification": "x", "requester": "v@example.com", "approvers": ["boss@example.com"]
     })));

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Shared,
-    admin_api::{JobSpec, Sent, SignWith},
+    admin_api::{JobSpec, Sent, SignWith, SyncSpec},
     agents,
     jobs::{self, NewJob},
     lifecycle::RequestState,
@@ -124,6 +124,7 @@ pub(super) fn queue_extend(
     if asked.duration_s == 0 {
         return Err(Problem::unprocessable("duration_s must be at least 1".to_owned()));
     }
+    offers::check_type(tx, agent, &request.spec.integration, "extend")?;
     let requester = asked.requester.as_ref().unwrap_or(&request.spec.requester);
     requests::judge_approvers(requester, &asked.approvers)?;
     let number = requests::number(&request.number)?;
@@ -146,6 +147,21 @@ pub(super) fn queue_extend(
     let text = format!("extension {own} by {} s asked by {requester}; job {job} signed", asked.duration_s);
     requests::heard(tx, number, None, &text, now)?;
     Ok(job)
+}
+
+/// Signs and queues a job that asks for an inventory.
+pub(super) fn queue_sync(
+    tx: &Transaction<'_>,
+    shared: &Shared,
+    asked: SyncSpec,
+    now: i64,
+) -> Result<JobId, Problem> {
+    if let Some(agent) = agents::resolve(tx, asked.agent.as_ref())? {
+        offers::check_type(tx, &agent, &asked.integration, "sync")?;
+    }
+    let claims = json!({ "integration": asked.integration, "job": { "type": "sync" } });
+    let spec = JobSpec { agent: asked.agent, claims, ..JobSpec::default() };
+    Ok(inject(tx, shared, spec, now)?.job_id)
 }
 
 fn signed(
