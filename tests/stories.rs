@@ -6,12 +6,16 @@
 mod absence;
 #[path = "stories/access.rs"]
 mod access;
+#[path = "stories/cancel.rs"]
+mod cancel;
 #[path = "stories/check.rs"]
 mod check;
 #[path = "stories/extend.rs"]
 mod extend;
 #[path = "stories/inventory.rs"]
 mod inventory;
+#[path = "stories/keys.rs"]
+mod keys;
 #[path = "stories/neighbours.rs"]
 mod neighbours;
 #[path = "process/mod.rs"]
@@ -20,3 +24,5 @@ mod process;
 mod refusals;
 #[path = "stories/secrets.rs"]
 mod secrets;
+#[path = "stories/versions.rs"]
+mod versions;

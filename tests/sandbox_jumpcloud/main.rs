@@ -5,7 +5,18 @@
 mod bench;
 mod control;
 mod faults;
+mod insights;
+mod lists;
 mod oracle;
+mod program;
+mod reading;
+mod refusals;
+mod script;
+mod services;
+mod strangers;
+mod tenancy;
+mod timing;
+mod writing;
 
 use ephemerald::sandbox::jumpcloud::{BothWritten, Console, Edit, RoleNameWrite, RoleNamesWrite, Switches};
 use reqwest::Method;
