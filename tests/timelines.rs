@@ -268,6 +268,18 @@ fn an_old_state_shown_once_does_not_end_a_grant_and_a_person_who_demotes_does() 
 }
 
 #[test]
+fn a_slow_jumpcloud_delays_a_grant_and_its_end_and_prevents_neither() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.latency = 4_000;
+    let g = w.grant("ada@example.com", "Manager", 10);
+    w.run(25_000);
+    check!(w, w.result("j1").as_deref(), Some("granted"));
+    w.run(10 * MINUTE);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+}
+
+#[test]
 fn t22_a_role_that_comes_back_is_lowered_again() {
     let mut w = world(RoleMode::Single);
     let ada = w.hire("ada@example.com", &["Read Only"]);

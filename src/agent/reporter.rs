@@ -89,8 +89,8 @@ impl Reporter {
         let answer = match self.client.report(&reports).await {
             Err(error @ ControlError::Refused { .. }) => {
                 tracing::error!(error = %error, reports = rows.len(), seq = rows[0].seq.0, "reports: not taken; tried in smaller parts");
-                if page.size > 1 {
-                    page.size /= 2
+                if rows.len() > 1 {
+                    page.size = rows.len() / 2; // never the same batch again
                 } else {
                     page.after = last
                 }

@@ -42,7 +42,10 @@ impl Snapshot {
         let overdue =
             turn.engine.grants().filter(|g| g.phase == Phase::Revoking && g.end.overdue_ms(now) > 30_000);
         Self {
-            live: count(turn.engine.state().live_grants()),
+            // What is being taken away is there until a read has shown it gone.
+            live: count(
+                turn.engine.grants().filter(|g| g.phase.is_live() || g.phase == Phase::Revoking).count(),
+            ),
             overdue: count(overdue.count()),
             next_expiry: turn.engine.next_expiry(),
             dry_run: turn.parts.policy.as_ref().is_some_and(|p| p.dry_run),

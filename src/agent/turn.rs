@@ -224,7 +224,11 @@ impl Turn {
             }
             Err(error) => {
                 let kept = self.parts.policy.is_some();
-                tracing::error!(error = %error, kept, "policy: cannot be read; without a policy nothing is raised");
+                if kept {
+                    tracing::error!(error = %error, kept, "policy: cannot be read; the one in force before stays in force");
+                } else {
+                    tracing::error!(error = %error, kept, "policy: cannot be read; without a policy nothing is raised");
+                }
                 self.parts.policy_error = Some(error.to_string());
             }
         }

@@ -86,20 +86,22 @@ impl Guards {
 /// A read of the account.
 #[derive(Clone, Debug)]
 pub(super) struct Sighting {
-    /// When the read began.
+    /// When the read began: a write that came back after that overtakes it.
     pub at: BootTime,
+    /// When it came back: from here on it ages. A slow JumpCloud must not make every read an old one.
+    pub came: BootTime,
     /// The account, as read.
     pub account: ObservedAccount,
 }
 
-/// A read is fresh enough to write upon for this long.
+/// A read is fresh enough to write upon for this long after it came back.
 const FRESH: Millis = Millis(1_000);
 
 impl Desk {
     /// The last read, if a write may be based on it.
     #[must_use]
     pub(super) fn fresh(&self, now: BootTime) -> Option<&Sighting> {
-        self.seen.as_ref().filter(|s| now.since(s.at) <= FRESH && s.at >= self.written_at)
+        self.seen.as_ref().filter(|s| now.since(s.came) <= FRESH && s.at >= self.written_at)
     }
 
     /// Whether the last read began before this instant.

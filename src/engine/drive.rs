@@ -1,7 +1,7 @@
 //! One account, one step at a time: what has to be done next, and handing it out.
 //!
 //! At most one call of ours is in flight for an account. A lower goes before everything else; a raise
-//! is decided only on a read that is at most a second old.
+//! is decided only on a read that came back at most a second ago.
 
 use super::{
     Engine, Purpose,

@@ -72,7 +72,9 @@ impl Engine {
         };
         let Some(desk) = self.desks.get_mut(at) else { return };
         match found {
-            Some(account) => self.sighted(at, Sighting { at: began, account: account.clone() }),
+            Some(account) => {
+                self.sighted(at, Sighting { at: began, came: self.now.boot, account: account.clone() })
+            }
             None if !counts => self.cannot_prove(at),
             None if desk.absent_since.is_none_or(|first| began.since(first) < ABSENCE_GAP) => {
                 desk.absent_since.get_or_insert(began);
@@ -194,7 +196,7 @@ impl Engine {
         if let AccountKey::Standing(id) = &at.account {
             let overtaken = desk.writing || began < desk.written_at;
             if let Some(account) = index.ids.get(id).filter(|_| !overtaken) {
-                desk.seen = Some(Sighting { at: began, account: (*account).clone() });
+                desk.seen = Some(Sighting { at: began, came: self.now.boot, account: (*account).clone() });
             }
         } else {
             desk.absent_since = Some(began);

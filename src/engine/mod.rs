@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Raising is edge-triggered and bounded: it happens while a verified job is decided, on a read that
-//! is at most a second old. Lowering is level-triggered and unbounded: whatever a read shows of ours
+//! came back at most a second ago. Lowering is level-triggered and unbounded: whatever a read shows of ours
 //! beyond what should be there is taken away, again and again, until a read shows it gone.
 //!
 //! Refuses to believe a status code: granted and revoked are reads. Refuses to give up an ending.

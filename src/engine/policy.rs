@@ -154,13 +154,15 @@ impl Requirements {
         if self.justification && blank(&request.justification) {
             return Err(Rule::JustificationRequired);
         }
-        let mut approvers: Vec<String> = request.approvers.iter().map(|a| a.to_ascii_lowercase()).collect();
+        // A name of nothing is nobody.
+        let named = request.approvers.iter().map(|a| a.trim().to_ascii_lowercase()).filter(|a| !a.is_empty());
+        let mut approvers: Vec<String> = named.collect();
         approvers.sort();
         approvers.dedup();
         if approvers.len() < self.approvers as usize {
             return Err(Rule::ApproversRequired);
         }
-        let requester = request.requester.as_deref().unwrap_or("").to_ascii_lowercase();
+        let requester = request.requester.as_deref().unwrap_or("").trim().to_ascii_lowercase();
         if self.requester_not_approver && (requester.is_empty() || approvers.contains(&requester)) {
             return Err(Rule::RequesterIsApprover);
         }

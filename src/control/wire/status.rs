@@ -14,7 +14,7 @@ pub struct StatusRequest {
     pub at: Utc,
     /// When this process started.
     pub started_at: Utc,
-    /// Grants that are live now.
+    /// Grants that are live now, or being taken away and not yet proven gone.
     pub live_grants: u32,
     /// The next end of a grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
