@@ -10,6 +10,8 @@ mod access;
 mod cancel;
 #[path = "stories/check.rs"]
 mod check;
+#[path = "stories/connections.rs"]
+mod connections;
 #[path = "stories/extend.rs"]
 mod extend;
 #[path = "stories/inventory.rs"]
@@ -18,6 +20,8 @@ mod inventory;
 mod keys;
 #[path = "stories/neighbours.rs"]
 mod neighbours;
+#[path = "stories/oversight.rs"]
+mod oversight;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]

@@ -6,6 +6,8 @@
 pub(crate) mod agent;
 pub(crate) mod asking;
 mod files;
+#[path = "../contract/guard.rs"]
+mod guard;
 
 use std::{
     net::SocketAddr,
@@ -20,6 +22,7 @@ use ephemerald::sandbox::{
 use tokio::{sync::oneshot, task::JoinHandle};
 
 pub(crate) use self::{agent::Agent, files::Files};
+use guard::WithinContract;
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
@@ -36,16 +39,14 @@ pub(crate) struct World {
     control: Option<Part>,
     neighbours: Vec<Part>,
     _cloud: Part,
+    _contract: WithinContract,
     _dir: tempfile::TempDir,
 }
 
 impl World {
     /// The simulated parts, an agent that is enrolled and ready.
     pub(crate) async fn ready() -> Self {
-        let mut world = Self::enrolled().await;
-        world.agent.start();
-        world.agent.ready().await;
-        world
+        Self::enrolled().await.started().await
     }
 
     /// As [`ready`](Self::ready), before the agent is started.
@@ -53,7 +54,12 @@ impl World {
         Self::enrolled_on(|_, _| {}).await
     }
 
-    /// As [`enrolled`](Self::enrolled), with another JumpCloud; the path is a directory for its files.
+    /// As [`enrolled`](Self::enrolled), with a JumpCloud of the test's own making.
+    pub(crate) async fn enrolled_at(make: impl FnOnce(&mut jumpcloud::Options)) -> Self {
+        Self::enrolled_on(|options, _| make(options)).await
+    }
+
+    /// As [`enrolled_at`](Self::enrolled_at); the path is a directory for its files.
     pub(crate) async fn enrolled_on(edit: impl FnOnce(&mut jumpcloud::Options, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
@@ -64,6 +70,7 @@ impl World {
         cloud.write_connection(&files.connection).unwrap();
         let operator = Operator::of_data_dir(&root.join("control-plane")).unwrap();
         let world = Self {
+            _contract: WithinContract(cloud.console.clone()),
             cloud: cloud.console,
             api_key: cloud.api_key,
             agent: Agent::of(&files),
@@ -78,6 +85,19 @@ impl World {
         let token = world.operator.token().await.unwrap();
         world.agent.enroll(&token).await;
         world
+    }
+
+    /// Edits the agent's own file.
+    pub(crate) fn rewrite_config(&self, edit: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(&self.files.config).unwrap();
+        std::fs::write(&self.files.config, edit(text)).unwrap();
+    }
+
+    /// Starts the enrolled agent and waits until it is ready.
+    pub(crate) async fn started(mut self) -> Self {
+        self.agent.start();
+        self.agent.ready().await;
+        self
     }
 
     /// Edits the policy file.
@@ -149,12 +169,12 @@ impl World {
 }
 
 /// A simulated part and the way to stop it: dropping `stop` ends it.
-struct Part {
+pub(crate) struct Part {
     stop: oneshot::Sender<()>,
     done: JoinHandle<std::io::Result<()>>,
 }
 
-async fn start_cloud(
+pub(crate) async fn start_cloud(
     root: &Path,
     tls: &str,
     edit: impl FnOnce(&mut jumpcloud::Options, &Path),
@@ -169,7 +189,7 @@ async fn start_cloud(
     (running, Part { stop, done })
 }
 
-async fn start_control(listen: SocketAddr, data: PathBuf) -> (control_plane::Running, Part) {
+pub(crate) async fn start_control(listen: SocketAddr, data: PathBuf) -> (control_plane::Running, Part) {
     let options = control_plane::Options {
         lease: Duration::from_secs(3),
         ..control_plane::Options::new(listen, &data)
