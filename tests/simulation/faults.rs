@@ -77,7 +77,7 @@ fn is_known(run: &Run, id: &AccountId) -> bool {
 }
 
 /// T3: what no permitted write takes away is escalated, and a person takes it away. Where no person
-/// made the tangle, there is none to escalate.
+/// made the tangle, and JumpCloud neither refused a write nor answered one that it never made, there is none.
 pub(crate) fn somebody_looks(run: &mut Run) {
     for warning in std::mem::take(&mut run.world.warnings) {
         let Warning::Escalated(at) = warning else { continue };
@@ -87,6 +87,8 @@ pub(crate) fn somebody_looks(run: &mut Run) {
             run.world.witness.stirred.insert(id.clone(), run.world.elapsed);
             run.world.human_sets(id, &["Read Only"]);
             run.standing.get_mut(id).unwrap().push(role("Read Only"));
+        } else if run.world.witness.in_vain.get(id).copied().unwrap_or(0) >= 1 {
+            run.world.witness.saw("escalation of writes in vain"); // the agent goes on by itself
         } else {
             run.world.witness.violated("no_escalation_without_a_person", format!("{id}"));
         }

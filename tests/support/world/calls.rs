@@ -140,6 +140,9 @@ impl World {
         let answer = |result: Result<(), Fault>| {
             if create { Outcome::Created(result.map(|()| None)) } else { Outcome::Written(result) }
         };
+        if let (Fate::Lie | Fate::Refused, Write::Set(id, ..)) = (fate, &write) {
+            *self.witness.in_vain.entry(id.clone()).or_default() += 1;
+        }
         let half = self.latency / 2;
         let timeout = 10_000;
         let ambiguous = || Err(of(FaultClass::Ambiguous, None));

@@ -41,6 +41,8 @@ pub(crate) struct Witness {
     pub(crate) listings: [BTreeSet<String>; 2],
     /// Until when each end that was ever accepted for a grant allows it, in time that really passes.
     pub(crate) limits: BTreeMap<(GrantId, Timestamp), u64>,
+    /// How often a write of roles to an account was refused, or answered and changed nothing.
+    pub(crate) in_vain: BTreeMap<AccountId, u64>,
     /// Accounts whose roles a raise of ours displaced, and which.
     displaced: BTreeMap<AccountId, BTreeSet<RoleName>>,
     /// Accounts that a job named, or that we made.
