@@ -14,6 +14,8 @@ mod check;
 mod connections;
 #[path = "stories/keys.rs"]
 mod keys;
+#[path = "stories/oversight.rs"]
+mod oversight;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]

@@ -6,6 +6,8 @@
 pub(crate) mod agent;
 pub(crate) mod asking;
 mod files;
+#[path = "../contract/guard.rs"]
+mod guard;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -16,6 +18,7 @@ use ephemerald::sandbox::{
 use tokio::{sync::oneshot, task::JoinHandle};
 
 pub(crate) use self::{agent::Agent, files::Files};
+use guard::WithinContract;
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
@@ -31,6 +34,7 @@ pub(crate) struct World {
     control_at: SocketAddr,
     control: Option<Part>,
     _cloud: Part,
+    _contract: WithinContract,
     _dir: tempfile::TempDir,
 }
 
@@ -56,6 +60,7 @@ impl World {
         cloud.write_connection(&files.connection).unwrap();
         let operator = Operator::of_data_dir(&root.join("control-plane")).unwrap();
         let world = Self {
+            _contract: WithinContract(cloud.console.clone()),
             cloud: cloud.console,
             api_key: cloud.api_key,
             agent: Agent::of(&files),

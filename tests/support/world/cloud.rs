@@ -87,6 +87,8 @@ pub(crate) struct JumpCloud {
     pub(crate) plural: Writing,
     /// Whether both fields together replace what was there.
     pub(crate) both_replace: bool,
+    /// An old state that reads show instead of the present one.
+    pub(crate) stale: BTreeMap<AccountId, Vec<RoleName>>,
     /// Whether a write of roles takes the requirement of MFA away.
     pub(crate) resets_the_rest: bool,
     /// Whether only the first role is shown.
@@ -159,7 +161,13 @@ impl JumpCloud {
             email: admin.email.clone(),
             org: admin.org.clone(),
             suspended: admin.suspended,
-            roles: if self.hides_plural { admin.roles[..1].to_vec() } else { admin.roles.clone() },
+            roles: if let Some(old) = self.stale.get(id) {
+                old.clone()
+            } else if self.hides_plural {
+                admin.roles[..1].to_vec()
+            } else {
+                admin.roles.clone()
+            },
             plural: !self.hides_plural,
             mfa_required: Some(!(self.resets_the_rest && self.writes_to(id))),
             mfa_enrolled: Some(false),
