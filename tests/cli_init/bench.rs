@@ -46,19 +46,21 @@ impl Home {
     /// A home with a simulated JumpCloud; its connection in `jumpcloud.json`, its CA in `ca.pem`, the
     /// owner's API key in `api-key`.
     pub(crate) fn with_jumpcloud() -> Self {
-        let mut home = Self::new();
-        home.start_part(&[
-            "sandbox",
-            "jumpcloud",
-            "--data-dir",
-            "jc",
-            "--write-ca",
-            "ca.pem",
-            "--write-connection",
-            "jumpcloud.json",
-        ]);
+        let home = Self::with_jumpcloud_of(&[]);
         home.private("api-key", &home.api_key());
         home
+    }
+
+    /// As [`with_jumpcloud`](Self::with_jumpcloud), of another kind, and without the key's file.
+    pub(crate) fn with_jumpcloud_of(more: &[&str]) -> Self {
+        let mut home = Self::new();
+        home.start_jumpcloud(more);
+        home
+    }
+
+    pub(crate) fn start_jumpcloud(&mut self, more: &[&str]) {
+        let files = ["--data-dir", "jc", "--write-ca", "ca.pem", "--write-connection", "jumpcloud.json"];
+        self.start_part(&[&["sandbox", "jumpcloud"][..], &files, more].concat());
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -87,7 +89,7 @@ impl Home {
         self.connection()["token"].as_str().unwrap().to_owned()
     }
 
-    fn connection(&self) -> Value {
+    pub(crate) fn connection(&self) -> Value {
         serde_json::from_str(&self.read("jumpcloud.json")).unwrap()
     }
 

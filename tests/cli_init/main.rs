@@ -9,4 +9,5 @@ mod guard;
 mod newcomer;
 mod refusals;
 mod scripted;
+mod tenants;
 mod terminal;

@@ -41,17 +41,19 @@ pub(crate) struct World {
 impl World {
     /// The simulated parts, an agent that is enrolled and ready.
     pub(crate) async fn ready() -> Self {
-        let mut world = Self::enrolled().await;
-        world.agent.start();
-        world.agent.ready().await;
-        world
+        Self::enrolled().await.started().await
     }
 
     /// As [`ready`](Self::ready), before the agent is started.
     pub(crate) async fn enrolled() -> Self {
+        Self::enrolled_at(|_| {}).await
+    }
+
+    /// As [`enrolled`](Self::enrolled), with a JumpCloud of the test's own making.
+    pub(crate) async fn enrolled_at(make: impl FnOnce(&mut jumpcloud::Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let (cloud, cloud_part) = start_cloud(root.join("jumpcloud-tls")).await;
+        let (cloud, cloud_part) = start_cloud(root.join("jumpcloud-tls"), make).await;
         let (control, control_part) =
             start_control(SocketAddr::from(([127, 0, 0, 1], 0)), root.join("control-plane")).await;
         let files = Files::write(root, control.ca_file.as_ref().unwrap());
@@ -72,6 +74,19 @@ impl World {
         let token = world.operator.token().await.unwrap();
         world.agent.enroll(&token).await;
         world
+    }
+
+    /// Edits the agent's own file.
+    pub(crate) fn rewrite_config(&self, edit: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(&self.files.config).unwrap();
+        std::fs::write(&self.files.config, edit(text)).unwrap();
+    }
+
+    /// Starts the enrolled agent and waits until it is ready.
+    pub(crate) async fn started(mut self) -> Self {
+        self.agent.start();
+        self.agent.ready().await;
+        self
     }
 
     /// Edits the policy file.
@@ -129,21 +144,26 @@ impl World {
 }
 
 /// A simulated part and the way to stop it: dropping `stop` ends it.
-struct Part {
+pub(crate) struct Part {
     stop: oneshot::Sender<()>,
     done: JoinHandle<std::io::Result<()>>,
 }
 
-async fn start_cloud(tls: PathBuf) -> (jumpcloud::Running, Part) {
+/// A simulated JumpCloud of the test's own making.
+pub(crate) async fn start_cloud(
+    tls: PathBuf,
+    make: impl FnOnce(&mut jumpcloud::Options),
+) -> (jumpcloud::Running, Part) {
     let mut options = jumpcloud::Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), Some(&tls));
     options.api_key = Some(format!("jca_canary{:016x}", std::process::id()));
+    make(&mut options);
     let (stop, stopped) = oneshot::channel::<()>();
     let mut running = jumpcloud::run(options, async { drop(stopped.await) }).await.unwrap();
     let done = std::mem::replace(&mut running.done, tokio::spawn(async { Ok(()) }));
     (running, Part { stop, done })
 }
 
-async fn start_control(listen: SocketAddr, data: PathBuf) -> (control_plane::Running, Part) {
+pub(crate) async fn start_control(listen: SocketAddr, data: PathBuf) -> (control_plane::Running, Part) {
     let options = control_plane::Options {
         lease: Duration::from_secs(3),
         ..control_plane::Options::new(listen, &data)
