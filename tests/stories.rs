@@ -12,8 +12,14 @@ mod cancel;
 mod check;
 #[path = "stories/connections.rs"]
 mod connections;
+#[path = "stories/extend.rs"]
+mod extend;
+#[path = "stories/inventory.rs"]
+mod inventory;
 #[path = "stories/keys.rs"]
 mod keys;
+#[path = "stories/neighbours.rs"]
+mod neighbours;
 #[path = "stories/oversight.rs"]
 mod oversight;
 #[path = "process/mod.rs"]

@@ -72,3 +72,96 @@ impl Parked {
 fn refusal(job: &VerifiedJob, code: ResultCode, rule: Option<Rule>) -> Refusal {
     Refusal { job: job.claims.job_id.clone(), digest: job.digest, code, rule }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::{
+        Restored,
+        action::{Action, Look},
+        input::{Input, Outcome},
+        job::Digest,
+        observed::WhoAmI,
+        settings::{IntegrationSettings, RoleMode, Settings, Timing},
+        time::Timestamp,
+    };
+
+    fn now(seconds: u64) -> Now {
+        let wall = Timestamp(1_790_000_000_000) + Millis::from_secs(seconds);
+        Now { wall, boot: BootTime(1_000_000) + Millis::from_secs(seconds), ..Now::default() }
+    }
+
+    fn engine() -> (Engine, Vec<Action>) {
+        let integration = IntegrationSettings {
+            id: IntegrationId::new("jc").unwrap(),
+            role_mode: RoleMode::Single,
+            role_order: vec![],
+            floor_role: crate::engine::ids::RoleName::new("Read Only").unwrap(),
+            exclude_accounts: vec![],
+            offered_roles: None,
+            email_template: None,
+            observe_interval: Millis::from_secs(60),
+            rate_per_second: 10,
+        };
+        let settings = Settings { integrations: vec![integration], timing: Timing::default() };
+        let (engine, step) = Engine::new(settings, Restored::default(), 1, now(0));
+        (engine, step.actions)
+    }
+
+    fn job(target: &serde_json::Value) -> Box<VerifiedJob> {
+        let claims = json!({
+            "v": 1, "iss": "https://cp.example.com", "aud": "agent-1", "job_id": "job-1", "iat": 1_790_000_000,
+            "start_by": 1_790_000_100, "integration": "jc",
+            "job": {"type": "grant", "grant_id": "g", "target": target, "role": "Help Desk", "duration_s": 60, "request": {}},
+        });
+        let claims = serde_json::from_value(claims).unwrap();
+        Box::new(VerifiedJob { claims, jws: String::new(), digest: Digest([1; 32]) })
+    }
+
+    fn ephemeral() -> Box<VerifiedJob> {
+        job(&json!({"ephemeral": {"requester": "ada@example.com"}}))
+    }
+
+    #[test]
+    fn only_a_job_whose_address_cannot_be_made_yet_waits() {
+        let (mut engine, actions) = engine();
+        assert!(Parked::must_wait(&ephemeral(), &engine));
+        assert!(!Parked::must_wait(&job(&json!({"email": "ada@example.com"})), &engine));
+        let who = actions.iter().find_map(|action| match action {
+            Action::Read(read) if read.what == Look::WhoAmI => Some(read.call),
+            _ => None,
+        });
+        let org = crate::engine::ids::OrgId::new("5f0000000000000000000001").ok();
+        let me = WhoAmI { account: None, email: None, role: None, org };
+        engine.handle(now(1), Input::Outcome(who.unwrap(), Outcome::WhoAmI(Ok(me))));
+        assert!(!Parked::must_wait(&ephemeral(), &engine));
+    }
+
+    #[test]
+    fn waiting_ends_with_patience_or_with_the_start_by_instant_and_answers_once() {
+        let (engine, _) = engine();
+        let refusal = |arrived, looked| {
+            let mut parked = Parked::default();
+            parked.put(ephemeral(), now(arrived));
+            parked.put(ephemeral(), now(arrived));
+            assert_eq!(parked.ids().count(), 1, "it is one job");
+            let over = parked.over(&engine, now(looked));
+            assert_eq!(parked.ids().count() + over.len(), 1);
+            over.into_iter().next().map(|o| o.map(|_| ()).map_err(|r| (r.code, r.rule)))
+        };
+        assert_eq!(refusal(0, 29), None);
+        assert_eq!(refusal(0, 30), Some(Err((ResultCode::Rejected, Some(Rule::NotObservable)))));
+        assert_eq!(refusal(90, 100), Some(Err((ResultCode::ExpiredBeforeStart, None))));
+    }
+
+    #[test]
+    fn a_withdrawn_job_waits_no_longer() {
+        let mut parked = Parked::default();
+        parked.put(ephemeral(), now(0));
+        assert!(parked.cancel(&JobId::new("other").unwrap()).is_none());
+        let refusal = parked.cancel(&JobId::new("job-1").unwrap()).unwrap();
+        assert_eq!((refusal.code, parked.ids().count()), (ResultCode::Cancelled, 0));
+    }
+}

@@ -9,7 +9,11 @@ mod files;
 #[path = "../contract/guard.rs"]
 mod guard;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ephemerald::sandbox::{
     control_plane::{self, Operator},
@@ -33,6 +37,7 @@ pub(crate) struct World {
     pub(crate) api_key: String,
     control_at: SocketAddr,
     control: Option<Part>,
+    neighbours: Vec<Part>,
     _cloud: Part,
     _contract: WithinContract,
     _dir: tempfile::TempDir,
@@ -46,14 +51,19 @@ impl World {
 
     /// As [`ready`](Self::ready), before the agent is started.
     pub(crate) async fn enrolled() -> Self {
-        Self::enrolled_at(|_| {}).await
+        Self::enrolled_on(|_, _| {}).await
     }
 
     /// As [`enrolled`](Self::enrolled), with a JumpCloud of the test's own making.
     pub(crate) async fn enrolled_at(make: impl FnOnce(&mut jumpcloud::Options)) -> Self {
+        Self::enrolled_on(|options, _| make(options)).await
+    }
+
+    /// As [`enrolled_at`](Self::enrolled_at); the path is a directory for its files.
+    pub(crate) async fn enrolled_on(edit: impl FnOnce(&mut jumpcloud::Options, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let (cloud, cloud_part) = start_cloud(root.join("jumpcloud-tls"), make).await;
+        let (cloud, cloud_part) = start_cloud(root, "jumpcloud-tls", edit).await;
         let (control, control_part) =
             start_control(SocketAddr::from(([127, 0, 0, 1], 0)), root.join("control-plane")).await;
         let files = Files::write(root, control.ca_file.as_ref().unwrap());
@@ -68,6 +78,7 @@ impl World {
             operator,
             control_at: control.addr,
             control: Some(control_part),
+            neighbours: Vec::new(),
             _cloud: cloud_part,
             _dir: dir,
         };
@@ -125,6 +136,20 @@ impl World {
         }
     }
 
+    /// Gives the agent a second JumpCloud, as the integration `name`; before it is started.
+    pub(crate) async fn with_neighbour(&mut self, name: &str) -> Console {
+        let (cloud, part) = start_cloud(&self.files.root, &format!("{name}-tls"), |_, _| {}).await;
+        let connection = self.files.root.join(format!("{name}.json"));
+        cloud.write_connection(&connection).unwrap();
+        let mut config = std::fs::read_to_string(&self.files.config).unwrap();
+        config += &format!(
+            "[[integration]]\nname = {name:?}\nconnection_file = {connection:?}\nrate_limit = 100\n"
+        );
+        std::fs::write(&self.files.config, config).unwrap();
+        self.neighbours.push(part);
+        cloud.console
+    }
+
     /// Stops the control plane; what it answered is durable.
     pub(crate) async fn stop_control_plane(&mut self) {
         let part = self.control.take().unwrap();
@@ -149,14 +174,15 @@ pub(crate) struct Part {
     done: JoinHandle<std::io::Result<()>>,
 }
 
-/// A simulated JumpCloud of the test's own making.
 pub(crate) async fn start_cloud(
-    tls: PathBuf,
-    make: impl FnOnce(&mut jumpcloud::Options),
+    root: &Path,
+    tls: &str,
+    edit: impl FnOnce(&mut jumpcloud::Options, &Path),
 ) -> (jumpcloud::Running, Part) {
+    let tls = root.join(tls);
     let mut options = jumpcloud::Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), Some(&tls));
     options.api_key = Some(format!("jca_canary{:016x}", std::process::id()));
-    make(&mut options);
+    edit(&mut options, root);
     let (stop, stopped) = oneshot::channel::<()>();
     let mut running = jumpcloud::run(options, async { drop(stopped.await) }).await.unwrap();
     let done = std::mem::replace(&mut running.done, tokio::spawn(async { Ok(()) }));

@@ -70,6 +70,8 @@ fn t16_at_the_instant_of_the_end_an_extension_is_extended_wholly_or_too_late() {
                 check!(w, role_of_ada(&w), ["Read Only"]);
             }
             w.run(10 * MINUTE);
+            let broken = |v: &&(&str, String)| matches!(v.0, "extended_or_too_late" | "write_before_act");
+            check!(w, w.witness.violations.iter().find(broken), None);
             check!(w, role_of_ada(&w), ["Read Only"]);
             check!(w, w.ended(&g).as_deref(), Some("expired"));
             check!(w, w.records("grant_ending").len(), 1);
@@ -334,4 +336,17 @@ fn a_wall_clock_set_back_does_not_lengthen_an_extended_grant() {
     let reason = |r: &&Record| matches!(r, Record::GrantEnding(e) if e.reason == EndReason::Expired);
     check!(w, w.records("grant_ending").iter().filter(|r| reason(r)).count(), 1);
     assert!(matches!(w.next_job().ask, Ask::Test));
+}
+
+#[test]
+fn the_index_of_open_grants_follows_the_end_in_force() {
+    let (mut w, g, _) = managed();
+    w.extend(&g, 60 * MINUTE);
+    w.run(1_000);
+    let state = w.engine.as_ref().unwrap().state();
+    let entry = w.all.iter().find(|e| e.record.kind() == "grant_extended").unwrap();
+    let open = ephemerald::ledger::codec::row(entry, state).marks.open.unwrap();
+    let prefix: ephemerald::engine::state::RevokePrefix =
+        serde_json::from_slice(&open.revoke.unwrap()).unwrap();
+    check!(w, (open.ends_at, prefix.ends_at), (Some(state.grants[&g].end.at.0), state.grants[&g].end.at));
 }

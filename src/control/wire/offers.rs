@@ -28,7 +28,7 @@ pub struct Offers {
 /// What an agent takes at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Jobs in hand at once.
+    /// Jobs in hand at once, for each integration.
     pub jobs: u32,
     /// Bytes of one signed job.
     pub job_bytes: u64,

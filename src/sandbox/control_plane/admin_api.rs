@@ -247,9 +247,9 @@ async fn extend(
 }
 
 async fn sync(State(shared): App, Json(asked): Json<SyncSpec>) -> Answer<Queued> {
-    let sent = shared.store.write(|tx| dispatch::queue_sync(tx, &shared, &asked, now_ms()))?;
+    let job_id = shared.store.write(|tx| dispatch::queue_sync(tx, &shared, asked, now_ms()))?;
     shared.work.notify_waiters();
-    Ok(Json(Queued { job_id: sent.job_id }))
+    Ok(Json(Queued { job_id }))
 }
 
 async fn inject(State(shared): App, Json(spec): Json<JobSpec>) -> Answer<Sent> {

@@ -149,6 +149,21 @@ pub(super) fn queue_extend(
     Ok(job)
 }
 
+/// Signs and queues a job that asks for an inventory.
+pub(super) fn queue_sync(
+    tx: &Transaction<'_>,
+    shared: &Shared,
+    asked: SyncSpec,
+    now: i64,
+) -> Result<JobId, Problem> {
+    if let Some(agent) = agents::resolve(tx, asked.agent.as_ref())? {
+        offers::check_type(tx, &agent, &asked.integration, "sync")?;
+    }
+    let claims = json!({ "integration": asked.integration, "job": { "type": "sync" } });
+    let spec = JobSpec { agent: asked.agent, claims, ..JobSpec::default() };
+    Ok(inject(tx, shared, spec, now)?.job_id)
+}
+
 fn signed(
     shared: &Shared,
     request: &RequestView,
@@ -169,20 +184,6 @@ fn signed(
     };
     let payload = serde_json::to_vec(&claims).expect("claims of checked names serialise");
     jws::sign(JOB_TYP, &shared.keys.signing(), &payload)
-}
-
-/// Signs and queues a sync job.
-pub(super) fn queue_sync(
-    tx: &Transaction<'_>,
-    shared: &Shared,
-    asked: &SyncSpec,
-    now: i64,
-) -> Result<Sent, Problem> {
-    if let Some(agent) = agents::resolve(tx, asked.agent.as_ref())? {
-        offers::check_type(tx, &agent, &asked.integration, "sync")?;
-    }
-    let claims = json!({ "integration": asked.integration, "job": { "type": "sync" } });
-    inject(tx, shared, JobSpec { agent: asked.agent.clone(), claims, ..JobSpec::default() }, now)
 }
 
 /// Queues a job of a test's own making.
