@@ -1,6 +1,8 @@
 //! A credential of several organizations may be shown accounts of another one: they are never raised,
 //! and what of ours is there is ended all the same.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 #[path = "support/world/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod world;
