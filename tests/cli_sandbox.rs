@@ -327,7 +327,10 @@ fn a_connection_that_cannot_be_used_is_named_by_check() {
     assert!(code == 3 && report.contains("did you mean `token`?"), "{report}");
     let (steps, code, report) = put(&good.replace("\"token\": \"", "\"token\": \"canary-"), 0o600);
     assert_eq!((code, steps["integration jumpcloud: API key"].as_str()), (4, "fail"), "{report}");
-    assert!(report.contains("not accepted: paste the credential again") && !report.contains("canary"), "{report}");
+    assert!(
+        report.contains("not accepted: paste the credential again") && !report.contains("canary"),
+        "{report}"
+    );
     let (steps, code, report) = put(&good.replace("cloud/tls/ca.pem", "plane.pem"), 0o600);
     assert_eq!((code, steps["integration jumpcloud: TLS"].as_str()), (3, "fail"), "{report}");
     assert!(!bench.at("state").exists(), "check made the state directory");
