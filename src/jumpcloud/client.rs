@@ -38,6 +38,8 @@ pub struct Client {
     pub(super) line: Line,
     pub(super) page_size: u32,
     pace: Mutex<Pace>,
+    /// When a page last stated a total that was not its own length, on the boot-time clock; 0: never.
+    pub(super) whole_totals_at: AtomicU64,
     /// The connection's file, for messages.
     pub(super) file: String,
     /// When the end of the key was told last.
@@ -82,6 +84,7 @@ impl Client {
             line: Line::new(door, auth, connection.org_id.clone(), setup.clock),
             page_size: setup.page_size,
             pace: Mutex::new(Pace::new(setup.rate_per_second)),
+            whole_totals_at: AtomicU64::new(0),
             file: connection.origin.clone(),
             told: AtomicU64::new(0),
         })

@@ -6,7 +6,7 @@
 //! read; filters here, because it is not proven that the server filters these routes. Refuses to call
 //! a listing complete that does not add up.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::atomic::Ordering, time::Duration};
 
 use reqwest::{Method, Url, header::LINK};
 
@@ -20,7 +20,7 @@ use crate::{
     engine::{
         ids::AccountId,
         observed::{DiscoveredRole, Fault, FaultClass, Listing, ObservedAccount, ReadOutcome},
-        time::Millis,
+        time::{BootTime, Millis},
     },
     http::Answer,
 };
@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const MAX_PAGES: u32 = 1_000;
 /// The longest listing; the engine takes it for lost a little later.
 const LONGEST: Millis = Millis(9 * 60_000);
+/// How long a server is believed to state totals of the whole after a page showed that it does.
+const TOTALS_BELIEVED: Millis = Millis(60 * 60_000);
 
 /// One pass over all pages.
 #[derive(Default)]
@@ -80,7 +82,8 @@ impl Client {
         })
     }
 
-    async fn sweep(&self, began: crate::engine::time::BootTime) -> ReadOutcome<Sweep> {
+    async fn sweep(&self, began: BootTime) -> ReadOutcome<Sweep> {
+        let believed = self.states_whole_totals(began);
         let mut sweep = Sweep::default();
         let mut walk = Walk::new("/api/users", "&sort=_id");
         for _ in 0..MAX_PAGES {
@@ -98,11 +101,20 @@ impl Client {
             })?;
             let (found, total) = wire::accounts(&answer.body).map_err(|_| outcome::garbled(answer.status))?;
             walk.turned(&answer, self.line.door.origin());
-            if sweep.take(found, total, &walk) {
+            if sweep.take(found, total, &walk, believed) {
                 break;
             }
         }
+        if sweep.shows_whole_totals() {
+            self.whole_totals_at.store(began.0.max(1), Ordering::Relaxed);
+        }
         Ok(sweep)
+    }
+
+    /// Whether a page has shown lately that totals are not just the page's own length.
+    fn states_whole_totals(&self, now: BootTime) -> bool {
+        let shown = self.whole_totals_at.load(Ordering::Relaxed);
+        shown > 0 && now.since(BootTime(shown)) < TOTALS_BELIEVED
     }
 
     /// The tenant's roles (`/api/v2/roles`; undocumented, checked live by the vendor's own client).
@@ -144,7 +156,7 @@ impl Client {
 
 impl Sweep {
     /// Takes a page; whether it was the last.
-    fn take(&mut self, found: Vec<ObservedAccount>, total: Option<u64>, walk: &Walk) -> bool {
+    fn take(&mut self, found: Vec<ObservedAccount>, total: Option<u64>, walk: &Walk, believed: bool) -> bool {
         let page = found.len();
         let news = found.iter().filter(|account| self.ids.insert(account.id.clone())).count();
         self.accounts.extend(found);
@@ -156,9 +168,14 @@ impl Sweep {
         }
         // A total that is just this page's length may be the page's and not the organization's, and how long
         // pages are at most is the server's own: one more look. The end of somebody's access may hang on who
-        // is not listed.
-        let of_page = total == Some(page as u64);
+        // is not listed. The look beyond the end tells: it shows no row and, of an honest total, the total.
+        let of_page = !believed && total == Some(page as u64);
         walk.next.is_none() && !of_page && total.is_some_and(|total| self.accounts.len() as u64 >= total)
+    }
+
+    /// A page stated a total that is not its own length.
+    fn shows_whole_totals(&self) -> bool {
+        self.totals.iter().zip(&self.pages).any(|(total, rows)| total.is_some_and(|total| total != *rows))
     }
 
     /// No id came twice, and every page stated the number that came: a total that moved means that

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 
 use ephemerald::sandbox::{
     control_plane::{JobSpec, RequestView},
-    jumpcloud::{Edit, Entry, Event},
+    jumpcloud::{Entry, Event},
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -28,16 +28,15 @@ async fn world(lines: &[(&str, &str)]) -> (World, Calls) {
         text = text.replace(old, new);
     }
     fs::write(&world.files.config, text).unwrap();
-    // A first page of exactly ten, JumpCloud's default, may have been cut, and is asked for twice.
-    for email in ["ines@example.com", "jonas@example.com"] {
-        let edit = Edit { email: Some(email.to_owned()), ..Edit::default() };
-        world.cloud.create(&edit).unwrap();
-    }
     world.agent.start();
     world.agent.ready().await;
-    // A start reads three things; before they are through, nothing else can be told apart.
-    until(&world, |calls| ["whose key", "roles", "listing"].iter().all(|kind| calls.contains_key(kind)))
-        .await;
+    // A start reads three things, the listing with a look beyond its end; before they are through, nothing
+    // else can be told apart.
+    until(&world, |calls| {
+        let of = |kind| calls.get(kind).copied().unwrap_or_default();
+        of("whose key") >= 1 && of("roles") >= 1 && of("listing") >= 2
+    })
+    .await;
     let start = count(&world.cloud.log_since(0));
     // That JumpCloud answered does not say that the agent has heard it: a job that comes before asks anew.
     tested(&world).await;
@@ -211,7 +210,7 @@ pub(crate) async fn quiet() -> Vec<Row> {
 
     vec![
         Row::of("a start", start).because(
-            "whose key it is, which organization and roles there are, who is there: all that a raise must know",
+            "whose key it is, which organization and roles there are, who is there (with a look beyond the end): all that a raise must know",
         ),
         Row::of("an interval of observation (1 minute), nobody has access", idle)
             .because("nothing is owed to anybody"),

@@ -130,6 +130,28 @@ async fn a_total_that_is_only_the_length_of_a_cut_page_does_not_end_the_listing(
 }
 
 #[tokio::test]
+async fn a_server_that_showed_an_honest_total_is_believed_for_an_hour_and_one_that_did_not_never_is() {
+    let whole = || ok(&page(2, &["a1", "a2"]));
+    let beyond = ok(&page(2, &[]));
+    let jc = JumpCloud::start([whole(), beyond.clone(), whole(), whole(), beyond]).await;
+    let client = jc.client();
+    for (ahead, requests) in [(0, 2), (59 * 60_000, 1), (2 * 60_000, 2)] {
+        pass(ahead);
+        let listing = client.list().await.unwrap();
+        assert_eq!((listing.complete, listing.requests), (true, requests), "{ahead}");
+    }
+
+    // Each total is its page's own: nothing shows how many there are.
+    let passes = || [page(1, &["a1"]), page(1, &["a2"]), page(0, &[])].map(|page| ok(&page));
+    let jc = JumpCloud::start((0..4).flat_map(|_| passes())).await;
+    let client = jc.client();
+    for _ in 0..2 {
+        let listing = client.list().await.unwrap();
+        assert_eq!((listing.complete, listing.requests, listing.accounts.len()), (true, 6, 2));
+    }
+}
+
+#[tokio::test]
 async fn a_next_link_is_followed_and_one_that_leads_elsewhere_is_not() {
     let first = Given::from(ok(&page(2, &["a1"]))).with("link", "</api/users?limit=7&skip=1>; rel=\"next\"");
     let jc = JumpCloud::start([first, ok(&page(2, &["a2"])).into()]).await;
