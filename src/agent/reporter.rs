@@ -90,7 +90,7 @@ impl Reporter {
             Err(error @ ControlError::Refused { .. }) => {
                 tracing::error!(error = %error, reports = rows.len(), seq = rows[0].seq.0, "reports: not taken; tried in smaller parts");
                 if rows.len() > 1 {
-                    page.size = rows.len() / 2; // never the same batch again
+                    page.size = rows.len() / 2
                 } else {
                     page.after = last
                 }

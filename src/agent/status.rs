@@ -27,6 +27,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Snapshot {
     live: u32,
+    ending: u32,
     overdue: u32,
     next_expiry: Option<Timestamp>,
     dry_run: bool,
@@ -39,13 +40,12 @@ impl Snapshot {
     pub(super) fn of(turn: &Turn) -> Self {
         let now = clock::now();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let ending = turn.engine.grants().filter(|g| g.phase == Phase::Revoking);
         let overdue =
             turn.engine.grants().filter(|g| g.phase == Phase::Revoking && g.end.overdue_ms(now) > 30_000);
         Self {
-            // What is being taken away is there until a read has shown it gone.
-            live: count(
-                turn.engine.grants().filter(|g| g.phase.is_live() || g.phase == Phase::Revoking).count(),
-            ),
+            live: count(turn.engine.state().live_grants()),
+            ending: count(ending.count()),
             overdue: count(overdue.count()),
             next_expiry: turn.engine.next_expiry(),
             dry_run: turn.parts.policy.as_ref().is_some_and(|p| p.dry_run),
@@ -76,6 +76,7 @@ pub(super) struct Status {
     /// What a person was told last about a control plane that does not go along.
     pub(super) told: Option<String>,
     pub(super) replaced: bool,
+    pub(super) strange_head: bool,
 }
 
 impl Status {
@@ -94,6 +95,7 @@ impl Status {
             let event = match answer {
                 Ok(answer) => {
                     self.take(&answer);
+                    self.compare_heads(request.journal.as_ref(), answer.journal.as_ref());
                     ControlEvent::Contact { server_time: answer.server_time, rtt }
                 }
                 Err(error) => ControlEvent::Lost { error },
@@ -152,6 +154,7 @@ impl Status {
             at: Utc(clock::now().wall),
             started_at: Utc(self.started_at),
             live_grants: snapshot.live,
+            ending: snapshot.ending,
             next_expiry: snapshot.next_expiry.map(Utc),
             overdue: snapshot.overdue,
             stuck: 0,
@@ -166,6 +169,21 @@ impl Status {
             integrations: snapshot.integrations,
             offers: Some(self.offers.clone()),
         }
+    }
+
+    /// A control plane that knows a later record, or another one in the same place, has heard of a life
+    /// of this agent that its ledger does not remember.
+    fn compare_heads(&mut self, ours: Option<&JournalHead>, theirs: Option<&JournalHead>) {
+        let (Some(ours), Some(theirs)) = (ours, theirs) else { return };
+        let strange = theirs.seq > ours.seq || (theirs.seq == ours.seq && theirs.hash != ours.hash);
+        if strange && !self.strange_head {
+            tracing::error!(
+                ours = ours.seq,
+                theirs = theirs.seq,
+                "control plane: it knows a record of this agent's journal that is not here: the ledger was put back from a copy, or a copy of this machine runs; grants of that time are not known here and must be looked at in JumpCloud"
+            );
+        }
+        self.strange_head = strange;
     }
 
     fn take(&mut self, answer: &StatusAnswer) {

@@ -150,6 +150,7 @@ impl Talk<'_> {
             asked: wires.new_key,
             told: None,
             replaced: false,
+            strange_head: false,
         };
         let (polls, reports) = (tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()));
         vec![polls, reports, tokio::spawn(porter.run()), tokio::spawn(status.run())]

@@ -224,6 +224,7 @@ fn status(now: i64, key_set_version: u64, live_grants: u32, versions: Vec<u32>) 
         started_at: utc(NOW),
         live_grants,
         next_expiry: (live_grants > 0).then(|| utc(NOW + 3613)),
+        ending: 0,
         overdue: 0,
         stuck: 0,
         outbox: 0,

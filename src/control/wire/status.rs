@@ -14,12 +14,15 @@ pub struct StatusRequest {
     pub at: Utc,
     /// When this process started.
     pub started_at: Utc,
-    /// Grants that are live now, or being taken away and not yet proven gone.
+    /// Grants that are live now.
     pub live_grants: u32,
     /// The next end of a grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_expiry: Option<Utc>,
-    /// Grants whose end is due and not proven.
+    /// Grants that are being ended and whose end is not proven: their access may still be there.
+    #[serde(default)]
+    pub ending: u32,
+    /// Grants whose end is due for more than 30 s and not proven.
     pub overdue: u32,
     /// Grants that need a person.
     pub stuck: u32,
