@@ -45,9 +45,14 @@ impl World {
 
     /// As [`ready`](Self::ready), before the agent is started.
     pub(crate) async fn enrolled() -> Self {
+        Self::enrolled_at(|_| {}).await
+    }
+
+    /// As [`enrolled`](Self::enrolled), with a JumpCloud of the test's own making.
+    pub(crate) async fn enrolled_at(make: impl FnOnce(&mut jumpcloud::Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let (cloud, cloud_part) = start_cloud(root.join("jumpcloud-tls")).await;
+        let (cloud, cloud_part) = start_cloud(root.join("jumpcloud-tls"), make).await;
         let (control, control_part) =
             start_control(SocketAddr::from(([127, 0, 0, 1], 0)), root.join("control-plane")).await;
         let files = Files::write(root, control.ca_file.as_ref().unwrap());
@@ -129,9 +134,13 @@ struct Part {
     done: JoinHandle<std::io::Result<()>>,
 }
 
-async fn start_cloud(tls: PathBuf) -> (jumpcloud::Running, Part) {
+async fn start_cloud(
+    tls: PathBuf,
+    make: impl FnOnce(&mut jumpcloud::Options),
+) -> (jumpcloud::Running, Part) {
     let mut options = jumpcloud::Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), Some(&tls));
     options.api_key = Some(format!("jca_canary{:016x}", std::process::id()));
+    make(&mut options);
     let (stop, stopped) = oneshot::channel::<()>();
     let mut running = jumpcloud::run(options, async { drop(stopped.await) }).await.unwrap();
     let done = std::mem::replace(&mut running.done, tokio::spawn(async { Ok(()) }));

@@ -1,0 +1,144 @@
+//! What the switches say that a write does to the roles of an account: a model of its own, so that
+//! the oracle shares no code with the simulator or the agent.
+//!
+//! Refuses to model anything but roles; a write that it cannot judge is refused.
+
+use std::collections::BTreeSet;
+
+use ephemerald::sandbox::jumpcloud::{BothWritten, RoleNameWrite, RoleNamesWrite, Switches};
+
+/// Roles in the order in which JumpCloud holds them: the first is the one that `roleName` shows.
+pub(crate) type Roles = Vec<String>;
+
+/// A body that sets roles.
+#[derive(Clone, Debug)]
+enum Write {
+    /// `roleName` alone.
+    One(String),
+    /// `roleNames` alone.
+    Several(Roles),
+    /// Both.
+    Both(String, Roles),
+}
+
+/// The write semantics of one cell.
+pub(crate) struct Model<'a>(pub(crate) &'a Switches);
+
+impl Model<'_> {
+    /// The roles after `write`; `None` if it is refused.
+    fn after(&self, held: &[String], write: &Write) -> Option<Roles> {
+        let (one, several) = match write {
+            Write::One(one) => (Some(one), None),
+            Write::Several(several) => (None, Some(several)),
+            Write::Both(one, several) => (Some(one), Some(several)),
+        };
+        let several = match self.0.role_names {
+            RoleNamesWrite::Refused if several.is_some() => return None,
+            RoleNamesWrite::Refused | RoleNamesWrite::Ignored => None,
+            RoleNamesWrite::Replaces | RoleNamesWrite::Adds => several,
+        };
+        let one = one.filter(|_| several.is_none() || self.0.both == BothWritten::RoleNameWins);
+        match (one, several) {
+            (None, None) => Some(held.to_vec()),
+            (None, Some(several)) if self.0.role_names == RoleNamesWrite::Adds => Some(joined(held, several)),
+            (None, Some(several)) => Some(several.clone()),
+            // Both written and `roleName` wins: it is the whole truth.
+            (Some(one), Some(_)) => Some(vec![one.clone()]),
+            (Some(one), None) => Some(self.alone(held, one)),
+        }
+    }
+
+    fn alone(&self, held: &[String], one: &String) -> Roles {
+        let this = vec![one.clone()];
+        match self.0.role_name {
+            RoleNameWrite::ReplacesAll => this,
+            RoleNameWrite::IgnoredWithSeveral => if held.len() > 1 { held.to_vec() } else { this },
+            RoleNameWrite::ReplacesFirst => joined(&this, held.get(1..).unwrap_or_default()),
+            RoleNameWrite::Adds => joined(held, &this),
+        }
+    }
+
+    /// What a read shows.
+    pub(crate) fn shown(&self, held: &[String]) -> Roles {
+        let count = if self.0.plural_roles_shown { held.len() } else { 1 };
+        held.iter().take(count).cloned().collect()
+    }
+
+    /// Whether `steps` writes of `roleName`, `roleNames` or both can lead from one set of roles to
+    /// another without ever naming a role beyond the wanted ones and `least`.
+    pub(crate) fn leads(&self, from: &[String], to: &[String], least: &str, steps: u32) -> bool {
+        if same(from, to) {
+            return true;
+        }
+        if steps == 0 {
+            return false;
+        }
+        writes(to, least).iter().any(|write| {
+            let next = self.after(from, write).filter(|next| !same(next, from));
+            next.is_some_and(|next| self.leads(&next, to, least, steps - 1))
+        })
+    }
+}
+
+/// Every body that names nothing but roles of `to`, or `least`.
+fn writes(to: &[String], least: &str) -> Vec<Write> {
+    let names: BTreeSet<&str> = to.iter().map(String::as_str).chain([least]).collect();
+    let mut writes = Vec::new();
+    for name in names {
+        writes.push(Write::One(name.to_owned()));
+        for several in [to.to_vec(), vec![name.to_owned()]] {
+            writes.push(Write::Several(several.clone()));
+            writes.push(Write::Both(name.to_owned(), several));
+        }
+    }
+    writes
+}
+
+fn joined(held: &[String], more: &[String]) -> Roles {
+    let mut roles = held.to_vec();
+    roles.extend(more.iter().filter(|role| !held.contains(role)).cloned());
+    roles
+}
+
+/// Whether both name the same roles; their order is JumpCloud's affair.
+pub(crate) fn same(a: &[String], b: &[String]) -> bool {
+    let set = |roles: &[String]| roles.iter().cloned().collect::<BTreeSet<_>>();
+    set(a) == set(b)
+}
+
+mod tests {
+    use super::*;
+
+    fn roles(names: &[&str]) -> Roles {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn leads(switches: &Switches, from: &[&str], to: &[&str]) -> bool {
+        Model(switches).leads(&roles(from), &roles(to), "Read Only", 2)
+    }
+
+    #[test]
+    fn a_role_that_can_only_be_added_to_cannot_be_taken_away() {
+        let mut switches = Switches { role_name: RoleNameWrite::Adds, ..Switches::default() };
+        let (from, to) = (["Read Only", "Manager"], ["Read Only"]);
+        assert!(leads(&switches, &from, &to), "by roleNames");
+        switches.role_names = RoleNamesWrite::Ignored;
+        assert!(!leads(&switches, &from, &to), "nothing takes it away");
+        switches.role_names = RoleNamesWrite::Adds;
+        assert!(!leads(&switches, &from, &to));
+        switches.both = BothWritten::RoleNameWins;
+        assert!(leads(&switches, &from, &to), "by both together");
+    }
+
+    #[test]
+    fn a_role_beyond_the_first_stays_where_only_the_first_is_replaced() {
+        let switches = Switches {
+            role_name: RoleNameWrite::ReplacesFirst,
+            role_names: RoleNamesWrite::Refused,
+            ..Switches::default()
+        };
+        assert!(leads(&switches, &["Manager"], &["Read Only"]));
+        assert!(!leads(&switches, &["Read Only", "Manager"], &["Read Only"]));
+        assert!(leads(&switches, &["Manager", "Billing Only"], &["Read Only", "Billing Only"]));
+    }
+}

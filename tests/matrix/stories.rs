@@ -1,0 +1,155 @@
+//! The main stories: who is there before, and what is asked for.
+//!
+//! Each story has an account of its own, so that all of them run in one organization at once.
+
+use serde_json::{Value, json};
+
+use crate::process::asking::grant_claims;
+
+/// How long a grant lasts that is to end by itself, in seconds: long enough for a busy machine to
+/// report it before its end.
+const SHORT: u64 = 4;
+const LONG: u64 = 300;
+
+/// One of the main stories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Story {
+    /// A role is given and ends by itself.
+    Expires,
+    /// A role is given and taken back early.
+    Revoked,
+    /// The account has a higher role anyway.
+    Standing,
+    /// A higher grant and a lower one at the same time.
+    Overlap,
+    /// An account for one grant.
+    Ephemeral,
+    /// The account has two roles.
+    TwoRoles,
+    /// The tenant has no such role.
+    UnknownRole,
+    /// The role is asked for in lower case.
+    OtherCase,
+}
+
+/// One grant of a story. Each begins when the one before it has its result.
+pub(crate) struct Leg {
+    pub(crate) role: &'static str,
+    pub(crate) seconds: u64,
+    /// Whether it is taken back as soon as it is given.
+    pub(crate) revoked: bool,
+}
+
+impl Story {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Expires,
+        Self::Revoked,
+        Self::Standing,
+        Self::Overlap,
+        Self::Ephemeral,
+        Self::TwoRoles,
+        Self::UnknownRole,
+        Self::OtherCase,
+    ];
+
+    /// Its name: in addresses, grant ids and the table.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Expires => "expires",
+            Self::Revoked => "revoked",
+            Self::Standing => "standing",
+            Self::Overlap => "overlap",
+            Self::Ephemeral => "ephemeral",
+            Self::TwoRoles => "two-roles",
+            Self::UnknownRole => "unknown-role",
+            Self::OtherCase => "other-case",
+        }
+    }
+
+    /// What it is about, for readers of the table.
+    pub(crate) const fn about(self) -> &'static str {
+        match self {
+            Self::Expires => "Read Only is given Help Desk, which ends by the timer",
+            Self::Revoked => "Read Only is given Manager for long, which is revoked at once",
+            Self::Standing => "Manager asks for Help Desk, which that role covers",
+            Self::Overlap => "Read Only is given Manager, and meanwhile Help Desk for longer",
+            Self::Ephemeral => "an account is made with Help Desk and deleted by the timer",
+            Self::TwoRoles => "somebody with Read Only and Command Runner is given Help Desk",
+            Self::UnknownRole => "a role that the tenant does not have",
+            Self::OtherCase => "Read Only is given `help desk`, which the tenant spells `Help Desk`",
+        }
+    }
+
+    /// The roles that its account has before; none for an account that is made.
+    pub(crate) const fn before(self) -> &'static [&'static str] {
+        match self {
+            Self::Standing => &["Manager"],
+            Self::TwoRoles => &["Read Only", "Command Runner"],
+            Self::Ephemeral => &[],
+            _ => &["Read Only"],
+        }
+    }
+
+    pub(crate) fn email(self) -> String {
+        format!("{}@example.com", self.name())
+    }
+
+    pub(crate) const fn legs(self) -> &'static [Leg] {
+        const fn leg(role: &'static str, seconds: u64) -> Leg {
+            Leg { role, seconds, revoked: false }
+        }
+        match self {
+            Self::Expires | Self::Ephemeral | Self::TwoRoles => const { &[leg("Help Desk", SHORT)] },
+            Self::Revoked => const { &[Leg { role: "Manager", seconds: LONG, revoked: true }] },
+            Self::Standing => const { &[leg("Help Desk", LONG)] },
+            Self::Overlap => const { &[leg("Manager", SHORT), leg("Help Desk", SHORT + 2)] },
+            Self::UnknownRole => const { &[leg("Gardener", SHORT)] },
+            Self::OtherCase => const { &[leg("help desk", SHORT)] },
+        }
+    }
+
+    /// The grant id of a leg.
+    pub(crate) fn grant(self, leg: usize) -> String {
+        format!("g-{}-{leg}", self.name())
+    }
+
+    /// The claims of a leg's grant job.
+    pub(crate) fn claims(self, leg: usize) -> Value {
+        let Leg { role, seconds, .. } = self.legs()[leg];
+        let mut claims = grant_claims(&self.grant(leg), &self.email(), role, seconds);
+        if self == Self::Ephemeral {
+            claims["job"]["target"] = json!({"ephemeral": {"requester": self.email()}});
+        }
+        claims
+    }
+
+    /// The claims of the job that ends a leg early.
+    pub(crate) fn revocation(self, leg: usize) -> Value {
+        json!({"integration": "main", "job": {"type": "revoke", "grant_id": self.grant(leg)}})
+    }
+
+    /// Whether this is its account's address; that of an account that is made has a tag.
+    pub(crate) fn is_about(self, email: &str) -> bool {
+        match self {
+            Self::Ephemeral => email.starts_with("ephemeral+") && email.ends_with("@example.com"),
+            _ => email == self.email(),
+        }
+    }
+}
+
+/// The population of each cell: the stories' accounts, the key's owner, and people whom nothing
+/// concerns, one of them with two roles.
+pub(crate) fn population() -> Value {
+    let billing = json!(["Administrator With Billing"]);
+    let mut accounts = vec![
+        json!({"email": "owner@example.com", "roles": billing}),
+        json!({"email": "breakglass@example.com", "roles": billing}),
+        json!({"email": "bystander@example.com", "roles": ["Read Only"]}),
+        json!({"email": "bystander-two@example.com", "roles": ["Manager", "Billing Only"]}),
+        json!({"email": "bystander-three@example.com", "roles": ["Administrator"]}),
+    ];
+    for story in Story::ALL.into_iter().filter(|story| *story != Story::Ephemeral) {
+        accounts.push(json!({"email": story.email(), "roles": story.before()}));
+    }
+    json!({ "accounts": accounts })
+}
