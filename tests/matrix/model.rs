@@ -48,11 +48,17 @@ impl Model<'_> {
         }
     }
 
-    fn alone(&self, held: &[String], one: &String) -> Roles {
-        let this = vec![one.clone()];
+    fn alone(&self, held: &[String], one: &str) -> Roles {
+        let this = vec![one.to_owned()];
         match self.0.role_name {
             RoleNameWrite::ReplacesAll => this,
-            RoleNameWrite::IgnoredWithSeveral => if held.len() > 1 { held.to_vec() } else { this },
+            RoleNameWrite::IgnoredWithSeveral => {
+                if held.len() > 1 {
+                    held.to_vec()
+                } else {
+                    this
+                }
+            }
             RoleNameWrite::ReplacesFirst => joined(&this, held.get(1..).unwrap_or_default()),
             RoleNameWrite::Adds => joined(held, &this),
         }

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn every_pair_of_values_comes_together_in_some_row() {
-        for sizes in [vec![2, 2], vec![2, 3, 4, 5], vec![3; 13], vec![1, 2, 1, 3], [vec![2; 30], vec![6, 4]].concat()]
+        for sizes in
+            [vec![2, 2], vec![2, 3, 4, 5], vec![3; 13], vec![1, 2, 1, 3], [vec![2; 30], vec![6, 4]].concat()]
         {
             let rows = cover(&sizes);
             assert!(rows.iter().all(|row| row.iter().zip(&sizes).all(|(value, size)| value < size)));

@@ -134,10 +134,7 @@ struct Part {
     done: JoinHandle<std::io::Result<()>>,
 }
 
-async fn start_cloud(
-    tls: PathBuf,
-    make: impl FnOnce(&mut jumpcloud::Options),
-) -> (jumpcloud::Running, Part) {
+async fn start_cloud(tls: PathBuf, make: impl FnOnce(&mut jumpcloud::Options)) -> (jumpcloud::Running, Part) {
     let mut options = jumpcloud::Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), Some(&tls));
     options.api_key = Some(format!("jca_canary{:016x}", std::process::id()));
     make(&mut options);

@@ -1,0 +1,142 @@
+//! The main stories under every answer that JumpCloud might give: each value of each switch of the
+//! simulated JumpCloud alone, and all pairs of values, in both role modes.
+//!
+//! `EPHEMERALD_WRITE_MATRIX=1` writes `docs/jumpcloud/matrix.md`; `EPHEMERALD_MATRIX_CELLS=TEXT` plays
+//! only the cells whose name contains the text and compares nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod grid;
+mod model;
+mod oracle;
+mod pairs;
+mod play;
+#[allow(dead_code, reason = "the stories use the rest")]
+#[path = "../process/mod.rs"]
+mod process;
+mod stories;
+mod table;
+mod truth;
+mod words;
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
+};
+
+use grid::Cell;
+use play::Happened;
+use stories::Story;
+
+/// Plays only cells whose name contains this.
+const ONLY: &str = "EPHEMERALD_MATRIX_CELLS";
+/// Cells played at the same time; most of a cell's time is waiting.
+const AT_ONCE: usize = 12;
+
+/// A cell and what came of it.
+struct Outcome {
+    cell: Cell,
+    words: BTreeMap<Story, String>,
+    wrong: Vec<String>,
+}
+
+#[test]
+fn in_every_kind_of_tenant_access_goes_when_it_is_due_and_the_agent_says_what_is_so() {
+    let only = env::var(ONLY).ok();
+    let wanted = |cell: &Cell| only.as_ref().is_none_or(|text| cell.file().contains(text));
+    let alone: Vec<Cell> = grid::alone().into_iter().filter(wanted).collect();
+    let pairwise: Vec<Cell> = grid::pairwise().into_iter().filter(wanted).collect();
+    println!("{} cells with one value alone, {} cells for all pairs", alone.len(), pairwise.len());
+    let count = alone.len();
+    let mut outcomes = all(alone.into_iter().chain(pairwise).collect());
+    let pairwise = outcomes.split_off(count);
+    let text = table::text(&outcomes, &pairwise);
+    let wrong: Vec<String> = outcomes.iter().chain(&pairwise).flat_map(said).collect();
+    fs::write(evidence().join("matrix.md"), &text).unwrap();
+
+    assert!(
+        wrong.is_empty(),
+        "{} findings; evidence in {}\n{}",
+        wrong.len(),
+        evidence().display(),
+        wrong.join("\n")
+    );
+    if only.is_some() {
+        return println!("{text}");
+    }
+    if env::var_os(table::WRITE).is_some() {
+        fs::write(table::file(), text).unwrap();
+    } else {
+        let known = fs::read_to_string(table::file()).unwrap_or_default();
+        assert_eq!(
+            differing(&known, &text),
+            Vec::<String>::new(),
+            "docs/jumpcloud/matrix.md is not true any more"
+        );
+    }
+}
+
+/// Plays cells, several at once, and gives them back in their order.
+fn all(cells: Vec<Cell>) -> Vec<Outcome> {
+    let population = evidence().join("population.json");
+    fs::write(&population, stories::population().to_string()).unwrap();
+    let waiting = Mutex::new(cells.into_iter().enumerate().rev().collect::<Vec<_>>());
+    let done = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((at, cell)) = { waiting.lock().unwrap().pop() } {
+                    let outcome = one(cell, &population);
+                    done.lock().unwrap().insert(at, outcome);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap().into_values().collect()
+}
+
+fn one(cell: Cell, population: &Path) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let happened = runtime.block_on(play::cell(&cell, population));
+    let verdict = oracle::judge(&cell, &happened);
+    if !verdict.wrong.is_empty() {
+        keep(&cell, &happened, &verdict.wrong);
+    }
+    Outcome { cell, words: verdict.words, wrong: verdict.wrong }
+}
+
+/// Keeps what happened in a cell that came out wrong.
+fn keep(cell: &Cell, happened: &Happened, wrong: &[String]) {
+    let dir = evidence().join(cell.file());
+    fs::create_dir_all(&dir).unwrap();
+    let lines = |texts: Vec<String>| texts.join("\n") + "\n";
+    fs::write(dir.join("agent.log"), &happened.agent_log).unwrap();
+    let log = happened.log.iter().map(|entry| serde_json::to_string(entry).unwrap()).collect();
+    fs::write(dir.join("jumpcloud.log"), lines(log)).unwrap();
+    let reports = happened.reports.iter().map(|view| view.report.to_string()).collect();
+    fs::write(dir.join("reports.log"), lines(reports)).unwrap();
+    fs::write(dir.join("wrong.txt"), format!("{cell:#?}\n{}", lines(wrong.to_vec()))).unwrap();
+}
+
+fn said(outcome: &Outcome) -> Vec<String> {
+    let cell = &outcome.cell;
+    outcome.wrong.iter().map(|wrong| format!("[{}, {}] {wrong}", cell.name, cell.role_mode)).collect()
+}
+
+/// Lines of `now` that are not in `known`, and lines that are gone.
+fn differing(known: &str, now: &str) -> Vec<String> {
+    let missing = |from: &str, to: &str, sign: char| {
+        let lines = from.lines().filter(|line| !to.lines().any(|other| other == *line));
+        lines.map(|line| format!("{sign} {line}")).collect::<Vec<_>>()
+    };
+    [missing(known, now, '-'), missing(now, known, '+')].concat()
+}
+
+fn evidence() -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("matrix");
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}

@@ -1,0 +1,62 @@
+//! The outcome of a story in a few words that are the same on every run.
+
+use crate::{
+    oracle::{Case, Standing, Told},
+    stories::Story,
+};
+
+/// The words of the table and what they mean; `table.rs` prints them.
+pub(crate) const MEANINGS: &[(&str, &str)] = &[
+    ("granted", "the role was read back on the account, and so was its end"),
+    ("already granted", "the account had the role's reach without us; nothing was written"),
+    ("refused: …", "refused by a rule before any write"),
+    ("conflict: …", "as refused: it contradicts what the account has"),
+    ("failed: …", "tried, not confirmed, and taken back"),
+    ("→ restored", "afterwards JumpCloud holds exactly the roles from before"),
+    ("→ deleted", "the account that was made is gone"),
+    ("→ untouched", "the account never was other than before"),
+    ("→ escalated", "no write takes the role away; the ending is never reported, a person is called"),
+    ("→ hidden", "JumpCloud shows the account as before, yet holds the role; no write takes it away"),
+    ("→ an unseen role lost", "a role that no read ever showed is gone, because a write replaces it"),
+];
+
+impl Case<'_> {
+    /// The outcome of a story.
+    pub(crate) fn words(&self, story: Story) -> String {
+        let mut legs: Vec<String> = self.told(story).iter().map(leg).collect();
+        legs.dedup();
+        let mut words = if legs.is_empty() { "not asked".to_owned() } else { legs.join(", ") };
+        let asked = words.starts_with("granted") || words.contains("failed");
+        let lives: Vec<_> = self.lives(story).collect();
+        if lives.iter().all(|life| self.standing(life) == Standing::AsBefore && !life.has_changed()) {
+            if asked {
+                words += " → untouched";
+            }
+            return words;
+        }
+        let mut ends: Vec<&str> = lives.iter().map(|life| self.end(story, life)).collect();
+        ends.dedup();
+        format!("{words} → {}", ends.join(", "))
+    }
+
+    fn end(&self, story: Story, life: &crate::truth::Life) -> &'static str {
+        match self.standing(life) {
+            Standing::AsBefore if story == Story::Ephemeral => "deleted",
+            Standing::AsBefore => "restored",
+            Standing::Escalated => "escalated",
+            Standing::Hidden => "hidden",
+            Standing::LostUnseen => "an unseen role lost",
+            Standing::Wrong => "WRONG",
+        }
+    }
+}
+
+fn leg(told: &Told<'_>) -> String {
+    let rule = told.result.and_then(|report| report["rule"].as_str()).unwrap_or("");
+    match told.code() {
+        "rejected" => format!("refused: {rule}"),
+        "already_granted" => "already granted".to_owned(),
+        code if rule.is_empty() => code.to_owned(),
+        code => format!("{code}: {rule}"),
+    }
+}
