@@ -67,6 +67,8 @@ pub struct Account {
     pub displaced: Vec<RoleName>,
     /// How many attempts have been made.
     pub attempts: u32,
+    /// Whether a raise was handed out that no read has shown and no later write has overtaken.
+    pub unproven: bool,
     /// The attempt whose end is not recorded.
     pub open_attempt: Option<Attempt>,
     /// Since when the account is watched.
@@ -188,6 +190,7 @@ impl Account {
             sent: Vec::new(),
             displaced: Vec::new(),
             attempts: 0,
+            unproven: false,
             open_attempt: None,
             watch: None,
             last_fault: None,

@@ -88,8 +88,9 @@ impl Engine {
         if mode == RoleMode::Single && account.roles.len() > 1 {
             return refuse(Rule::SeveralRoles);
         }
-        if account.roles.is_empty() {
-            return refuse(Rule::NotObservable); // nothing could be restored at the end
+        if account.roles.is_empty() || (mode == RoleMode::Multiple && !account.plural) {
+            // Nothing could be restored at the end, or a role beside the one shown could not be seen.
+            return refuse(Rule::NotObservable);
         }
         if tenant.order.is_unknown(&grant.role) {
             return refuse(Rule::RoleUnknown);
@@ -261,7 +262,8 @@ impl Engine {
         let adds = roles.iter().filter(|r| !had.contains(r)).cloned().collect();
         let displaces = had.iter().filter(|r| !roles.contains(r)).cloned().collect();
         let id = seen.account.id.clone();
-        let plural = seen.account.plural || roles.len() > 1;
+        // One role goes into the field for one, which every known client writes.
+        let plural = roles.len() > 1;
         let effect = Effect::Raise { roles: roles.clone(), adds, displaces };
         self.send_raise(at, effect, RaiseChange::SetRoles { id, roles, plural });
     }
@@ -299,7 +301,11 @@ impl Engine {
     fn may_raise_again(&self, at: &AccountRef, terms: &Terms, seen: &Sighting, mode: RoleMode) -> bool {
         let allowed = |p: &super::policy::Policy| !p.dry_run && p.roles.contains_key(&terms.role);
         let account = &seen.account;
-        let plain = !account.suspended && (mode == RoleMode::Multiple || account.roles.len() == 1);
+        let plain = !account.suspended
+            && match mode {
+                RoleMode::Single => account.roles.len() == 1,
+                RoleMode::Multiple => account.plural,
+            };
         self.ledger_ok
             && self.clock.is_trusted()
             && self.now.wall < terms.start_by

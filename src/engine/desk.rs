@@ -45,6 +45,8 @@ pub(super) struct Desk {
     pub alarm: Option<Alarm>,
     /// Its place in the queue for a token, while it waits for one.
     pub queued: Option<(Lane, BootTime)>,
+    /// Whether the last lower changed nothing, so that the next one is written in the other field.
+    pub other_field: bool,
     /// Whether the present standstill was warned of.
     pub escalated: bool,
 }
@@ -82,5 +84,6 @@ impl Desk {
         self.tries = 0;
         self.not_before = BootTime(0);
         self.escalated = false;
+        self.other_field = false;
     }
 }

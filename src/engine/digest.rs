@@ -7,12 +7,13 @@ use super::{
     Engine,
     account::{AccountKey, AccountRef},
     answer::Evidence,
-    codes::{EndReason, ResultCode, WokenBy},
+    codes::{EndReason, ResultCode, Rule, WokenBy},
     desk::Sighting,
     grant::{Grant, Phase},
     ids::{AccountId, Email, GrantId, RoleName},
     plan::{self, Ending},
     record::{Answer, GrantGone, Record},
+    settings::RoleMode,
     state::JOB_MEMORY_MS,
     time::Timestamp,
 };
@@ -54,9 +55,14 @@ impl Engine {
             // It proves nothing, neither that access is there nor that it is gone.
             return self.escalate(at);
         }
-        self.confirm(at, &seen.account.id, roles, None);
+        if self.is_beside(at, roles) {
+            self.fail_beside(at);
+        } else {
+            self.confirm(at, &seen.account.id, roles, None);
+        }
         self.end_uncovered(at, roles);
         match self.ending_of(at, roles) {
+            Ending::Clean if self.must_be_sure(at) => return,
             Ending::Clean => self.all_gone(at, Some(roles), false),
             Ending::Superseded => self.all_gone(at, Some(roles), true),
             Ending::Write(_) | Ending::Escalate => return self.reappeared(at, roles),
@@ -64,6 +70,23 @@ impl Engine {
         self.move_baseline(at, roles);
         self.settle(at, roles);
         self.calm(at);
+    }
+
+    /// Single mode, and there are several roles: what we wrote did not replace what was there, or a person
+    /// was faster.
+    fn is_beside(&self, at: &AccountRef, roles: &[RoleName]) -> bool {
+        let mode = self.tenants.get(&at.integration).map(|t| t.settings.role_mode);
+        mode == Some(RoleMode::Single) && roles.len() > 1
+    }
+
+    /// A raise that came to stand beside other roles is not the one that was asked for: it fails now, while
+    /// somebody looks, and not at its end.
+    fn fail_beside(&mut self, at: &AccountRef) {
+        let raising =
+            self.state.grants_of(at).filter(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate));
+        for grant in raising.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
+            self.fail(&grant, Rule::SeveralRoles, None);
+        }
     }
 
     fn calm(&mut self, at: &AccountRef) {
@@ -238,7 +261,7 @@ impl Engine {
         &mut self,
         job: &super::job::Job,
         code: ResultCode,
-        rule: Option<super::codes::Rule>,
+        rule: Option<Rule>,
         roles: &[RoleName],
     ) {
         let evidence = Evidence { observed: Some(roles.to_vec()), ..Evidence::default() };

@@ -12,7 +12,7 @@ use super::{
     codes::Rule,
     desk::Sighting,
     grant::{Grant, Phase},
-    ids::GrantId,
+    ids::{GrantId, RoleName},
     plan::Ending,
     record::Record,
     tenant::Errand,
@@ -98,7 +98,11 @@ impl Engine {
             return self.delete_move(at, waits);
         }
         let seen = fresh.filter(|s| !s.account.roles.is_empty())?;
-        match self.ending_of(at, &seen.account.roles) {
+        let ending = match self.ending_of(at, &seen.account.roles) {
+            Ending::Clean if self.must_be_sure(at) => Ending::Write(seen.account.roles.clone()),
+            ending => ending,
+        };
+        match ending {
             Ending::Clean | Ending::Superseded => None,
             Ending::Escalate => {
                 self.escalate(at);
@@ -111,11 +115,26 @@ impl Engine {
             }
             Ending::Write(roles) => {
                 let id = seen.account.id.clone();
-                let plural = seen.account.plural || roles.len() > 1;
+                let plural = self.lowers_in_plural(at, seen, &roles);
                 let change = LowerChange::SetRoles { id, roles: roles.clone(), plural };
                 Some(Move::Lower(Effect::Lower { roles }, change))
             }
         }
+    }
+
+    /// In which field a lower is written. Whether `roleName` or `roleNames` decides, and whether either
+    /// replaces or adds, is not published: one role goes into the field for one unless several are there,
+    /// and a write that was accepted or refused and changed nothing is made in the other field next.
+    fn lowers_in_plural(&self, at: &AccountRef, seen: &Sighting, roles: &[RoleName]) -> bool {
+        let usual = seen.account.roles.len() > 1;
+        let other = self.desks.get(at).is_some_and(|d| d.other_field);
+        roles.len() > 1 || usual != other
+    }
+
+    /// A raise that was handed out and never shown may have been carried out unseen, and an older state
+    /// may be what reads show: what is shown is written once, so that it is what is there.
+    pub(super) fn must_be_sure(&self, at: &AccountRef) -> bool {
+        self.has_revoking(at) && self.state.accounts.get(at).is_some_and(|a| a.unproven)
     }
 
     /// Where the organization cannot be read, a recorded id is believed only while its address is the

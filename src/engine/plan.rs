@@ -97,6 +97,9 @@ pub fn raise(
 pub struct Incomparable;
 
 /// Whether a human's hand explains `observed`: neither the baseline nor any attempt of ours does.
+///
+/// Where single mode shows several roles, each is judged by itself: a write of ours may have been added
+/// to what was there instead of replacing it (what JumpCloud makes of one is not published).
 #[must_use]
 pub fn is_human_edit(
     mode: RoleMode,
@@ -104,14 +107,12 @@ pub fn is_human_edit(
     baseline: &[RoleName],
     ever_sent: &[RoleName],
 ) -> bool {
-    match mode {
-        RoleMode::Single => {
-            let ours = matches!(observed, [only] if ever_sent.contains(only));
-            !ours && !same_set(observed, baseline)
-        }
-        RoleMode::Multiple => {
-            let added = observed.iter().any(|r| !baseline.contains(r) && !ever_sent.contains(r));
-            added || baseline.iter().any(|r| !observed.contains(r))
+    let stranger = |r: &RoleName| !baseline.contains(r) && !is_among(ever_sent, r);
+    match (mode, observed) {
+        (RoleMode::Single, [only]) => !is_among(ever_sent, only) && !same_set(observed, baseline),
+        (RoleMode::Single, _) => observed.iter().any(stranger),
+        (RoleMode::Multiple, _) => {
+            observed.iter().any(stranger) || baseline.iter().any(|r| !observed.contains(r))
         }
     }
 }
@@ -124,11 +125,9 @@ pub fn edited_baseline(
     baseline: &[RoleName],
     ever_sent: &[RoleName],
 ) -> Vec<RoleName> {
-    match mode {
-        RoleMode::Single => observed.to_vec(),
-        RoleMode::Multiple => {
-            observed.iter().filter(|r| baseline.contains(r) || !ever_sent.contains(r)).cloned().collect()
-        }
+    match (mode, observed) {
+        (RoleMode::Single, [_]) => observed.to_vec(),
+        _ => observed.iter().filter(|r| baseline.contains(r) || !is_among(ever_sent, r)).cloned().collect(),
     }
 }
 
@@ -137,37 +136,66 @@ fn single(view: &View<'_>) -> Ending {
     if view.order.all_covered(&target, view.observed) {
         return Ending::Clean;
     }
-    let explained = matches!(view.observed, [only] if view.ours.contains(only));
+    if view.observed.len() > 1 {
+        return several(view, &target);
+    }
+    let explained = matches!(view.observed, [only] if is_among(view.ours, only));
     if !explained && !view.suspicious {
         return Ending::Superseded;
     }
-    write_or_floor(view, &target)
+    write_or_floor(view, &target, target.len() == 1)
+}
+
+/// Single mode, and several roles are there: a person added one, or JumpCloud did with a write of ours
+/// something else than replacing. What is ours goes, what a person gave stays.
+fn several(view: &View<'_>, target: &[RoleName]) -> Ending {
+    let excess =
+        |r: &RoleName| !view.order.any_covers(target, r) && (view.suspicious || is_among(view.ours, r));
+    if !view.observed.iter().any(excess) {
+        return Ending::Superseded;
+    }
+    let nothing_else = view.observed.iter().all(excess);
+    let rest = without(view, excess);
+    if nothing_else || (target.len() == 1 && view.order.all_covered(target, &rest)) {
+        return write_or_floor(view, target, target.len() == 1);
+    }
+    write_or_floor(view, &rest, true)
 }
 
 fn multiple(view: &View<'_>) -> Ending {
     let target = desired(view.mode, view.order, view.baseline, view.live);
-    let excess = |r: &&RoleName| !target.contains(r) && (view.suspicious || view.ours.contains(r));
-    if view.observed.iter().filter(excess).count() == 0 {
+    let excess = |r: &RoleName| !target.contains(r) && (view.suspicious || is_among(view.ours, r));
+    if !view.observed.iter().any(excess) {
         return Ending::Clean;
     }
+    write_or_floor(view, &without(view, excess), true)
+}
+
+/// What is there without the excess; a live grant that was carried by it keeps what is its own.
+fn without(view: &View<'_>, excess: impl Fn(&RoleName) -> bool) -> Vec<RoleName> {
     let mut rest: Vec<RoleName> = view.observed.iter().filter(|r| !excess(r)).cloned().collect();
-    // A live grant may have been carried by the role that goes now: it keeps what is its own.
     let carried = |r: &&RoleName| view.order.any_covers(view.observed, r) && !view.order.any_covers(&rest, r);
     let own: Vec<RoleName> = view.live.iter().filter(carried).cloned().collect();
     rest.extend(own);
     rest.sort();
     rest.dedup();
-    write_or_floor(view, &rest)
+    rest
+}
+
+/// Whether a role is one of `ours`. Whether JumpCloud minds the case of a role's name is not known, so
+/// it may show what we sent in its own spelling: what is taken away is judged without regard to case.
+fn is_among(ours: &[RoleName], role: &RoleName) -> bool {
+    ours.iter().any(|sent| sent.as_str().eq_ignore_ascii_case(role.as_str()))
 }
 
 /// `a_revocation_never_raises`: each role written is there, ranks at or below one that is there, or
 /// was displaced by us and belongs to baseline or live grants.
-fn write_or_floor(view: &View<'_>, target: &[RoleName]) -> Ending {
+/// `fits`: the mode has room for so many roles.
+fn write_or_floor(view: &View<'_>, target: &[RoleName], fits: bool) -> Ending {
     let given_back =
         |r: &RoleName| view.displaced.contains(r) && (view.baseline.contains(r) || view.live.contains(r));
     let allowed = |r: &RoleName| view.order.any_covers(view.observed, r) || given_back(r);
-    let one_only = view.mode == RoleMode::Multiple || target.len() == 1;
-    if one_only && !target.is_empty() && target.iter().all(allowed) {
+    if fits && !target.is_empty() && target.iter().all(allowed) {
         return Ending::Write(target.to_vec());
     }
     if view.order.any_covers(view.observed, view.floor) && !view.observed.contains(view.floor) {

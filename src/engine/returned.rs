@@ -81,6 +81,7 @@ impl Engine {
         desk.readback = true;
         if !attempt.effect.is_raise() {
             desk.back_off(now, base, cap, jitter);
+            desk.other_field ^= is_final(&end); // should the read-back show it without effect
         }
         match &end {
             AttemptEnd::Accepted => self.note_success(&at.integration),
@@ -123,6 +124,15 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+/// Whether JumpCloud has said all that it will say to a write: what it did not do now, it will not.
+fn is_final(end: &AttemptEnd) -> bool {
+    match end {
+        AttemptEnd::Accepted => true,
+        AttemptEnd::NotDone(fault) => fault.class == FaultClass::Refused,
+        AttemptEnd::Ambiguous(_) => false,
     }
 }
 

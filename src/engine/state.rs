@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    account::{Account, AccountKey, AccountRef, AttemptEnd, Sent},
+    account::{Account, AccountKey, AccountRef, AttemptEnd, Effect, Sent},
     codes::{EndReason, ResultCode, WokenBy},
     grant::{Grant, GrantKind, Phase, Step, Terms},
     ids::{Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     job::{AccessRequest, Digest},
+    observed::{Fault, FaultClass},
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
     time::{BootId, BootTime, Timestamp},
 };
@@ -86,6 +87,7 @@ impl State {
             Record::AttemptStarted { at, attempt } => self.on_account(at, |a| {
                 a.attempts = a.attempts.max(attempt.n);
                 a.note_sent(&attempt.effect);
+                a.unproven |= matches!(attempt.effect, Effect::Raise { .. });
                 a.open_attempt = Some(attempt.clone());
             }),
             Record::AttemptEnded { at, n, end } => self.on_account(at, |a| end_attempt(a, *n, end)),
@@ -160,6 +162,9 @@ impl State {
                     g.answered = true;
                 });
                 self.settle_job(&active.about.grant_job, seq);
+                if let Some(at) = self.grants.get(&active.about.grant).map(Grant::account_ref) {
+                    self.on_account(&at, |a| a.unproven = false);
+                }
             }
             Record::GrantEnding(ending) => self.ending(seq, ending),
             Record::RevokeRequested { about, job, digest } => {
@@ -311,6 +316,14 @@ fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {
     let Some(attempt) = account.open_attempt.take_if(|open| open.n == n) else {
         return;
     };
+    let sent = |fault: &Fault| !matches!(fault.class, FaultClass::NotSent | FaultClass::Throttled);
+    match (end, attempt.effect.is_raise()) {
+        // Certainly not carried out: nothing to be sure about.
+        (AttemptEnd::NotDone(_), true) => account.unproven = false,
+        (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), true) => {}
+        (AttemptEnd::NotDone(fault), false) => account.unproven &= !sent(fault),
+        (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), false) => account.unproven = false,
+    }
     match end {
         AttemptEnd::Accepted => account.last_fault = None,
         AttemptEnd::NotDone(fault) => account.last_fault = Some(fault.clone()),

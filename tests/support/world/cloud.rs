@@ -32,6 +32,22 @@ pub(crate) enum Fate {
     Unreachable,
 }
 
+/// What a written `roleName` or `roleNames` does: JumpCloud has not published it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Writing {
+    /// Exactly what is written is there afterwards.
+    #[default]
+    Replaces,
+    /// What is written takes the place of the first role; further ones stay.
+    ReplacesFirst,
+    /// What is written is added.
+    Adds,
+    /// 2xx, nothing happens.
+    Ignored,
+    /// 2xx, and nothing happens where several roles are held.
+    IgnoredWithSeveral,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Admin {
     pub(crate) email: Email,
@@ -47,6 +63,12 @@ pub(crate) struct JumpCloud {
     pub(crate) made: u64,
     /// Every state an account went through: (boot time, roles; `None`: gone).
     pub(crate) history: Vec<(u64, AccountId, Option<Vec<RoleName>>)>,
+    /// What the field for one role does.
+    pub(crate) lone: Writing,
+    /// What the field for several does.
+    pub(crate) plural: Writing,
+    /// Whether only the first role is shown.
+    pub(crate) hides_plural: bool,
     pub(crate) raises_applied: u64,
     pub(crate) writes: u64,
     pub(crate) reads: u64,
@@ -81,7 +103,11 @@ impl JumpCloud {
 
     pub(super) fn apply(&mut self, at: u64, write: &Write) {
         match write {
-            Write::Set(id, roles, _) => self.set(at, id, roles.clone()),
+            Write::Set(id, roles, plural) => {
+                let writing = if *plural { self.plural } else { self.lone };
+                let held = self.admins.get(id).map(|a| a.roles.clone()).unwrap_or_default();
+                self.set(at, id, writing.after(held, roles));
+            }
             Write::Create(address, with) if self.by_email(address.as_str()).is_none() => {
                 self.add(at, address.clone(), vec![with.clone()]);
             }
@@ -99,12 +125,29 @@ impl JumpCloud {
             id: id.clone(),
             email: admin.email.clone(),
             suspended: admin.suspended,
-            roles: admin.roles.clone(),
-            plural: false,
+            roles: if self.hides_plural { admin.roles[..1].to_vec() } else { admin.roles.clone() },
+            plural: !self.hides_plural,
             mfa_required: Some(true),
             mfa_enrolled: Some(false),
             api_key_allowed: Some(false),
         })
+    }
+}
+
+impl Writing {
+    fn after(self, held: Vec<RoleName>, written: &[RoleName]) -> Vec<RoleName> {
+        let kept = match self {
+            Self::Replaces => return written.to_vec(),
+            Self::Ignored => return held,
+            Self::IgnoredWithSeveral if held.len() > 1 => return held,
+            Self::IgnoredWithSeveral => return written.to_vec(),
+            Self::ReplacesFirst => held.get(1..).unwrap_or_default().to_vec(),
+            Self::Adds => held,
+        };
+        let mut roles: Vec<RoleName> = kept.into_iter().chain(written.iter().cloned()).collect();
+        roles.sort();
+        roles.dedup();
+        roles
     }
 }
 

@@ -23,7 +23,7 @@ use ephemerald::engine::{
 };
 
 #[allow(unused_imports, reason = "each test file uses its own part of the world")]
-pub(crate) use cloud::{Admin, Fate, JumpCloud, open_policy, roles};
+pub(crate) use cloud::{Admin, Fate, JumpCloud, Writing, open_policy, roles};
 use witness::Witness;
 
 pub(crate) const START: i64 = 1_790_000_000_000;
