@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod batch;
 mod grid;
 mod model;
 mod oracle;
@@ -33,8 +34,10 @@ use stories::Story;
 
 /// Plays only cells whose name contains this.
 const ONLY: &str = "EPHEMERALD_MATRIX_CELLS";
-/// Cells played at the same time; most of a cell's time is waiting.
-const AT_ONCE: usize = 12;
+/// Cells that share an agent.
+const BATCH: usize = 8;
+/// Batches played at the same time; most of their time is waiting.
+const AT_ONCE: usize = 8;
 
 /// A cell and what came of it.
 struct Outcome {
@@ -83,27 +86,32 @@ fn in_every_kind_of_tenant_access_goes_when_it_is_due_and_the_agent_says_what_is
 fn all(cells: Vec<Cell>) -> Vec<Outcome> {
     let population = evidence().join("population.json");
     fs::write(&population, stories::population().to_string()).unwrap();
-    let waiting = Mutex::new(cells.into_iter().enumerate().rev().collect::<Vec<_>>());
+    let batches = cells.chunks(BATCH).map(<[Cell]>::to_vec).enumerate().rev();
+    let waiting = Mutex::new(batches.collect::<Vec<_>>());
     let done = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some((at, cell)) = { waiting.lock().unwrap().pop() } {
-                    let outcome = one(cell, &population);
-                    done.lock().unwrap().insert(at, outcome);
+                while let Some((at, cells)) = { waiting.lock().unwrap().pop() } {
+                    let outcomes = together(cells, &population);
+                    done.lock().unwrap().insert(at, outcomes);
                 }
             });
         }
     });
-    done.into_inner().unwrap().into_values().collect()
+    done.into_inner().unwrap().into_values().flatten().collect()
 }
 
-fn one(cell: Cell, population: &Path) -> Outcome {
+fn together(cells: Vec<Cell>, population: &Path) -> Vec<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let happened = runtime.block_on(play::cell(&cell, population));
-    let verdict = oracle::judge(&cell, &happened);
+    let happened = runtime.block_on(batch::play(&cells, population));
+    cells.into_iter().zip(happened).map(|(cell, happened)| one(cell, &happened)).collect()
+}
+
+fn one(cell: Cell, happened: &Happened) -> Outcome {
+    let verdict = oracle::judge(&cell, happened);
     if !verdict.wrong.is_empty() {
-        keep(&cell, &happened, &verdict.wrong);
+        keep(&cell, happened, &verdict.wrong);
     }
     Outcome { cell, words: verdict.words, wrong: verdict.wrong }
 }

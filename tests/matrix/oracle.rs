@@ -94,7 +94,7 @@ impl<'a> Case<'a> {
     pub(crate) fn told(&self, story: Story) -> Vec<Told<'a>> {
         let jobs = self.happened.jobs.iter().filter(|job| job.story == story && !job.revokes);
         jobs.map(|job| {
-            let grant = story.grant(job.leg);
+            let grant = job.grant();
             let ended = |r: &&Value| r["code"] == "grant_ended" && r["grant_id"] == grant.as_str();
             Told {
                 job,
@@ -110,7 +110,7 @@ impl<'a> Case<'a> {
     fn results(&self, wrong: &mut Vec<String>) {
         for job in &self.happened.jobs {
             let found: Vec<&Value> = results(&self.happened.reports, &job.id).collect();
-            let held = self.happened.held.iter().any(|grant| grant.grant_id == job.story.grant(job.leg));
+            let held = self.happened.held.iter().any(|grant| grant.grant_id == job.grant());
             // An ending that is escalated leaves its revoke job open: it is not answered before its time.
             if found.len() != 1 && !(found.is_empty() && job.revokes && held) {
                 wrong.push(format!("{} results for {job:?}: {found:?}", found.len()));

@@ -27,46 +27,82 @@ pub(crate) fn held(row: &[usize]) -> impl Iterator<Item = (Choice, Choice)> {
 
 /// Rows that together hold all pairs of `sizes`; `sizes[f]` is the number of values of factor `f`.
 pub(crate) fn cover(sizes: &[usize]) -> Vec<Vec<usize>> {
-    let mut open = all(sizes);
+    let mut open = Open::new(sizes);
     let mut rows = Vec::new();
-    while let Some(&pair) = open.first() {
-        let row = grown(sizes, &open, pair);
-        for pair in held(&row) {
-            open.remove(&pair);
+    for pair in all(sizes) {
+        if open.has(pair.0, pair.1) {
+            let row = grown(sizes, &open, pair);
+            open.close(&row);
+            rows.push(row);
         }
-        rows.push(row);
     }
     rows
 }
 
-/// A row that holds `pair` and, factor by factor, the value that brings the most open pairs.
-fn grown(sizes: &[usize], open: &BTreeSet<(Choice, Choice)>, pair: (Choice, Choice)) -> Vec<usize> {
-    let mut chosen: Vec<Option<usize>> = vec![None; sizes.len()];
-    chosen[pair.0.0] = Some(pair.0.1);
-    chosen[pair.1.0] = Some(pair.1.1);
-    // Factors with many values first: they have the fewest rows to spare.
-    let mut order: Vec<usize> = (0..sizes.len()).filter(|&f| chosen[f].is_none()).collect();
-    order.sort_by_key(|&f| std::cmp::Reverse(sizes[f]));
-    for factor in order {
-        let gain = |value: usize| {
-            let with = |(other, taken): (usize, &Option<usize>)| {
-                let other = (other, (*taken)?);
-                let pair = (other.min((factor, value)), other.max((factor, value)));
-                open.contains(&pair).then_some(())
-            };
-            let now = chosen.iter().enumerate().filter_map(with).count();
-            // Where nothing decides, the value with the most left to do.
-            (now, left(open, (factor, value)))
-        };
-        // The first of the best, so that a tie goes to the default.
-        chosen[factor] = (0..sizes[factor]).rev().max_by_key(|&value| gain(value));
-    }
-    chosen.into_iter().map(Option::unwrap_or_default).collect()
+/// The pairs that no row holds yet.
+struct Open {
+    /// Where the values of a factor begin in the numbering of all values.
+    starts: Vec<usize>,
+    /// For each two values, by their numbers.
+    pairs: Vec<Vec<bool>>,
+    /// How many open pairs each value is in.
+    left: Vec<usize>,
 }
 
-fn left(open: &BTreeSet<(Choice, Choice)>, choice: Choice) -> usize {
-    let of_choice = open.range((choice, (0, 0))..=(choice, (usize::MAX, usize::MAX)));
-    of_choice.count()
+impl Open {
+    fn new(sizes: &[usize]) -> Self {
+        let starts: Vec<usize> = (0..sizes.len()).map(|at| sizes[..at].iter().sum()).collect();
+        let count = sizes.iter().sum();
+        let mut open = Self { starts, pairs: vec![vec![false; count]; count], left: vec![0; count] };
+        for (a, b) in all(sizes) {
+            open.set(a, b, true);
+        }
+        open
+    }
+
+    fn number(&self, (factor, value): Choice) -> usize {
+        self.starts[factor] + value
+    }
+
+    fn has(&self, a: Choice, b: Choice) -> bool {
+        self.pairs[self.number(a)][self.number(b)]
+    }
+
+    fn set(&mut self, a: Choice, b: Choice, open: bool) {
+        let (a, b) = (self.number(a), self.number(b));
+        for (one, other) in [(a, b), (b, a)] {
+            self.pairs[one][other] = open;
+            if open { self.left[one] += 1 } else { self.left[one] -= 1 }
+        }
+    }
+
+    fn close(&mut self, row: &[usize]) {
+        for (a, b) in held(row) {
+            if self.has(a, b) {
+                self.set(a, b, false);
+            }
+        }
+    }
+}
+
+/// A row that holds `pair` and, factor by factor, the value that brings the most open pairs.
+fn grown(sizes: &[usize], open: &Open, pair: (Choice, Choice)) -> Vec<usize> {
+    let mut chosen: Vec<Choice> = vec![pair.0, pair.1];
+    // Factors with many values first: they have the fewest rows to spare.
+    let mut order: Vec<usize> = (0..sizes.len()).filter(|&f| f != pair.0.0 && f != pair.1.0).collect();
+    order.sort_by_key(|&factor| std::cmp::Reverse(sizes[factor]));
+    for factor in order {
+        // Where nothing decides, the value with the most left to do.
+        let gain = |value: usize| {
+            let now = chosen.iter().filter(|other| open.has((factor, value), **other)).count();
+            (now, open.left[open.number((factor, value))])
+        };
+        // Backwards, as the last of the best wins: a tie goes to the default.
+        let best = (0..sizes[factor]).rev().max_by_key(|&value| gain(value));
+        chosen.push((factor, best.unwrap_or_default()));
+    }
+    chosen.sort_unstable();
+    chosen.into_iter().map(|(_, value)| value).collect()
 }
 
 #[cfg(test)]

@@ -1,30 +1,26 @@
-//! Plays all stories in one cell: a JumpCloud with its switches, a control plane, the shipped program.
+//! The stories of one cell as they go on: which job is due, what has come, and when nothing more will.
 //!
-//! Refuses to judge: it waits until nothing more is to come, and hands over what happened.
+//! Refuses to judge: it hands over what happened.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     time::Duration,
 };
 
 use ephemerald::{
-    admin::{client, view::GrantView},
+    admin::view::GrantView,
     sandbox::{
-        control_plane::{JobSpec, ResultView},
-        jumpcloud::{Account, Entry, Role},
+        control_plane::ResultView,
+        jumpcloud::{Account, Console, Entry, Role},
     },
 };
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::{grid::Cell, process::World, stories::Story};
+use crate::stories::Story;
 
-/// Longest that a cell may take until nothing more is to come.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// An ending that has been refused for so long, and has been said aloud, is left as it is.
 const STUCK: Duration = Duration::from_secs(8);
-const LOOK: Duration = Duration::from_millis(150);
 
 /// What happened in a cell.
 pub(crate) struct Happened {
@@ -42,167 +38,193 @@ pub(crate) struct Happened {
     pub(crate) agent_log: String,
 }
 
-/// A job that was sent.
+/// A job, sent or to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
+    pub(crate) integration: String,
     pub(crate) story: Story,
     pub(crate) leg: usize,
     pub(crate) revokes: bool,
+    /// Empty before it is sent.
     pub(crate) id: String,
     /// Unix milliseconds.
     pub(crate) sent_ms: i64,
 }
 
-/// Plays the cell; `population` is the seed file of its JumpCloud.
-pub(crate) async fn cell(cell: &Cell, population: &Path) -> Happened {
-    let mut world = World::enrolled_at(|options| {
-        options.switches = cell.switches.clone();
-        options.seed_file = Some(population.to_owned());
-    })
-    .await
-    .with_policy(|text| {
-        text.replace("[roles]\n", "[roles]\n\"Gardener\" = \"10m\"\n\"help desk\" = \"10m\"\n")
-    });
-    configure(&world, &cell.role_mode);
-    let state = world.cloud.state();
-    world.agent.start();
-    let deadline = Instant::now() + PATIENCE;
-    while client::health(&world.files.socket).await.is_err() && Instant::now() < deadline {
-        sleep(LOOK).await;
-    }
-    let mut play = Play::default();
-    while !play.look(&world).await && Instant::now() < deadline {
-        sleep(LOOK).await;
-    }
-    let alarms = alarms(&world.files.log_text());
-    Happened {
-        roles: state.roles,
-        before: state.accounts,
-        log: world.cloud.log_since(0),
-        reports: play.reports,
-        jobs: play.jobs,
-        held: play.held,
-        alarms,
-        unfinished: !play.over,
-        agent_log: world.files.log_text(),
-    }
-}
-
-/// Short times, and an order of roles for tenants that do not serve theirs.
-fn configure(world: &World, role_mode: &str) {
-    let text = std::fs::read_to_string(&world.files.config).unwrap();
-    let order = r#"[["Manager", "Help Desk"], ["Help Desk", "Read Only"]]"#;
-    let text = text
-        .replace(
-            "rate_limit = 100",
-            &format!("rate_limit = 100\nrole_mode = \"{role_mode}\"\nrole_order = {order}"),
-        )
-        .replace("in_flight_window = \"3s\"", "in_flight_window = \"2s\"")
-        .replace("watch = [\"2s\", \"3s\"]", "watch = [\"2s\"]");
-    std::fs::write(&world.files.config, text).unwrap();
-}
-
-#[derive(Default)]
-struct Play {
+/// One cell while it is played.
+pub(crate) struct Play {
+    integration: String,
+    cloud: Console,
+    roles: Vec<Role>,
+    before: Vec<Account>,
     jobs: Vec<Job>,
-    reports: Vec<ResultView>,
     held: Vec<GrantView>,
+    /// Since when a grant is seen to be held although everything is answered.
     revoking: BTreeMap<String, Instant>,
     over: bool,
 }
 
+impl Job {
+    /// What the control plane signs.
+    pub(crate) fn claims(&self) -> Value {
+        let grant = self.grant();
+        let mut claims =
+            if self.revokes { Story::revocation(&grant) } else { self.story.claims(self.leg, &grant) };
+        claims["integration"] = self.integration.as_str().into();
+        // Whole seconds, rounded up: a job from before the ledger is refused, and that is not the subject.
+        claims["iat"] = (self.sent_ms / 1000 + 1).into();
+        claims
+    }
+
+    /// The id of the grant that it is about.
+    pub(crate) fn grant(&self) -> String {
+        format!("{}-{}-{}", self.integration, self.story.name(), self.leg)
+    }
+
+    fn is(&self, story: Story, leg: usize, revokes: bool) -> bool {
+        (self.story, self.leg, self.revokes) == (story, leg, revokes)
+    }
+}
+
 impl Play {
-    /// Looks at everything, does what is due; true if nothing more is to come.
-    async fn look(&mut self, world: &World) -> bool {
-        self.reports = world.operator.results().await.unwrap();
-        for story in Story::ALL {
-            self.go_on(world, story).await;
+    pub(crate) fn new(integration: String, cloud: Console) -> Self {
+        let state = cloud.state();
+        Self {
+            integration,
+            cloud,
+            roles: state.roles,
+            before: state.accounts,
+            jobs: Vec::new(),
+            held: Vec::new(),
+            revoking: BTreeMap::new(),
+            over: false,
         }
-        let Ok(held) = client::grants(&world.files.socket).await else { return false };
-        self.held = held;
-        self.over = self.answered() && self.held.iter().all(|grant| grant.state == "revoking");
-        if self.over && !self.held.is_empty() {
-            self.over = self.is_stuck(&alarms(&world.files.log_text()));
+    }
+
+    /// The jobs to be sent now.
+    pub(crate) fn due(&self, reports: &[ResultView]) -> Vec<Job> {
+        Story::ALL.into_iter().filter_map(|story| self.next(story, reports)).collect()
+    }
+
+    /// A job has been sent.
+    pub(crate) fn sent(&mut self, job: Job, id: String) {
+        self.jobs.push(Job { id, ..job });
+    }
+
+    /// The next job of a story: the one before it has its result.
+    fn next(&self, story: Story, reports: &[ResultView]) -> Option<Job> {
+        let job = |leg, revokes| Job {
+            integration: self.integration.clone(),
+            story,
+            leg,
+            revokes,
+            id: String::new(),
+            sent_ms: jiff::Timestamp::now().as_millisecond(),
+        };
+        let is_sent = |leg, revokes| self.jobs.iter().any(|job| job.is(story, leg, revokes));
+        for (leg, said) in story.legs().iter().enumerate() {
+            let Some(result) = self.result(reports, story, leg, false) else {
+                return (!is_sent(leg, false)).then(|| job(leg, false));
+            };
+            if said.revoked && result["code"] == "granted" && !is_sent(leg, true) {
+                return Some(job(leg, true));
+            }
         }
+        None
+    }
+
+    fn result<'r>(
+        &self,
+        reports: &'r [ResultView],
+        story: Story,
+        leg: usize,
+        revokes: bool,
+    ) -> Option<&'r Value> {
+        let job = self.jobs.iter().find(|job| job.is(story, leg, revokes))?;
+        results(reports, &job.id).next()
+    }
+
+    /// Takes in what can be seen; true if nothing more is to come.
+    pub(crate) fn see(&mut self, reports: &[ResultView], held: &[GrantView], log: &str) -> bool {
+        self.held = held.iter().filter(|grant| grant.integration == self.integration).cloned().collect();
+        let ending = self.held.iter().all(|grant| grant.state == "revoking");
+        self.over = self.is_answered(reports) && ending && (self.held.is_empty() || self.is_stuck(log));
         self.over
     }
 
-    /// Sends the next job of a story once the one before has its result.
-    async fn go_on(&mut self, world: &World, story: Story) {
-        let result = |leg: usize| self.result(story, leg, false);
-        let legs = story.legs();
-        let begun = (0..legs.len()).find(|&leg| result(leg).is_none()).unwrap_or(legs.len());
-        if begun < legs.len() && !self.is_sent(story, begun, false) {
-            return self.send(world, story, begun, false).await;
-        }
-        for (leg, said) in legs.iter().enumerate() {
-            let granted = result(leg).is_some_and(|report| report["code"] == "granted");
-            if said.revoked && granted && !self.is_sent(story, leg, true) {
-                return self.send(world, story, leg, true).await;
-            }
-        }
-    }
-
-    async fn send(&mut self, world: &World, story: Story, leg: usize, revokes: bool) {
-        let mut claims = if revokes { story.revocation(leg) } else { story.claims(leg) };
-        let sent_ms = now_ms();
-        // Whole seconds, rounded up: a job from before the ledger is refused, and that is not the subject.
-        claims["iat"] = (sent_ms / 1000 + 1).into();
-        let id = world.sent(JobSpec { claims, ..JobSpec::default() }).await;
-        self.jobs.push(Job { story, leg, revokes, id, sent_ms });
-    }
-
-    fn is_sent(&self, story: Story, leg: usize, revokes: bool) -> bool {
-        self.jobs.iter().any(|job| (job.story, job.leg, job.revokes) == (story, leg, revokes))
-    }
-
-    fn result(&self, story: Story, leg: usize, revokes: bool) -> Option<&Value> {
-        let job = self.jobs.iter().find(|job| (job.story, job.leg, job.revokes) == (story, leg, revokes))?;
-        results(&self.reports, &job.id).next()
-    }
-
     /// Every leg has its result, and every revocation, unless its grant cannot be ended.
-    fn answered(&self) -> bool {
-        let held = |story: Story, leg| self.held.iter().any(|grant| grant.grant_id == story.grant(leg));
+    fn is_answered(&self, reports: &[ResultView]) -> bool {
         let legs =
             Story::ALL.into_iter().flat_map(|story| (0..story.legs().len()).map(move |leg| (story, leg)));
-        let mut revocations = self.jobs.iter().filter(|job| job.revokes);
-        legs.into_iter().all(|(story, leg)| self.result(story, leg, false).is_some())
-            && revocations
-                .all(|job| self.result(job.story, job.leg, true).is_some() || held(job.story, job.leg))
+        let held = |job: &Job| self.held.iter().any(|grant| grant.grant_id == job.grant());
+        let answered = |job: &Job| results(reports, &job.id).next().is_some() || (job.revokes && held(job));
+        legs.into_iter().all(|(story, leg)| self.result(reports, story, leg, false).is_some())
+            && self.next_is_none(reports)
+            && self.jobs.iter().all(answered)
+    }
+
+    fn next_is_none(&self, reports: &[ResultView]) -> bool {
+        Story::ALL.into_iter().all(|story| self.next(story, reports).is_none())
     }
 
     /// Whether each held grant has been ending for long and a person was called.
-    fn is_stuck(&mut self, alarms: &BTreeSet<String>) -> bool {
+    fn is_stuck(&mut self, log: &str) -> bool {
         let now = Instant::now();
-        let since = |id: &String| *self.revoking.entry(id.clone()).or_insert(now);
-        let since: Vec<Instant> = self.held.iter().map(|grant| &grant.grant_id).map(since).collect();
+        let since = |grant: &GrantView| *self.revoking.entry(grant.grant_id.clone()).or_insert(now);
+        let since: Vec<Instant> = self.held.iter().map(since).collect();
+        if since.iter().any(|since| now - *since < STUCK) {
+            return false;
+        }
+        let alarms = alarms(log, &self.integration);
         let called = |grant: &GrantView| {
             alarms.contains(&grant.account_email)
                 || grant.account_id.as_ref().is_some_and(|id| alarms.contains(id))
         };
-        since.iter().all(|since| now - *since >= STUCK) && self.held.iter().all(called)
+        self.held.iter().all(called)
+    }
+
+    /// What happened, once it is over.
+    pub(crate) fn over(self, reports: &[ResultView], log: &str) -> Happened {
+        let grants: BTreeSet<String> = self.jobs.iter().map(Job::grant).collect();
+        let is_ours = |view: &&ResultView| {
+            let report = &view.report;
+            report["grant_id"].as_str().is_some_and(|grant| grants.contains(grant))
+                || self.jobs.iter().any(|job| report["job_id"] == job.id.as_str())
+        };
+        Happened {
+            log: self.cloud.log_since(0),
+            reports: reports.iter().filter(is_ours).cloned().collect(),
+            alarms: alarms(log, &self.integration),
+            agent_log: lines_of(log, &self.integration).collect::<Vec<_>>().join("\n"),
+            roles: self.roles,
+            before: self.before,
+            jobs: self.jobs,
+            held: self.held,
+            unfinished: !self.over,
+        }
     }
 }
 
 /// The results of a job.
 pub(crate) fn results<'a>(reports: &'a [ResultView], job: &str) -> impl Iterator<Item = &'a Value> {
     let job = job.to_owned();
-    reports
-        .iter()
-        .map(|view| &view.report)
-        .filter(move |r| r["kind"] == "result" && r["job_id"] == job.as_str())
+    let reports = reports.iter().map(|view| &view.report);
+    reports.filter(move |report| report["kind"] == "result" && report["job_id"] == job.as_str())
 }
 
-/// The accounts that lines of level `error` name.
-fn alarms(log: &str) -> BTreeSet<String> {
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+/// The accounts of an integration that lines of level `error` name.
+fn alarms(log: &str, integration: &str) -> BTreeSet<String> {
+    let lines = lines_of(log, integration).filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let errors = lines.filter(|line| line["level"] == "error");
-    let named =
-        |line: &Value| Some(line["account"].as_str().or_else(|| line["account.email"].as_str())?.to_owned());
+    let named = |line: &Value| {
+        let name = line["account"].as_str().or_else(|| line["account.email"].as_str())?;
+        Some(name.to_owned())
+    };
     errors.filter_map(|line| named(&line)).collect()
 }
 
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+/// The lines of the agent's log that name an integration or a grant of it.
+fn lines_of<'l>(log: &'l str, integration: &str) -> impl Iterator<Item = &'l str> {
+    let names = [format!("\"{integration}\""), format!("\"{integration}-")];
+    log.lines().filter(move |line| names.iter().any(|name| line.contains(name)))
 }

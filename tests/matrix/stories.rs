@@ -108,24 +108,19 @@ impl Story {
         }
     }
 
-    /// The grant id of a leg.
-    pub(crate) fn grant(self, leg: usize) -> String {
-        format!("g-{}-{leg}", self.name())
-    }
-
     /// The claims of a leg's grant job.
-    pub(crate) fn claims(self, leg: usize) -> Value {
+    pub(crate) fn claims(self, leg: usize, grant: &str) -> Value {
         let Leg { role, seconds, .. } = self.legs()[leg];
-        let mut claims = grant_claims(&self.grant(leg), &self.email(), role, seconds);
+        let mut claims = grant_claims(grant, &self.email(), role, seconds);
         if self == Self::Ephemeral {
             claims["job"]["target"] = json!({"ephemeral": {"requester": self.email()}});
         }
         claims
     }
 
-    /// The claims of the job that ends a leg early.
-    pub(crate) fn revocation(self, leg: usize) -> Value {
-        json!({"integration": "main", "job": {"type": "revoke", "grant_id": self.grant(leg)}})
+    /// The claims of the job that ends a grant early.
+    pub(crate) fn revocation(grant: &str) -> Value {
+        json!({"job": {"type": "revoke", "grant_id": grant}})
     }
 
     /// Whether this is its account's address; that of an account that is made has a tag.

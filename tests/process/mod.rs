@@ -45,14 +45,9 @@ impl World {
 
     /// As [`ready`](Self::ready), before the agent is started.
     pub(crate) async fn enrolled() -> Self {
-        Self::enrolled_at(|_| {}).await
-    }
-
-    /// As [`enrolled`](Self::enrolled), with a JumpCloud of the test's own making.
-    pub(crate) async fn enrolled_at(make: impl FnOnce(&mut jumpcloud::Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let (cloud, cloud_part) = start_cloud(root.join("jumpcloud-tls"), make).await;
+        let (cloud, cloud_part) = start_cloud(root.join("jumpcloud-tls"), |_| {}).await;
         let (control, control_part) =
             start_control(SocketAddr::from(([127, 0, 0, 1], 0)), root.join("control-plane")).await;
         let files = Files::write(root, control.ca_file.as_ref().unwrap());
@@ -129,12 +124,16 @@ impl World {
 }
 
 /// A simulated part and the way to stop it: dropping `stop` ends it.
-struct Part {
+pub(crate) struct Part {
     stop: oneshot::Sender<()>,
     done: JoinHandle<std::io::Result<()>>,
 }
 
-async fn start_cloud(tls: PathBuf, make: impl FnOnce(&mut jumpcloud::Options)) -> (jumpcloud::Running, Part) {
+/// A simulated JumpCloud of the test's own making.
+pub(crate) async fn start_cloud(
+    tls: PathBuf,
+    make: impl FnOnce(&mut jumpcloud::Options),
+) -> (jumpcloud::Running, Part) {
     let mut options = jumpcloud::Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), Some(&tls));
     options.api_key = Some(format!("jca_canary{:016x}", std::process::id()));
     make(&mut options);
@@ -144,7 +143,7 @@ async fn start_cloud(tls: PathBuf, make: impl FnOnce(&mut jumpcloud::Options)) -
     (running, Part { stop, done })
 }
 
-async fn start_control(listen: SocketAddr, data: PathBuf) -> (control_plane::Running, Part) {
+pub(crate) async fn start_control(listen: SocketAddr, data: PathBuf) -> (control_plane::Running, Part) {
     let options = control_plane::Options {
         lease: Duration::from_secs(3),
         ..control_plane::Options::new(listen, &data)
