@@ -91,6 +91,7 @@ impl Batch {
     async fn look(&self, plays: &mut [Play]) -> bool {
         let reports = self.operator.results().await.unwrap();
         for play in plays.iter_mut() {
+            play.meddle(&reports);
             for job in play.due(&reports) {
                 let id = self.send(&job.claims()).await;
                 play.sent(job, id);

@@ -22,6 +22,7 @@ pub(crate) struct Cell {
 pub(crate) type Factor = (&'static str, Vec<Value>);
 
 const ROLE_MODE: &str = "role_mode";
+const PAIRS: &str = "pairs";
 
 /// The agent's role mode and every switch.
 pub(crate) fn factors() -> Vec<Factor> {
@@ -62,7 +63,8 @@ pub(crate) fn alone() -> Vec<Cell> {
 pub(crate) fn pairwise() -> Vec<Cell> {
     let factors = factors();
     let rows = pairs::cover(&sizes(&factors));
-    let named = rows.iter().enumerate().map(|(at, row)| cell(&factors, row, format!("pairs {:02}", at + 1)));
+    let named =
+        rows.iter().enumerate().map(|(at, row)| cell(&factors, row, format!("{PAIRS} {:02}", at + 1)));
     named.collect()
 }
 
@@ -101,6 +103,11 @@ pub(crate) fn shown(name: &str, value: &Value) -> String {
 }
 
 impl Cell {
+    /// Whether it is a row of the covering array.
+    pub(crate) fn is_pairwise(&self) -> bool {
+        self.name.starts_with(PAIRS)
+    }
+
     /// The cell's name, fit for a file.
     pub(crate) fn file(&self) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '=' || c == '.' { c } else { '-' };

@@ -1,8 +1,9 @@
 //! The main stories under every answer that JumpCloud might give: each value of each switch of the
 //! simulated JumpCloud alone, and all pairs of values, in both role modes.
 //!
-//! `EPHEMERALD_WRITE_MATRIX=1` writes `docs/jumpcloud/matrix.md`; `EPHEMERALD_MATRIX_CELLS=TEXT` plays
-//! only the cells whose name contains the text and compares nothing.
+//! `EPHEMERALD_MATRIX=all` plays the single values in multiple mode too; `EPHEMERALD_WRITE_MATRIX=1` plays
+//! everything and writes `docs/jumpcloud/matrix.md`; `EPHEMERALD_MATRIX_CELLS=TEXT` plays the cells whose
+//! name contains the text and compares nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -34,6 +35,8 @@ use stories::Story;
 
 /// Plays only cells whose name contains this.
 const ONLY: &str = "EPHEMERALD_MATRIX_CELLS";
+/// `all`: plays everything.
+const EXTENT: &str = "EPHEMERALD_MATRIX";
 /// Cells that share an agent.
 const BATCH: usize = 8;
 /// Batches played at the same time; most of their time is waiting.
@@ -49,16 +52,18 @@ struct Outcome {
 #[test]
 fn in_every_kind_of_tenant_access_goes_when_it_is_due_and_the_agent_says_what_is_so() {
     let only = env::var(ONLY).ok();
-    let wanted = |cell: &Cell| only.as_ref().is_none_or(|text| cell.file().contains(text));
-    let alone: Vec<Cell> = grid::alone().into_iter().filter(wanted).collect();
-    let pairwise: Vec<Cell> = grid::pairwise().into_iter().filter(wanted).collect();
-    println!("{} cells with one value alone, {} cells for all pairs", alone.len(), pairwise.len());
-    let count = alone.len();
-    let mut outcomes = all(alone.into_iter().chain(pairwise).collect());
-    let pairwise = outcomes.split_off(count);
-    let text = table::text(&outcomes, &pairwise);
-    let wrong: Vec<String> = outcomes.iter().chain(&pairwise).flat_map(said).collect();
-    fs::write(evidence().join("matrix.md"), &text).unwrap();
+    let write = env::var_os(table::WRITE).is_some();
+    let everything = write || only.is_some() || env::var(EXTENT).is_ok_and(|extent| extent == "all");
+    let wanted = |cell: &Cell| match &only {
+        Some(text) => cell.file().contains(text),
+        None => everything || cell.is_pairwise() || cell.role_mode == "single",
+    };
+    let cells: Vec<Cell> = grid::alone().into_iter().chain(grid::pairwise()).filter(wanted).collect();
+    println!("{} cells", cells.len());
+    let outcomes = all(cells);
+    let wrong: Vec<String> = outcomes.iter().flat_map(said).collect();
+    let sections = table::sections(&outcomes);
+    fs::write(evidence().join("matrix.md"), sections.join("\n")).unwrap();
 
     assert!(
         wrong.is_empty(),
@@ -67,18 +72,13 @@ fn in_every_kind_of_tenant_access_goes_when_it_is_due_and_the_agent_says_what_is
         evidence().display(),
         wrong.join("\n")
     );
-    if only.is_some() {
-        return println!("{text}");
-    }
-    if env::var_os(table::WRITE).is_some() {
-        fs::write(table::file(), text).unwrap();
+    if write {
+        table::write(&sections);
+    } else if only.is_some() {
+        println!("{}", sections[1..].join("\n"));
     } else {
-        let known = fs::read_to_string(table::file()).unwrap_or_default();
-        assert_eq!(
-            differing(&known, &text),
-            Vec::<String>::new(),
-            "docs/jumpcloud/matrix.md is not true any more"
-        );
+        let other = table::differences(&sections);
+        assert!(other.is_empty(), "docs/jumpcloud/matrix.md is not true any more:\n{}", other.join("\n"));
     }
 }
 
@@ -132,15 +132,6 @@ fn keep(cell: &Cell, happened: &Happened, wrong: &[String]) {
 fn said(outcome: &Outcome) -> Vec<String> {
     let cell = &outcome.cell;
     outcome.wrong.iter().map(|wrong| format!("[{}, {}] {wrong}", cell.name, cell.role_mode)).collect()
-}
-
-/// Lines of `now` that are not in `known`, and lines that are gone.
-fn differing(known: &str, now: &str) -> Vec<String> {
-    let missing = |from: &str, to: &str, sign: char| {
-        let lines = from.lines().filter(|line| !to.lines().any(|other| other == *line));
-        lines.map(|line| format!("{sign} {line}")).collect::<Vec<_>>()
-    };
-    [missing(known, now, '-'), missing(now, known, '+')].concat()
 }
 
 fn evidence() -> PathBuf {

@@ -56,6 +56,8 @@ pub(crate) enum Standing {
     Escalated,
     /// There is more than before, which no read shows and no write could take away.
     Hidden,
+    /// Somebody deleted it in the console.
+    Gone,
     /// Something is missing that no read had ever shown.
     LostUnseen,
     /// None of these.
@@ -161,7 +163,7 @@ impl<'a> Case<'a> {
     }
 
     /// `grant_ended` and `revoked` only when nothing of the grant is there any more, and with a reason
-    /// that is true: no human takes part in these stories.
+    /// that is true: a person does nothing in these stories but delete an account in one of them.
     fn ended(&self, told: &[Told<'_>], life: &Life, wrong: &mut Vec<String>) {
         for over in told {
             let revoked = self.revocation(over.job).filter(|report| report["code"] == "revoked");
@@ -176,8 +178,9 @@ impl<'a> Case<'a> {
                 }
             }
             let reason = over.ended.map_or("expired", |report| report["reason"].as_str().unwrap_or_default());
-            if !matches!(reason, "expired" | "requested" | "failed") {
-                wrong.push(format!("{}: ended as {reason}, but nobody else did anything", life.email));
+            let gone = life.deleted_by_hand && reason == "target_gone";
+            if !matches!(reason, "expired" | "requested" | "failed") && !gone {
+                wrong.push(format!("{}: ended as {reason}, but nobody did that", life.email));
             }
         }
     }
@@ -234,6 +237,9 @@ impl<'a> Case<'a> {
     }
 
     pub(crate) fn standing(&self, life: &Life) -> Standing {
+        if life.deleted_by_hand && life.last().is_none() {
+            return Standing::Gone;
+        }
         let none = Roles::new();
         let (before, after) = (life.first().unwrap_or(&none), life.last().unwrap_or(&none));
         if same(before, after) && life.first().is_some() == life.last().is_some() {

@@ -21,6 +21,8 @@ use crate::stories::Story;
 
 /// An ending that has been refused for so long, and has been said aloud, is left as it is.
 const STUCK: Duration = Duration::from_secs(8);
+/// As long may a proof take that nothing is left.
+const UNPROVEN: Duration = Duration::from_secs(25);
 
 /// What happened in a cell.
 pub(crate) struct Happened {
@@ -101,6 +103,15 @@ impl Play {
         }
     }
 
+    /// A person in the console does what the stories want: deletes an account that has a grant.
+    pub(crate) fn meddle(&self, reports: &[ResultView]) {
+        let granted = self.result(reports, Story::Gone, 0, false).is_some_and(|r| r["code"] == "granted");
+        if granted {
+            // Refused once it is gone.
+            let _ = self.cloud.delete(&Story::Gone.email());
+        }
+    }
+
     /// The jobs to be sent now.
     pub(crate) fn due(&self, reports: &[ResultView]) -> Vec<Job> {
         Story::ALL.into_iter().filter_map(|story| self.next(story, reports)).collect()
@@ -167,20 +178,31 @@ impl Play {
         Story::ALL.into_iter().all(|story| self.next(story, reports).is_none())
     }
 
-    /// Whether each held grant has been ending for long and a person was called.
+    /// Whether each held grant has been ending for long, and either a person was called or nothing of it
+    /// is there, which the agent cannot prove.
     fn is_stuck(&mut self, log: &str) -> bool {
         let now = Instant::now();
-        let since = |grant: &GrantView| *self.revoking.entry(grant.grant_id.clone()).or_insert(now);
-        let since: Vec<Instant> = self.held.iter().map(since).collect();
-        if since.iter().any(|since| now - *since < STUCK) {
+        let since = |grant: &GrantView| now - *self.revoking.entry(grant.grant_id.clone()).or_insert(now);
+        let waited: Vec<Duration> = self.held.iter().map(since).collect();
+        if waited.iter().any(|waited| *waited < STUCK) {
             return false;
         }
         let alarms = alarms(log, &self.integration);
-        let called = |grant: &GrantView| {
-            alarms.contains(&grant.account_email)
-                || grant.account_id.as_ref().is_some_and(|id| alarms.contains(id))
+        let mut held = self.held.iter().zip(waited);
+        held.all(|(grant, waited)| {
+            let called = alarms.contains(&grant.account_email)
+                || grant.account_id.as_ref().is_some_and(|id| alarms.contains(id));
+            called || (waited >= UNPROVEN && self.is_as_before(&grant.account_email))
+        })
+    }
+
+    fn is_as_before(&self, email: &str) -> bool {
+        let roles = |accounts: &[Account]| {
+            let found = accounts.iter().find(|account| account.email == email);
+            found.map(|account| account.roles.clone())
         };
-        self.held.iter().all(called)
+        let now = roles(&self.cloud.state().accounts);
+        now.is_none() || now == roles(&self.before)
     }
 
     /// What happened, once it is over.

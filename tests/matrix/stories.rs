@@ -30,6 +30,8 @@ pub(crate) enum Story {
     UnknownRole,
     /// The role is asked for in lower case.
     OtherCase,
+    /// Somebody deletes the account in the console while it has the grant.
+    Gone,
 }
 
 /// One grant of a story. Each begins when the one before it has its result.
@@ -41,7 +43,7 @@ pub(crate) struct Leg {
 }
 
 impl Story {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Expires,
         Self::Revoked,
         Self::Standing,
@@ -50,6 +52,7 @@ impl Story {
         Self::TwoRoles,
         Self::UnknownRole,
         Self::OtherCase,
+        Self::Gone,
     ];
 
     /// Its name: in addresses, grant ids and the table.
@@ -63,6 +66,7 @@ impl Story {
             Self::TwoRoles => "two-roles",
             Self::UnknownRole => "unknown-role",
             Self::OtherCase => "other-case",
+            Self::Gone => "gone",
         }
     }
 
@@ -77,6 +81,7 @@ impl Story {
             Self::TwoRoles => "somebody with Read Only and Command Runner is given Help Desk",
             Self::UnknownRole => "a role that the tenant does not have",
             Self::OtherCase => "Read Only is given `help desk`, which the tenant spells `Help Desk`",
+            Self::Gone => "Read Only is given Help Desk, and somebody deletes the account in the console",
         }
     }
 
@@ -99,7 +104,9 @@ impl Story {
             Leg { role, seconds, revoked: false }
         }
         match self {
-            Self::Expires | Self::Ephemeral | Self::TwoRoles => const { &[leg("Help Desk", SHORT)] },
+            Self::Expires | Self::Ephemeral | Self::TwoRoles | Self::Gone => {
+                const { &[leg("Help Desk", SHORT)] }
+            }
             Self::Revoked => const { &[Leg { role: "Manager", seconds: LONG, revoked: true }] },
             Self::Standing => const { &[leg("Help Desk", LONG)] },
             Self::Overlap => const { &[leg("Manager", SHORT), leg("Help Desk", SHORT + 2)] },

@@ -10,6 +10,8 @@ use crate::model::Roles;
 /// One account over time.
 pub(crate) struct Life {
     pub(crate) email: String,
+    /// Whether a person deleted it in the console.
+    pub(crate) deleted_by_hand: bool,
     /// From when on (Unix milliseconds) it had which roles; `None`: there was no such account. The
     /// first entry is how the cell began.
     pub(crate) spans: Vec<(i64, Option<Roles>)>,
@@ -23,7 +25,7 @@ pub(crate) struct Truth<'a> {
 
 impl Life {
     fn new(email: &str, first: Option<Roles>) -> Self {
-        Self { email: email.to_owned(), spans: vec![(i64::MIN, first)] }
+        Self { email: email.to_owned(), deleted_by_hand: false, spans: vec![(i64::MIN, first)] }
     }
 
     pub(crate) fn first(&self) -> Option<&Roles> {
@@ -65,6 +67,7 @@ impl<'a> Truth<'a> {
             let Event::Changed(changed) = &entry.event else { continue };
             let life =
                 lives.entry(changed.account.clone()).or_insert_with(|| Life::new(&changed.email, None));
+            life.deleted_by_hand |= changed.change == Change::Deleted && changed.actor == "console";
             let now = (changed.change != Change::Deleted).then(|| changed.roles.clone());
             if life.last() != now.as_ref() {
                 life.spans.push((entry.at_ms, now));

@@ -14,6 +14,8 @@ pub(crate) const MEANINGS: &[(&str, &str)] = &[
     ("failed: …", "tried, not confirmed, and taken back"),
     ("→ restored", "afterwards JumpCloud holds exactly the roles from before"),
     ("→ deleted", "the account that was made is gone"),
+    ("→ gone", "the account that a person deleted is reported as gone"),
+    ("→ held", "nothing is left, which the agent cannot prove: it goes on looking, and reports no end"),
     ("→ untouched", "the account never was other than before"),
     ("→ escalated", "no write takes the role away; the ending is never reported, a person is called"),
     ("→ hidden", "JumpCloud shows the account as before, yet holds the role; no write takes it away"),
@@ -36,7 +38,17 @@ impl Case<'_> {
         }
         let mut ends: Vec<&str> = lives.iter().map(|life| self.end(story, life)).collect();
         ends.dedup();
+        if ends.iter().all(|end| !matches!(*end, "escalated" | "WRONG")) && self.holds(story) {
+            ends = vec!["held"];
+        }
         format!("{words} → {}", ends.join(", "))
+    }
+
+    /// Whether the agent still holds a grant of the story.
+    fn holds(&self, story: Story) -> bool {
+        let jobs = &self.happened.jobs;
+        let of_story = |grant: &str| jobs.iter().any(|job| job.story == story && job.grant() == grant);
+        self.happened.held.iter().any(|grant| of_story(&grant.grant_id))
     }
 
     fn end(&self, story: Story, life: &crate::truth::Life) -> &'static str {
@@ -45,6 +57,7 @@ impl Case<'_> {
             Standing::AsBefore => "restored",
             Standing::Escalated => "escalated",
             Standing::Hidden => "hidden",
+            Standing::Gone => "gone",
             Standing::LostUnseen => "an unseen role lost",
             Standing::Wrong => "WRONG",
         }
