@@ -11,6 +11,7 @@ mod batch;
 mod grid;
 mod model;
 mod oracle;
+mod oracle_tests;
 mod pairs;
 mod play;
 #[allow(dead_code, reason = "the stories use the rest")]
@@ -19,6 +20,7 @@ mod process;
 mod stories;
 mod table;
 mod truth;
+mod unknowns;
 mod words;
 
 use std::{
