@@ -108,6 +108,11 @@ impl Cell {
         self.name.starts_with(PAIRS)
     }
 
+    /// Whether a switch has this value, which is not its default.
+    pub(crate) fn has(&self, switch: &str, value: &str) -> bool {
+        self.differs.iter().any(|(name, own)| *name == switch && own == value)
+    }
+
     /// The cell's name, fit for a file.
     pub(crate) fn file(&self) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '=' || c == '.' { c } else { '-' };

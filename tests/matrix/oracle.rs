@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use ephemerald::sandbox::jumpcloud::{Event, Received};
+use ephemerald::sandbox::jumpcloud::{Account, Event, Received};
 use serde_json::Value;
 
 use crate::{
@@ -74,6 +74,9 @@ pub(crate) fn judge(cell: &Cell, happened: &Happened) -> Verdict {
     }
     case.results(&mut wrong);
     case.writes(&mut wrong);
+    if !cell.has("put_omitted", "flags_reset") {
+        wrong.extend(case.reset().map(|email| format!("{email}: other fields than roles were changed")));
+    }
     for story in Story::ALL {
         let told = case.told(story);
         for life in case.lives(story) {
@@ -228,6 +231,16 @@ impl<'a> Case<'a> {
             (None, Some(report)) => time(&report["at"]),
             (None, None) => told.job.sent_ms,
         }
+    }
+
+    /// Accounts that differ from before in anything but their roles.
+    pub(crate) fn reset(&self) -> impl Iterator<Item = &str> {
+        let before = |after: &&Account| self.happened.before.iter().find(|account| account.id == after.id);
+        let differs = move |after: &&Account| {
+            before(after)
+                .is_some_and(|before| *after != &Account { roles: after.roles.clone(), ..before.clone() })
+        };
+        self.happened.after.iter().filter(differs).map(|account| account.email.as_str())
     }
 
     fn standing_is_right(&self, story: Story, wrong: &mut Vec<String>) {

@@ -29,6 +29,7 @@ fn found(change: impl FnOnce(&mut Happened, &mut grid::Cell)) -> (Vec<String>, S
     let mut happened = Happened {
         roles: default_roles(),
         before: accounts(),
+        after: accounts(),
         log: vec![put(1_000), changed(1_001, &["Help Desk"]), put(6_000), changed(6_001, &["Read Only"])],
         reports: vec![
             report(2_000, &json!({"kind": "result", "code": "granted", "job_id": "j", "ends_at": at(5_000)})),
@@ -122,6 +123,12 @@ fn access_that_stays_or_goes_too_late_is_wrong() {
     assert!(wrong.iter().any(|w| w.contains("and has Some")) && words.contains("WRONG"), "{wrong:?} {words}");
     let (wrong, _) = found(|happened, _| happened.log[3].at_ms = 36_000);
     assert!(wrong.iter().any(|w| w.contains("it was due at 5000")), "{wrong:?}");
+}
+
+#[test]
+fn a_field_that_nobody_asked_to_change_is_wrong_where_a_write_keeps_what_it_leaves_out() {
+    let (wrong, _) = found(|happened, _| happened.after[2].enable_multi_factor = false);
+    assert!(wrong.iter().any(|w| w.contains("other fields")), "{wrong:?}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ const UNPROVEN: Duration = Duration::from_secs(25);
 pub(crate) struct Happened {
     pub(crate) roles: Vec<Role>,
     pub(crate) before: Vec<Account>,
+    pub(crate) after: Vec<Account>,
     pub(crate) log: Vec<Entry>,
     pub(crate) reports: Vec<ResultView>,
     pub(crate) jobs: Vec<Job>,
@@ -214,6 +215,7 @@ impl Play {
                 || self.jobs.iter().any(|job| report["job_id"] == job.id.as_str())
         };
         Happened {
+            after: self.cloud.state().accounts,
             log: self.cloud.log_since(0),
             reports: reports.iter().filter(is_ours).cloned().collect(),
             alarms: alarms(log, &self.integration),

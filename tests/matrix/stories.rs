@@ -142,16 +142,23 @@ impl Story {
 /// The population of each cell: the stories' accounts, the key's owner, and people whom nothing
 /// concerns, one of them with two roles.
 pub(crate) fn population() -> Value {
-    let billing = json!(["Administrator With Billing"]);
+    let billing = ["Administrator With Billing"];
     let mut accounts = vec![
-        json!({"email": "owner@example.com", "roles": billing}),
-        json!({"email": "breakglass@example.com", "roles": billing}),
-        json!({"email": "bystander@example.com", "roles": ["Read Only"]}),
-        json!({"email": "bystander-two@example.com", "roles": ["Manager", "Billing Only"]}),
-        json!({"email": "bystander-three@example.com", "roles": ["Administrator"]}),
+        person("owner", &billing),
+        person("breakglass", &billing),
+        person("bystander", &["Read Only"]),
+        person("bystander-two", &["Manager", "Billing Only"]),
+        person("bystander-three", &["Administrator"]),
     ];
     for story in Story::ALL.into_iter().filter(|story| *story != Story::Ephemeral) {
-        accounts.push(json!({"email": story.email(), "roles": story.before()}));
+        accounts.push(person(story.name(), story.before()));
     }
     json!({ "accounts": accounts })
+}
+
+fn person(name: &str, roles: &[&str]) -> Value {
+    json!({
+        "email": format!("{name}@example.com"), "firstname": name, "lastname": "Person", "roles": roles,
+        "enable_multi_factor": true, "totp_enrolled": true,
+    })
 }

@@ -19,6 +19,7 @@ pub(crate) const MEANINGS: &[(&str, &str)] = &[
     ("→ untouched", "the account never was other than before"),
     ("→ escalated", "no write takes the role away; the ending is never reported, a person is called"),
     ("→ hidden", "JumpCloud shows the account as before, yet holds the role; no write takes it away"),
+    ("other fields reset", "a write of roles emptied fields that it left out, such as the names"),
     ("→ an unseen role lost", "a role that no read ever showed is gone, because a write replaces it"),
 ];
 
@@ -36,12 +37,13 @@ impl Case<'_> {
             }
             return words;
         }
+        let reset = self.reset().any(|email| story.is_about(email));
         let mut ends: Vec<&str> = lives.iter().map(|life| self.end(story, life)).collect();
         ends.dedup();
         if ends.iter().all(|end| !matches!(*end, "escalated" | "WRONG")) && self.holds(story) {
             ends = vec!["held"];
         }
-        format!("{words} → {}", ends.join(", "))
+        format!("{words} → {}{}", ends.join(", "), if reset { ", other fields reset" } else { "" })
     }
 
     /// Whether the agent still holds a grant of the story.
