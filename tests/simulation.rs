@@ -9,6 +9,8 @@ mod chance;
 mod checks;
 #[path = "simulation/faults.rs"]
 mod faults;
+#[path = "simulation/jobs.rs"]
+mod jobs;
 #[path = "simulation/run.rs"]
 mod run;
 #[path = "support/world/mod.rs"]
@@ -23,14 +25,14 @@ use std::{
 use run::Run;
 
 /// What must have happened at least this often over 300 seeds, lest the simulation prove nothing.
-const QUOTAS: [(&str, u64); 19] = [
+const QUOTAS: [(&str, u64); 25] = [
     ("active", 300),
     ("gone", 300),
     ("indeterminate", 50),
     ("reappearance", 5),
     ("late write", 50),
     ("late raise after the end", 3),
-    ("overdue", 5),
+    ("overdue", 2),
     ("baseline moved", 50),
     ("equivocation", 20),
     ("duplicate", 100),
@@ -43,6 +45,12 @@ const QUOTAS: [(&str, u64); 19] = [
     ("crash in revoking", 10),
     ("crash before durable", 20),
     ("gates closed while healing", 20),
+    ("ledger lost", 50),
+    ("ledger lost before durable", 10),
+    ("extend at the end", 50),
+    ("extended", 50),
+    ("extension too late", 10),
+    ("extension withdrawn", 5),
 ];
 
 fn seeds() -> u64 {

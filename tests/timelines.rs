@@ -1,5 +1,6 @@
 //! The timelines of the design that must come out right, each under its own name. Time is the
 //! world's, so an hour costs nothing.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/world/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
@@ -22,6 +23,9 @@ macro_rules! check {
         assert_eq!($left, $right, "\n{}", $world.story())
     };
 }
+
+#[path = "timelines/extend.rs"]
+mod extend;
 
 #[test]
 fn a_grant_is_applied_read_back_expired_and_restored() {

@@ -12,7 +12,7 @@ use crate::{
         codes::{ResultCode, Rule},
         ids::{Email, IntegrationId, JobId},
         input::Refusal,
-        job::{AccessRequest, Ask, Digest, GrantJob, Job, Target},
+        job::{AccessRequest, Ask, Digest, ExtendJob, GrantJob, Job, Target},
         time::{Millis, Timestamp},
     },
 };
@@ -41,7 +41,10 @@ pub(super) fn job(verified: &VerifiedJob, engine: &Engine, parts: &Parts) -> Res
             Ask::Grant(Box::new(grant), request(&body.request))
         }
         JobBody::Revoke(body) => Ask::Revoke(body.grant_id.clone()),
-        JobBody::Extend(body) => Ask::Extend(body.grant_id.clone(), Millis::from_secs(body.duration_s)),
+        JobBody::Extend(body) => {
+            let duration = Millis::from_secs(body.duration_s);
+            Ask::Extend(ExtendJob { grant: body.grant_id.clone(), duration }, request(&body.request))
+        }
         JobBody::Sync {} => Ask::Sync,
         JobBody::Test {} => Ask::Test,
     };

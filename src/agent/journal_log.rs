@@ -56,9 +56,10 @@ pub(super) fn line(entry: &Entry) {
         Record::JobAnswered(_)
         | Record::JobRefused(_)
         | Record::JobEvidence { .. }
-        | Record::JobEquivocated { .. } => {
-            job(seq, &entry.record);
-        }
+        | Record::JobEquivocated { .. }
+        | Record::ExtensionAccepted(_)
+        | Record::GrantExtended(_)
+        | Record::ExtensionDropped(_) => job(seq, &entry.record),
         other => account(seq, other),
     }
 }
@@ -68,6 +69,25 @@ fn about(seq: u64, kind: &'static str, a: &About, message: &'static str) {
         seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
         role = %a.role, "{message}"
     );
+}
+
+fn extension(seq: u64, record: &Record) {
+    let kind = record.kind();
+    match record {
+        Record::ExtensionAccepted(e) => info!(
+            seq, kind, grant.id = %e.about.grant, job.id = %e.job, integration = %e.about.integration, account.email = %e.about.email,
+            role = %e.about.role, ends_at = e.end.at.0, request.number = e.request.number.as_deref(), "extension accepted"
+        ),
+        Record::GrantExtended(e) => info!(
+            seq, kind, grant.id = %e.about.grant, job.id = %e.job, integration = %e.about.integration, account.email = %e.about.email,
+            role = %e.about.role, ends_at = e.end.at.0, "grant extended: the new end is in force"
+        ),
+        Record::ExtensionDropped(e) => info!(
+            seq, kind, grant.id = %e.about.grant, job.id = %e.job, integration = %e.about.integration, account.email = %e.about.email,
+            role = %e.about.role, ends_at = e.end.at.0, code = %e.code, "extension dropped: the old end stays"
+        ),
+        _ => {}
+    }
 }
 
 fn job(seq: u64, record: &Record) {
@@ -83,7 +103,7 @@ fn job(seq: u64, record: &Record) {
         Record::JobEquivocated { job, .. } => {
             error!(seq, kind, job.id = %job, "a job id came again with another body: the control plane contradicts itself");
         }
-        _ => {}
+        other => extension(seq, other),
     }
 }
 

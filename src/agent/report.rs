@@ -7,6 +7,8 @@ use crate::{
     control::wire::{AccountRef, Code, Evidence, Report, Utc},
     engine::{
         codes::{EndReason, EventCode, ResultCode},
+        extension::{ExtensionDropped, GrantExtended},
+        ids::{AccountId, RoleName},
         record::{About, Answer, GrantActive, GrantEnding, GrantGone, Record},
         time::Timestamp,
     },
@@ -16,21 +18,32 @@ use crate::{
 /// role change ends them for ordinary administrators is not documented.
 const SESSION_MS: i64 = 60 * 60 * 1000;
 
+/// What a receipt binds together.
+pub(super) struct Receipted<'a> {
+    pub(super) about: &'a About,
+    pub(super) account: &'a AccountId,
+    pub(super) before: &'a [RoleName],
+    pub(super) ends_at: Timestamp,
+}
+
 /// The report of a record, or `None` if it is not reported.
 #[must_use]
 pub(super) fn of(
     seq: u64,
     at: i64,
     record: &Record,
-    receipt: impl Fn(&GrantActive) -> Option<String>,
+    receipt: impl Fn(&Receipted<'_>) -> Option<String>,
 ) -> Option<Report> {
     let base = |code: Code| blank(seq, at, code);
     match record {
         Record::JobAnswered(answer) | Record::JobRefused(answer) => Some(answered(base, answer)),
         Record::GrantActive(active) => {
             let report = about(base(Code::Result(ResultCode::Granted)), &active.about);
-            Some(granted(report, active, receipt(active)))
+            let GrantActive { about, account, before, ends_at, .. } = active;
+            Some(granted(report, active, receipt(&Receipted { about, account, before, ends_at: *ends_at })))
         }
+        Record::GrantExtended(extended) => Some(self::extended(base, extended, receipt)),
+        Record::ExtensionDropped(dropped) => Some(not_extended(base, dropped)),
         Record::GrantEnding(ending) => never_active(base, ending),
         Record::GrantGone(gone) => {
             Some(ended(about(base(Code::Event(EventCode::GrantEnded)), &gone.about), gone, at))
@@ -135,6 +148,32 @@ fn granted(report: Report, active: &GrantActive, receipt: Option<String>) -> Rep
         receipt,
         policy_hash: Some(active.policy_hash.clone()),
         ..report
+    }
+}
+
+fn extended(
+    base: impl Fn(Code) -> Report,
+    extended: &GrantExtended,
+    receipt: impl Fn(&Receipted<'_>) -> Option<String>,
+) -> Report {
+    let GrantExtended { about: grant, account, before, .. } = extended;
+    let ends_at = extended.end.at;
+    let receipted = account.as_ref().map(|account| Receipted { about: grant, account, before, ends_at });
+    Report {
+        job_id: Some(extended.job.clone()),
+        account: Some(AccountRef { id: account.clone(), email: Some(grant.email.clone()) }),
+        ends_at: Some(Utc(ends_at)),
+        receipt: receipted.as_ref().and_then(receipt),
+        policy_hash: Some(extended.policy_hash.clone()),
+        ..about(base(Code::Result(ResultCode::Extended)), grant)
+    }
+}
+
+fn not_extended(base: impl Fn(Code) -> Report, dropped: &ExtensionDropped) -> Report {
+    Report {
+        job_id: Some(dropped.job.clone()),
+        ends_at: Some(Utc(dropped.end.at)),
+        ..about(base(Code::Result(dropped.code)), &dropped.about)
     }
 }
 

@@ -7,14 +7,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, watch};
 
-use super::report;
+use super::report::{self, Receipted};
 use crate::{
     control::{
         backoff::Waits,
         client::{Client, ControlError},
         wire::Report,
     },
-    engine::{action::Raise, record::GrantActive, record::Record},
+    engine::{action::Raise, record::Record},
     ledger::{Ledger, Seq, StoredRow, codec},
     secrets::TagKey,
 };
@@ -128,18 +128,18 @@ impl Reporter {
     }
 
     fn report(&self, seq: Seq, at: i64, record: Record) -> Option<Report> {
-        report::of(seq.0, at, &record, |active| self.receipt(active))
+        report::of(seq.0, at, &record, |what| self.receipt(what))
     }
 
     /// What the control plane gives back after a loss of the ledger.
-    fn receipt(&self, active: &GrantActive) -> Option<String> {
-        let before: Vec<&str> = active.before.iter().map(crate::engine::ids::RoleName::as_str).collect();
-        let ends = active.ends_at.0.to_string();
+    fn receipt(&self, what: &Receipted<'_>) -> Option<String> {
+        let before: Vec<&str> = what.before.iter().map(crate::engine::ids::RoleName::as_str).collect();
+        let ends = what.ends_at.0.to_string();
         let fields = [
-            active.about.integration.as_str(),
-            active.about.grant.as_str(),
-            active.account.as_str(),
-            active.about.role.as_str(),
+            what.about.integration.as_str(),
+            what.about.grant.as_str(),
+            what.account.as_str(),
+            what.about.role.as_str(),
             &before.join("\u{1f}"),
             &ends,
         ];

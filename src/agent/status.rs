@@ -36,7 +36,7 @@ impl Snapshot {
         let now = clock::now();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let overdue =
-            turn.engine.grants().filter(|g| g.phase == Phase::Revoking && g.terms.overdue_ms(now) > 30_000);
+            turn.engine.grants().filter(|g| g.phase == Phase::Revoking && g.end.overdue_ms(now) > 30_000);
         Self {
             live: count(turn.engine.state().live_grants()),
             overdue: count(overdue.count()),

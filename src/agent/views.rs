@@ -60,7 +60,7 @@ async fn status(turn: &Turn) -> StatusView {
     let ledger = &turn.parts.ledger;
     let head = ledger.head().await.ok();
     let of = |phase: fn(Phase) -> bool| turn.engine.grants().filter(|g| phase(g.phase)).count() as u64;
-    let overdue = |g: &&Grant| g.phase == Phase::Revoking && g.terms.overdue_ms(now) > 30_000;
+    let overdue = |g: &&Grant| g.phase == Phase::Revoking && g.end.overdue_ms(now) > 30_000;
     StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         agent_id: turn.parts.agent_id.as_ref().map(ToString::to_string),
@@ -132,8 +132,8 @@ fn grant(engine: &Engine, grant: &Grant, now: Now) -> GrantView {
         kind: if terms.kind == GrantKind::Role { "role" } else { "ephemeral" }.to_owned(),
         state: state.unwrap_or_default(),
         accepted_at: utc(terms.accepted_at),
-        ends_at: utc(terms.ends_at),
-        seconds_left: terms.ends_at.since(now.wall).0 / 1000,
+        ends_at: utc(grant.end.at),
+        seconds_left: grant.end.at.since(now.wall).0 / 1000,
         lateness_ms: grant.gone_at.map(|_| grant.lateness_ms),
         ended_reason: grant.reason.map(|r| r.to_string()),
         attempts,

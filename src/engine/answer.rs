@@ -4,7 +4,7 @@ use super::{
     Engine,
     codes::{ResultCode, Rule},
     ids::{GrantId, RoleName},
-    job::{Ask, Job},
+    job::{Ask, ExtendJob, Job},
     observed::Fault,
     record::{Answer, Record},
     state::JOB_MEMORY_MS,
@@ -30,7 +30,7 @@ impl Engine {
         }
         let named = match &job.ask {
             Ask::Grant(grant, _) => Some(grant.grant.clone()),
-            Ask::Revoke(grant) | Ask::Extend(grant, _) => Some(grant.clone()),
+            Ask::Revoke(grant) | Ask::Extend(ExtendJob { grant, .. }, _) => Some(grant.clone()),
             Ask::Sync | Ask::Test => None,
         };
         self.keep_evidence(job);

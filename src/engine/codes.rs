@@ -101,6 +101,10 @@ codes! {
         UnknownGrant = "unknown_grant",
         /// A grant of that id exists already.
         DuplicateGrant = "duplicate_grant",
+        /// The grant's access has not been read back yet, so its end cannot be moved.
+        GrantNotActive = "grant_not_active",
+        /// The new end would not be later than the one in force.
+        NotLonger = "not_longer",
         /// No readable policy: nothing may be raised.
         NoPolicy = "no_policy",
         /// The policy does not name the role.

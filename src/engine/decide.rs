@@ -126,7 +126,7 @@ impl Engine {
         Some(Verdict::Wait)
     }
 
-    fn judge_account(&self, at: &AccountRef, id: &AccountId, email: &Email) -> Result<(), Rule> {
+    pub(super) fn judge_account(&self, at: &AccountRef, id: &AccountId, email: &Email) -> Result<(), Rule> {
         let policy = self.policy.as_ref().ok_or(Rule::NoPolicy)?;
         policy.judge_account(email)?;
         let tenant = self.tenants.get(&at.integration).ok_or(Rule::UnknownIntegration)?;
@@ -237,6 +237,10 @@ impl Engine {
             accepted_boot: self.now.boot,
             boot_ends: self.now.boot + ends_at.since(self.now.wall),
             request: request.clone(),
+            requester: match &grant.target {
+                Target::Ephemeral { requester, .. } => Some(requester.clone()),
+                _ => None,
+            },
             policy_hash: self.policy.as_ref().map(|p| p.hash.clone()).unwrap_or_default(),
             roles_before: account.map(|a| a.roles.clone()).unwrap_or_default(),
         })));
@@ -316,7 +320,7 @@ impl Engine {
     }
 
     /// The pinned organization answered last, and takes the credential.
-    fn is_known_organization(&self, at: &AccountRef) -> bool {
+    pub(super) fn is_known_organization(&self, at: &AccountRef) -> bool {
         let pinned = self.state.organizations.get(&at.integration);
         self.tenants.get(&at.integration).is_some_and(|tenant| {
             let same = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);

@@ -148,11 +148,13 @@ impl Engine {
         let jitter = self.jitter();
         let (base, cap) = (self.settings.timing.lower_base, self.settings.timing.lower_cap);
         let now = self.now.boot;
+        // Before the roles are known, hardly any compare: that is no standstill yet.
+        let known = self.tenants.get(&at.integration).is_some_and(|t| t.roles.last.is_some());
         let Some(desk) = self.desks.get_mut(at) else { return };
         if desk.not_before <= now {
             desk.back_off(now, base, cap, jitter);
         }
-        if !std::mem::replace(&mut desk.escalated, true) {
+        if known && !std::mem::replace(&mut desk.escalated, true) {
             self.warn(Warning::Escalated(at.clone()));
         }
     }

@@ -36,7 +36,7 @@ impl Engine {
         }
         let live = self.state.grants.values().filter(|g| g.phase.is_live());
         let live: Vec<(GrantId, bool)> =
-            live.map(|g| (g.terms.grant.clone(), clock_was_dead || g.terms.is_due(self.now))).collect();
+            live.map(|g| (g.terms.grant.clone(), clock_was_dead || g.end.is_due(self.now))).collect();
         for (grant, due) in live {
             if due {
                 self.end(&grant, EndReason::Expired, WokenBy::Start);
@@ -44,6 +44,7 @@ impl Engine {
                 self.arm(&grant);
             }
         }
+        self.start_extensions();
         if !clock_was_dead {
             self.restart_watches_of_the_future();
         }
@@ -76,7 +77,7 @@ impl Engine {
         // A clock that stood still while the machine was off would lengthen a grant: what is over at the
         // witness's time is over, if the two are apart by more than clocks may be.
         if theirs.since(self.now.wall) > self.settings.timing.skew {
-            let over = self.state.grants.values().filter(|g| g.phase.is_live() && g.terms.ends_at <= theirs);
+            let over = self.state.grants.values().filter(|g| g.phase.is_live() && g.end.at <= theirs);
             for grant in over.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
                 self.end(&grant, EndReason::Expired, WokenBy::Sweep);
             }
@@ -90,7 +91,7 @@ impl Engine {
     /// Sets the wake-up of a grant's end.
     pub(super) fn arm(&mut self, grant: &GrantId) {
         let Some(found) = self.state.grants.get(grant) else { return };
-        let at = found.terms.wakes_at(self.now);
+        let at = found.end.wakes_at(self.now);
         let alarm = self.alarms.set(at, Wake::Grant(grant.clone()));
         if let Some(old) = self.grant_alarms.insert(grant.clone(), alarm) {
             self.alarms.clear(old);
@@ -133,11 +134,12 @@ impl Engine {
         fault: Option<Fault>,
     ) {
         let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
-        let lateness_ms = if reason == EndReason::Expired { found.terms.overdue_ms(self.now) } else { 0 };
+        let lateness_ms = if reason == EndReason::Expired { found.end.overdue_ms(self.now) } else { 0 };
         let never_active = found.phase != Phase::Active;
         let rule = rule.or(if never_active { Some(Rule::EndedBeforeActive) } else { None });
         let at = found.account_ref();
         let about = found.about();
+        self.drop_extensions(grant);
         self.write(Record::GrantEnding(GrantEnding { about, reason, woken_by, lateness_ms, rule, fault }));
         if let Some(alarm) = self.grant_alarms.remove(grant) {
             self.alarms.clear(alarm);
@@ -154,7 +156,7 @@ impl Engine {
 
     fn grant_woken(&mut self, grant: &GrantId) {
         let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
-        if found.terms.is_due(self.now) {
+        if found.end.is_due(self.now) {
             self.end(grant, EndReason::Expired, WokenBy::Wheel);
         } else {
             self.arm(grant);
@@ -164,9 +166,8 @@ impl Engine {
     /// Finds what a timer missed. Everything it finds beyond a slack of two seconds is a bug, is ended
     /// all the same, and is said aloud.
     fn sweep(&mut self) {
-        let missed = |g: &&Grant| {
-            g.phase.is_live() && g.terms.is_due(self.now) && g.terms.overdue_ms(self.now) > 2_000
-        };
+        let missed =
+            |g: &&Grant| g.phase.is_live() && g.end.is_due(self.now) && g.end.overdue_ms(self.now) > 2_000;
         let missed: Vec<_> = self
             .state
             .grants
@@ -202,7 +203,7 @@ impl Engine {
         let mut found = Vec::new();
         for grant in self.state.grants.values().filter(|g| g.phase == Phase::Revoking) {
             let rung = usize::from(grant.overdue_reports);
-            let age = grant.terms.overdue_ms(self.now);
+            let age = grant.end.overdue_ms(self.now);
             let due = if rung == 0 { Some(first) } else { OVERDUE_RUNGS.get(rung - 1).copied() };
             if due.is_some_and(|due| age >= due) {
                 found.push((grant.about(), grant.account_ref(), age));
@@ -266,7 +267,7 @@ impl Grant {
             before: self.terms.roles_before.clone(),
             after: after.to_vec(),
             attempts,
-            ends_at: self.terms.ends_at,
+            ends_at: self.end.at,
             policy_hash: self.terms.policy_hash.clone(),
             awaiting_activation: awaiting,
         }

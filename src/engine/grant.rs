@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     account::AccountKey,
     codes::{EndReason, WokenBy},
+    extension::Extension,
     ids::{Email, GrantId, IntegrationId, JobId, RoleName},
     job::{AccessRequest, Digest},
     record::Seq,
@@ -106,6 +107,10 @@ pub enum GrantKind {
 pub struct Grant {
     /// What was accepted; never changes.
     pub terms: Terms,
+    /// The end in force: that of the terms until an extension moves it.
+    pub end: End,
+    /// Accepted extensions that are not in force, oldest first: each with the number of its record.
+    pub extensions: Vec<(Seq, Extension)>,
     /// The journal's number of the acceptance: lowers may be made once it is durable.
     pub accepted_seq: Seq,
     /// Where it stands.
@@ -160,24 +165,67 @@ pub struct Terms {
     pub boot_ends: BootTime,
     /// What the person asked for.
     pub request: AccessRequest,
+    /// For whom an ephemeral account is made: the person's own mailbox, which the policy judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<Email>,
     /// The policy that allowed it.
     pub policy_hash: String,
     /// The roles read just before the raise.
     pub roles_before: Vec<RoleName>,
 }
 
-impl Terms {
-    /// Whether the grant's time is over on either clock.
+/// An end on both clocks. Whichever comes first counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// On the wall clock.
+    #[serde(rename = "ends_at")]
+    pub at: Timestamp,
+    /// The boot in which it was set…
+    pub boot_id: BootId,
+    /// …and the end on that boot's clock.
+    #[serde(rename = "boot_ends")]
+    pub boot: BootTime,
+}
+
+impl End {
+    /// So long from now.
+    #[must_use]
+    pub fn after(now: Now, length: Millis) -> Self {
+        Self { at: now.wall + length, boot_id: now.boot_id, boot: now.boot + length }
+    }
+
+    /// Whether it is later than `other` on each clock on which they compare.
+    #[must_use]
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        self.at > other.at && (self.boot_id != other.boot_id || self.boot > other.boot)
+    }
+
+    /// Whether the time is over on either clock.
     #[must_use]
     pub fn is_due(&self, now: Now) -> bool {
-        now.wall >= self.ends_at || (now.boot_id == self.boot_id && now.boot >= self.boot_ends)
+        now.wall >= self.at || (now.boot_id == self.boot_id && now.boot >= self.boot)
     }
 
     /// The earlier of the two ends, on the present boot's clock.
     #[must_use]
     pub fn wakes_at(&self, now: Now) -> BootTime {
-        let by_wall = now.boot + self.ends_at.since(now.wall);
-        if now.boot_id == self.boot_id { by_wall.min(self.boot_ends) } else { by_wall }
+        let by_wall = now.boot + self.at.since(now.wall);
+        if now.boot_id == self.boot_id { by_wall.min(self.boot) } else { by_wall }
+    }
+
+    /// How long ago it was, in milliseconds; zero before it.
+    #[must_use]
+    pub fn overdue_ms(&self, now: Now) -> u64 {
+        let by_wall = now.wall.since(self.at).0;
+        if now.boot_id == self.boot_id { by_wall.max(now.boot.since(self.boot).0) } else { by_wall }
+    }
+}
+
+impl Terms {
+    /// The end that was accepted.
+    #[must_use]
+    pub fn end(&self) -> End {
+        End { at: self.ends_at, boot_id: self.boot_id, boot: self.boot_ends }
     }
 
     /// How long ago it was accepted.
@@ -188,13 +236,6 @@ impl Terms {
         } else {
             now.wall.since(self.accepted_at)
         }
-    }
-
-    /// How far past its end the grant is, in milliseconds.
-    #[must_use]
-    pub fn overdue_ms(&self, now: Now) -> u64 {
-        let by_wall = now.wall.since(self.ends_at).0;
-        if now.boot_id == self.boot_id { by_wall.max(now.boot.since(self.boot_ends).0) } else { by_wall }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     ids::{GrantId, JobId},
     input::Refusal,
     job::{Ask, GrantJob, Job, Target},
+    policy::Policy,
     record::{Answer, Record},
     state::JOB_MEMORY_MS,
     tenant::Errand,
@@ -39,7 +40,8 @@ impl Engine {
             return self.answer(&job, ResultCode::ExpiredBeforeStart, None, Evidence::default());
         }
         match job.ask.clone() {
-            Ask::Extend(..) | Ask::Sync | Ask::Revoke(_) => {
+            Ask::Extend(ask, request) => self.extend(&job, &ask, &request),
+            Ask::Sync | Ask::Revoke(_) => {
                 self.answer(&job, ResultCode::UnsupportedJobType, None, Evidence::default());
             }
             Ask::Test => self.begin_test(job),
@@ -57,22 +59,27 @@ impl Engine {
     /// comes in and again just before its raise is handed out.
     pub(super) fn gate(&self, job: &Job) -> Gate {
         let Ask::Grant(grant, request) = &job.ask else { return Ok(()) };
+        if grant.until.is_some_and(|until| until <= self.now.wall) {
+            return Err((ResultCode::ExpiredBeforeStart, None));
+        }
+        let refuse = |rule| (ResultCode::Rejected, Some(rule));
+        let policy = self.open_gate()?;
+        policy.judge_job(grant, request).map_err(refuse)?;
+        if self.state.live_grants() >= policy.max_live_grants as usize {
+            return Err(refuse(Rule::Quota));
+        }
+        Ok(())
+    }
+
+    /// What must hold before anybody is given anything; the policy to judge it by.
+    pub(super) fn open_gate(&self) -> Result<&Policy, (ResultCode, Option<Rule>)> {
         if !self.ledger_ok {
             return Err((ResultCode::LedgerUnavailable, None));
         }
         if !self.clock.is_trusted() {
             return Err((ResultCode::ClockUntrusted, None));
         }
-        if grant.until.is_some_and(|until| until <= self.now.wall) {
-            return Err((ResultCode::ExpiredBeforeStart, None));
-        }
-        let refuse = |rule| (ResultCode::Rejected, Some(rule));
-        let policy = self.policy.as_ref().ok_or_else(|| refuse(Rule::NoPolicy))?;
-        policy.judge_job(grant, request).map_err(refuse)?;
-        if self.state.live_grants() >= policy.max_live_grants as usize {
-            return Err(refuse(Rule::Quota));
-        }
-        Ok(())
+        self.policy.as_ref().ok_or((ResultCode::Rejected, Some(Rule::NoPolicy)))
     }
 
     /// A delivery that is not a job of ours is answered once per body, and does not use up its id.
@@ -112,6 +119,9 @@ impl Engine {
     pub(super) fn cancel(&mut self, job: &JobId) {
         if let Some(pending) = self.pending.get(job).cloned() {
             return self.answer(&pending.job, ResultCode::Cancelled, None, Evidence::default());
+        }
+        if self.withdraw_extension(job) {
+            return;
         }
         let grant = self.state.grants.values().find(|g| g.terms.job == *job && !g.answered);
         if let Some(grant) = grant.map(|g| g.terms.grant.clone()) {
@@ -153,8 +163,7 @@ impl Engine {
 
     fn revoke(&mut self, job: &Job, grant: &GrantId) {
         let Some(found) = self.state.grants.get(grant) else {
-            let asks = |p: &&Pending| matches!(&p.job.ask, Ask::Grant(g, _) if g.grant == *grant);
-            let Some(waiting) = self.pending.values().find(asks).map(|p| p.job.clone()) else {
+            let Some(waiting) = self.waiting_for(grant).map(|p| p.job.clone()) else {
                 return self.reject(job, Rule::UnknownGrant);
             };
             // The grant has not been decided yet: it never will be.
@@ -168,6 +177,12 @@ impl Engine {
         self.keep_evidence(job);
         self.write(Record::RevokeRequested { about, job: job.id.clone(), digest: job.digest });
         self.end(grant, EndReason::Requested, WokenBy::Operator);
+    }
+
+    /// The job of a grant that is not decided yet.
+    pub(super) fn waiting_for(&self, grant: &GrantId) -> Option<&Pending> {
+        let asks = |p: &&Pending| matches!(&p.job.ask, Ask::Grant(g, _) if g.grant == *grant);
+        self.pending.values().find(asks)
     }
 
     fn begin_grant(&mut self, job: Job, grant: &GrantJob) {

@@ -33,7 +33,7 @@ pub enum Ask {
     /// End a grant of ours now.
     Revoke(GrantId),
     /// Move the end of a grant of ours.
-    Extend(GrantId, Millis),
+    Extend(ExtendJob, AccessRequest),
     /// Read the inventory.
     Sync,
     /// Test the integration.
@@ -53,6 +53,15 @@ pub struct GrantJob {
     pub duration: Millis,
     /// Can only shorten the grant.
     pub until: Option<Timestamp>,
+}
+
+/// More time for a grant of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtendJob {
+    /// The grant.
+    pub grant: GrantId,
+    /// Its new length, from the acceptance of the extension.
+    pub duration: Millis,
 }
 
 /// Whose access a grant is about.

@@ -28,6 +28,8 @@ mod drive;
 mod due;
 mod endings;
 mod ephemeral;
+mod extend;
+pub mod extension;
 pub mod grant;
 pub mod ids;
 pub mod input;
@@ -89,6 +91,10 @@ pub struct Engine {
     dirty: BTreeSet<AccountRef>,
     /// Accounts whose lower waits until the acceptance behind it is durable.
     undurable: BTreeSet<AccountRef>,
+    /// Grants with an accepted extension that is not in force.
+    extending: BTreeSet<GrantId>,
+    /// Extensions in force whose record is not durable, oldest first.
+    unsettled: Vec<extend::Unsettled>,
     jitter: u64,
     out: Step,
 }
@@ -158,6 +164,8 @@ impl Engine {
             grant_alarms: HashMap::new(),
             dirty: BTreeSet::new(),
             undurable: BTreeSet::new(),
+            extending: BTreeSet::new(),
+            unsettled: Vec::new(),
             jitter: seed | 1,
             out: Step::default(),
             settings,
@@ -223,6 +231,7 @@ impl Engine {
     fn durable(&mut self, upto: Seq) {
         self.durable = self.durable.max(upto);
         self.dirty.append(&mut self.undurable);
+        self.extend_durable();
     }
 
     /// Nothing is raised any more, and raises whose records did not become durable never were: the
@@ -237,6 +246,7 @@ impl Engine {
         for call in unsent {
             self.outcome(call, Outcome::Written(Err(Fault::of(FaultClass::NotSent))));
         }
+        self.take_extensions_back();
     }
 
     fn call(&mut self, integration: &IntegrationId, purpose: Purpose) -> CallId {

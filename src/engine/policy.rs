@@ -74,16 +74,36 @@ impl Policy {
     /// # Errors
     /// The rule that refuses it.
     pub fn judge_job(&self, grant: &GrantJob, request: &AccessRequest) -> Result<(), Rule> {
-        let longest = *self.roles.get(&grant.role).ok_or(Rule::RoleNotGrantable)?;
-        if grant.duration > longest.min(self.max_duration) || grant.duration == Millis(0) {
-            return Err(Rule::DurationTooLong);
-        }
+        self.judge_duration(&grant.role, grant.duration)?;
         match &grant.target {
             Target::Email(email) => self.judge_account(email)?,
             Target::Account(_) => {}
             Target::Ephemeral { requester, .. } => self.judge_ephemeral(requester)?,
         }
         self.require.judge(request)
+    }
+
+    /// Judges more time for a grant that is live: what is judged of a grant's job, but the account,
+    /// and by the extension's own request.
+    ///
+    /// # Errors
+    /// The rule that refuses it.
+    pub fn judge_extension(
+        &self,
+        role: &RoleName,
+        duration: Millis,
+        request: &AccessRequest,
+    ) -> Result<(), Rule> {
+        self.judge_duration(role, duration)?;
+        self.require.judge(request)
+    }
+
+    fn judge_duration(&self, role: &RoleName, duration: Millis) -> Result<(), Rule> {
+        let longest = *self.roles.get(role).ok_or(Rule::RoleNotGrantable)?;
+        if duration > longest.min(self.max_duration) || duration == Millis(0) {
+            return Err(Rule::DurationTooLong);
+        }
+        Ok(())
     }
 
     /// Judges the account once its address is known.
@@ -101,7 +121,11 @@ impl Policy {
         Ok(())
     }
 
-    fn judge_ephemeral(&self, requester: &Email) -> Result<(), Rule> {
+    /// Judges for whom an ephemeral account is made.
+    ///
+    /// # Errors
+    /// The rule that refuses it.
+    pub fn judge_ephemeral(&self, requester: &Email) -> Result<(), Rule> {
         let rules = self.ephemeral.as_ref().ok_or(Rule::EphemeralNotAllowed)?;
         if !rules.domains.contains(&requester.domain()) {
             return Err(Rule::DomainNotAllowed);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     account::{AccountRef, Attempt, AttemptEnd, Watch},
     codes::{EndReason, ResultCode, Rule, WokenBy},
+    extension::{Extension, ExtensionDropped, GrantExtended},
     grant::Terms,
     ids::{AccountId, Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     job::Digest,
@@ -123,6 +124,12 @@ pub enum Record {
     },
     /// The access was read back.
     GrantActive(GrantActive),
+    /// An extension was accepted. The end in force stays until this is durable.
+    ExtensionAccepted(Box<Extension>),
+    /// An extension is in force; its job's result.
+    GrantExtended(Box<GrantExtended>),
+    /// An accepted extension did not come into force; its job's result.
+    ExtensionDropped(ExtensionDropped),
     /// The grant must go.
     GrantEnding(GrantEnding),
     /// A revoke job names a grant that is still to be read back as gone.
@@ -312,6 +319,9 @@ impl Record {
             Self::GrantAccepted(_) => "grant_accepted",
             Self::GrantIndeterminate { .. } => "grant_indeterminate",
             Self::GrantActive(_) => "grant_active",
+            Self::ExtensionAccepted(_) => "extension_accepted",
+            Self::GrantExtended(_) => "grant_extended",
+            Self::ExtensionDropped(_) => "extension_dropped",
             Self::GrantEnding(_) => "grant_ending",
             Self::RevokeRequested { .. } => "revoke_requested",
             Self::GrantGone(_) => "grant_gone",
@@ -339,7 +349,10 @@ impl Record {
             | Self::AccountWatched { at, .. }
             | Self::AccountClosed { at } => account_stream(at),
             Self::GrantAccepted(terms) => format!("grant/{}", terms.grant),
-            Self::GrantActive(GrantActive { about, .. })
+            Self::ExtensionAccepted(extension) => format!("grant/{}", extension.about.grant),
+            Self::GrantExtended(extended) => format!("grant/{}", extended.about.grant),
+            Self::ExtensionDropped(ExtensionDropped { about, .. })
+            | Self::GrantActive(GrantActive { about, .. })
             | Self::GrantEnding(GrantEnding { about, .. })
             | Self::GrantGone(GrantGone { about, .. })
             | Self::GrantIndeterminate { about }

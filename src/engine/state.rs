@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     account::{Account, AccountKey, AccountRef, AttemptEnd, Effect, Sent},
     codes::{EndReason, ResultCode, WokenBy},
-    grant::{Grant, GrantKind, Phase, Step, Terms},
+    grant::{End, Grant, GrantKind, Phase, Step, Terms},
     ids::{Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     job::{AccessRequest, Digest},
     observed::{Fault, FaultClass},
@@ -166,12 +166,15 @@ impl State {
                     self.on_account(&at, |a| a.unproven = false);
                 }
             }
+            Record::ExtensionAccepted(ext) => {
+                self.expect_answer(&ext.job, ext.digest, at);
+                self.on_grant(&ext.about.grant, |g| g.extensions.push((seq, ext.as_ref().clone())));
+            }
+            Record::GrantExtended(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
+            Record::ExtensionDropped(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
             Record::GrantEnding(ending) => self.ending(seq, ending),
             Record::RevokeRequested { about, job, digest } => {
-                let forget_at = Timestamp(at.0.saturating_add(JOB_MEMORY_MS * 8));
-                // A start has the job's answer already, and no record of this stream brings it again.
-                let seen = SeenJob { digest: *digest, answer: None, forget_at };
-                self.jobs.entry(job.clone()).or_insert(seen);
+                self.expect_answer(job, *digest, at);
                 self.on_grant(&about.grant, |g| g.revoke_jobs.push((job.clone(), *digest)));
             }
             Record::GrantGone(gone) => self.on_grant(&gone.about.grant, |g| went(g, gone)),
@@ -188,6 +191,21 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    /// A job whose answer is to come. A start may have the answer already.
+    fn expect_answer(&mut self, job: &JobId, digest: Digest, at: Timestamp) {
+        let forget_at = Timestamp(at.0.saturating_add(JOB_MEMORY_MS * 8));
+        self.jobs.entry(job.clone()).or_insert(SeenJob { digest, answer: None, forget_at });
+    }
+
+    /// An extension has its answer; `end` is in force from now on.
+    fn extension_over(&mut self, seq: Seq, grant: &GrantId, job: &JobId, end: End) {
+        self.on_grant(grant, |g| {
+            g.extensions.retain(|(_, waiting)| waiting.job != *job);
+            g.end = end;
+        });
+        self.settle_job(job, seq);
     }
 
     fn accepted(&mut self, seq: Seq, terms: &Terms) {
@@ -241,6 +259,8 @@ impl State {
 impl Grant {
     fn accepted(terms: Terms, seq: Seq) -> Self {
         Self {
+            end: terms.end(),
+            extensions: Vec::new(),
             terms,
             accepted_seq: seq,
             phase: Phase::Applying,
@@ -275,6 +295,7 @@ impl Grant {
             accepted_boot: BootTime::default(),
             boot_ends: BootTime::default(),
             request: AccessRequest::default(),
+            requester: None,
             policy_hash: String::new(),
             roles_before: Vec::new(),
         };

@@ -64,7 +64,7 @@ impl Engine {
     /// The earliest end of a live grant.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.state.grants.values().filter(|g| g.phase.is_live()).map(|g| g.terms.ends_at).min()
+        self.state.grants.values().filter(|g| g.phase.is_live()).map(|g| g.end.at).min()
     }
 
     /// Why raises are paused; empty when they are not.
@@ -110,6 +110,8 @@ impl Engine {
         let unanswered = self.state.grants.values().filter(|g| !g.answered).map(|g| g.terms.job.clone());
         let revokes =
             self.state.grants.values().flat_map(|g| g.revoke_jobs.iter().map(|(job, _)| job.clone()));
-        self.pending.keys().cloned().chain(unanswered).chain(revokes).collect()
+        let extensions = self.state.grants.values().flat_map(|g| g.extensions.iter());
+        let extensions = extensions.map(|(_, extension)| extension.job.clone());
+        self.pending.keys().cloned().chain(unanswered).chain(revokes).chain(extensions).collect()
     }
 }

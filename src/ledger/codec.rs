@@ -7,6 +7,7 @@ use super::{Loaded, Marks, Open, Opened, Row, SeenJob, StoredRow};
 use crate::engine::{
     Restored,
     action::Entry,
+    grant::Terms,
     ids::JobId,
     job::Digest,
     record::{Record, Seq},
@@ -26,7 +27,7 @@ pub fn row(entry: &Entry, state: &State) -> Row {
         body,
         marks: Marks {
             report: is_reported(&entry.record),
-            open: open(&entry.record),
+            open: open(&entry.record, state),
             snapshot: matches!(entry.record, Record::AccountOpened { .. } | Record::GrantAccepted(_)),
             close: matches!(entry.record, Record::GrantClosed { .. } | Record::AccountClosed { .. }),
             seen_job: seen_job(&entry.record, state),
@@ -78,6 +79,8 @@ fn is_reported(record: &Record) -> bool {
         Record::JobAnswered(_)
         | Record::JobRefused(_)
         | Record::GrantActive(_)
+        | Record::GrantExtended(_)
+        | Record::ExtensionDropped(_)
         | Record::GrantGone(_)
         | Record::GrantSettled { .. }
         | Record::GrantReappeared { .. }
@@ -87,28 +90,34 @@ fn is_reported(record: &Record) -> bool {
     }
 }
 
-fn open(record: &Record) -> Option<Open> {
+fn open(record: &Record, state: &State) -> Option<Open> {
+    let terms = |grant| state.grants.get(grant).map(|g| &g.terms);
     match record {
-        Record::GrantAccepted(terms) => {
-            let prefix = RevokePrefix {
-                grant: terms.grant.clone(),
-                job: terms.job.clone(),
-                integration: terms.integration.clone(),
-                account: terms.account.clone(),
-                role: terms.role.clone(),
-                ends_at: terms.ends_at,
-            };
-            Some(Open {
-                account: Some(terms.account.as_str().to_owned()),
-                ends_at: Some(terms.ends_at.0),
-                revoke: serde_json::to_vec(&prefix).ok(),
-            })
-        }
+        Record::GrantAccepted(terms) => Some(open_grant(terms, terms.ends_at)),
+        Record::GrantExtended(ext) => Some(open_grant(terms(&ext.about.grant)?, ext.end.at)),
+        Record::ExtensionDropped(ext) => Some(open_grant(terms(&ext.about.grant)?, ext.end.at)),
         Record::AccountOpened { at, .. } => {
             Some(Open { account: Some(at.account.as_str().to_owned()), ends_at: None, revoke: None })
         }
         Record::OrganizationPinned { .. } => Some(Open { account: None, ends_at: None, revoke: None }),
         _ => None,
+    }
+}
+
+/// What an ending needs beside the rows of the grant, with the end in force.
+fn open_grant(terms: &Terms, ends_at: Timestamp) -> Open {
+    let prefix = RevokePrefix {
+        grant: terms.grant.clone(),
+        job: terms.job.clone(),
+        integration: terms.integration.clone(),
+        account: terms.account.clone(),
+        role: terms.role.clone(),
+        ends_at,
+    };
+    Open {
+        account: Some(terms.account.as_str().to_owned()),
+        ends_at: Some(ends_at.0),
+        revoke: serde_json::to_vec(&prefix).ok(),
     }
 }
 
@@ -120,6 +129,9 @@ fn seen_job(record: &Record, state: &State) -> Option<SeenJob> {
         Record::GrantActive(active) => &active.about.grant_job,
         Record::GrantEnding(ending) => &ending.about.grant_job,
         Record::RevokeRequested { job, .. } => job,
+        Record::ExtensionAccepted(extension) => &extension.job,
+        Record::GrantExtended(extended) => &extended.job,
+        Record::ExtensionDropped(dropped) => &dropped.job,
         _ => return None,
     };
     let seen = state.jobs.get(job)?;
@@ -136,8 +148,9 @@ mod tests {
     use super::*;
     use crate::engine::{
         account::{AccountKey, AccountRef},
-        codes::{EndReason, Rule, WokenBy},
-        grant::{GrantKind, Terms},
+        codes::{EndReason, ResultCode, Rule, WokenBy},
+        extension::{Extension, ExtensionDropped, GrantExtended},
+        grant::{End, GrantKind, Terms},
         ids::{AccountId, Email, GrantId, IntegrationId, RoleName},
         job::AccessRequest,
         record::{About, GrantEnding, GrantGone},
@@ -173,6 +186,7 @@ mod tests {
             accepted_boot: BootTime(4),
             boot_ends: BootTime(5),
             request: AccessRequest { approvers: vec!["bob".to_owned()], ..AccessRequest::default() },
+            requester: Some(about().email),
             policy_hash: "h".to_owned(),
             roles_before: vec![role()],
         };
@@ -203,6 +217,40 @@ mod tests {
             Record::GrantGone(gone),
             Record::GrantIndeterminate { about: about() },
             Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
+        ]
+    }
+
+    fn extensions() -> Vec<Record> {
+        let end = End { at: Timestamp(9), boot_id: BootId(u64::MAX), boot: BootTime(10) };
+        let extension = Extension {
+            about: about(),
+            job: JobId::new("k").unwrap(),
+            digest: Digest([8; 32]),
+            end,
+            request: AccessRequest::default(),
+            policy_hash: "h".to_owned(),
+        };
+        let extended = GrantExtended {
+            about: about(),
+            job: JobId::new("k").unwrap(),
+            digest: Digest([8; 32]),
+            account: None,
+            before: vec![about().role],
+            from: Timestamp(2),
+            end,
+            policy_hash: "h".to_owned(),
+        };
+        let dropped = ExtensionDropped {
+            about: about(),
+            job: JobId::new("k").unwrap(),
+            digest: Digest([8; 32]),
+            code: ResultCode::TooLate,
+            end,
+        };
+        vec![
+            Record::ExtensionAccepted(Box::new(extension)),
+            Record::GrantExtended(Box::new(extended)),
+            Record::ExtensionDropped(dropped),
         ]
     }
 
@@ -239,7 +287,7 @@ mod tests {
 
     #[test]
     fn every_record_reads_back_as_it_was_written_and_keeps_its_kind() {
-        for record in records() {
+        for record in records().into_iter().chain(extensions()) {
             let entry = Entry { seq: Seq(1), at: Timestamp(1), record: record.clone() };
             let stored = row(&entry, &State::default());
             let read: Record =

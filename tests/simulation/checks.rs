@@ -36,13 +36,13 @@ pub(crate) fn always(run: &mut Run) {
     }
 }
 
-/// A grant is live for no longer than its duration, in time that really passed, beyond what a clock
-/// that lagged unseen over a reboot can hide.
+/// A grant is live for no longer than the end in force allows, in time that really passed, beyond what a
+/// clock that lagged unseen over a reboot can hide.
 fn time_helped(engine: &Engine, witness: &Witness, elapsed: u64, lag: u64) -> Option<String> {
     engine.state().grants.values().filter(|g| g.phase.is_live()).find_map(|g| {
-        let lasted = elapsed - witness.accepted.get(&g.terms.grant)?;
-        let asked = g.terms.ends_at.since(g.terms.accepted_at).0;
-        (lasted > asked + SLACK_MS + lag).then(|| format!("{} lasts {lasted} of {asked}", g.terms.grant))
+        let limit = witness.limits.get(&(g.terms.grant.clone(), g.end.at))?;
+        (elapsed > limit + SLACK_MS + lag)
+            .then(|| format!("{} lives at {elapsed}, until {limit}", g.terms.grant))
     })
 }
 
@@ -122,6 +122,8 @@ fn jobs(run: &mut Run) {
                 twice.push(format!("{} is accepted a second time", terms.job));
             }
             Record::JobAnswered(a) => answers.entry(a.job.clone()).or_default().push(a.code.to_string()),
+            Record::GrantExtended(e) => answers.entry(e.job.clone()).or_default().push("extended".to_owned()),
+            Record::ExtensionDropped(e) => answers.entry(e.job.clone()).or_default().push(e.code.to_string()),
             Record::GrantActive(a) => {
                 answers.entry(a.about.grant_job.clone()).or_default().push("granted".to_owned());
             }

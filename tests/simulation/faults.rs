@@ -1,121 +1,42 @@
 //! What goes wrong, and what people do meanwhile.
 
 use ephemerald::engine::{
-    account::AccountKey,
-    action::Warning,
-    grant::Phase,
-    ids::{AccountId, GrantId},
-    input::Input,
-    job::{Ask, Digest, Job, Target},
-    policy::Policy,
-    record::Record,
-    time::{Millis, Timestamp},
+    account::AccountKey, action::Warning, grant::Phase, ids::AccountId, input::Input, job::Job,
+    policy::Policy, time::Timestamp,
 };
 
 use super::{
-    checks,
+    checks, jobs,
     run::Run,
     world::{Fate, email, open_policy, role},
 };
-
-const ROLES: [&str; 7] = [
-    "Administrator",
-    "Administrator",
-    "Manager",
-    "Manager",
-    "Help Desk",
-    "Command Runner",
-    "Administrator With Billing",
-];
 
 /// One thing that people, the control plane or the world do.
 pub(crate) fn something_happens(run: &mut Run) {
     let wild = run.wildness;
     match run.chance.between(0, 100) {
-        0..=34 => grant(run),
-        35..=44 => revoke(run),
-        45..=49 => cancel(run),
-        50..=56 => again(run),
-        57..=58 => equivocate(run),
-        59..=60 => operator_ends(run),
+        0..=34 => jobs::grant(run),
+        35..=44 => jobs::revoke(run),
+        45..=49 => jobs::cancel(run),
+        50..=56 => jobs::again(run),
+        57..=58 => jobs::equivocate(run),
+        59..=60 => jobs::operator_ends(run),
         61..=70 if wild > 0 || run.chance.percent(30) => console(run),
         71..=76 if wild > 0 => outage(run),
         77..=80 if wild > 0 => close_gates(run),
         81..=84 if wild > 1 => jump(run),
         85..=87 if wild > 1 => reboot(run),
         88..=91 if wild > 0 => crash(run),
+        92..=93 if wild > 0 => disk_fails(run),
+        94..=96 => jobs::extend(run),
+        97..=99 => jobs::extend_at_the_end(run),
         _ => {}
     }
 }
 
-fn someone(run: &mut Run) -> AccountId {
+pub(crate) fn someone(run: &mut Run) -> AccountId {
     let people: Vec<AccountId> = run.standing.keys().skip(2).cloned().collect();
     run.chance.of(&people)
-}
-
-fn grant(run: &mut Run) {
-    let wanted = run.chance.of(&ROLES);
-    let id = someone(run);
-    run.world.witness.aimed_at.insert(id.clone());
-    let address = run.world.cloud.admins.get(&id).map(|a| a.email.clone());
-    let n = run.delivered.len();
-    let target = match (run.chance.between(0, 10), address) {
-        (0..=1, _) => Target::Ephemeral {
-            address: email(&format!("ada+tag{n}@example.com")),
-            requester: email("ada@example.com"),
-            firstname: None,
-            lastname: None,
-        },
-        (2..=5, Some(address)) => Target::Email(address),
-        _ => Target::Account(id),
-    };
-    let (mut job, grant) = run.world.grant_job(target, wanted, 1);
-    if let Ask::Grant(ask, _) = &mut job.ask {
-        ask.duration = Millis::from_secs(run.chance.of(&[20, 45, 90, 240, 600, 1_200]));
-        if run.chance.percent(10) {
-            ask.until = Some(run.real_wall() + Millis::from_secs(run.chance.between(1, 300)));
-        }
-    }
-    run.grants.push(grant);
-    run.hand_out(job);
-}
-
-fn some_grant(run: &mut Run) -> Option<GrantId> {
-    let recent: Vec<GrantId> = run.grants.iter().rev().take(4).cloned().collect();
-    (!recent.is_empty()).then(|| run.chance.of(&recent))
-}
-
-fn revoke(run: &mut Run) {
-    let Some(grant) = some_grant(run) else { return };
-    let job = Job { ask: Ask::Revoke(grant), ..run.world.next_job() };
-    run.hand_out(job);
-}
-
-fn some_job(run: &mut Run) -> Option<Job> {
-    let recent: Vec<Job> = run.delivered.iter().rev().take(5).cloned().collect();
-    (!recent.is_empty()).then(|| run.chance.of(&recent))
-}
-
-fn cancel(run: &mut Run) {
-    let Some(job) = some_job(run) else { return };
-    run.world.input(Input::Cancelled(job.id));
-}
-
-fn again(run: &mut Run) {
-    let Some(job) = some_job(run) else { return };
-    run.world.witness.saw("duplicate");
-    run.deliver(job);
-}
-
-fn equivocate(run: &mut Run) {
-    let Some(mut job) = some_job(run) else { return };
-    job.digest = Digest([0xee; 32]);
-    run.deliver(job);
-}
-
-fn operator_ends(run: &mut Run) {
-    let Some(grant) = some_grant(run) else { return };
-    run.world.input(Input::OperatorEnds(grant));
 }
 
 /// A person in the console: promotes, demotes, deletes, re-addresses.
@@ -240,16 +161,40 @@ fn crash(run: &mut Run) {
     restart(run);
 }
 
+/// A write of the journal fails; what was under way may be on the disk all the same.
+fn disk_fails(run: &mut Run) {
+    if run.world.ledger_down || run.world.engine.is_none() {
+        return;
+    }
+    if run.world.is_unsynced() {
+        run.world.witness.saw("ledger lost before durable");
+    }
+    let kept = run.chance.between(0, 3);
+    run.world.ledger_fails(usize::try_from(kept).unwrap());
+    run.ledger_back_at = run.world.elapsed + run.chance.of(&[1_000, 30_000, 120_000]);
+    run.world.witness.saw("ledger lost");
+    run.disturb();
+    run.after_step();
+}
+
+/// The journal takes records again: what is on the disk is all that is known.
+pub(crate) fn disk_is_back(run: &mut Run) {
+    run.world.ledger_reopens();
+    started(run);
+}
+
 fn restart(run: &mut Run) {
     run.disturb();
     run.world.start();
+    started(run);
+}
+
+fn started(run: &mut Run) {
     run.disturb();
     run.after_step();
     let open: Vec<Job> = run.delivered.iter().rev().take(12).cloned().collect();
-    let answered = |j: &Job| {
-        run.world.durable.iter().any(|e| matches!(&e.record, Record::JobAnswered(a) if a.job == j.id))
-    };
-    let open: Vec<Job> = open.into_iter().filter(|j| !answered(j)).collect();
+    let answered = run.answered();
+    let open: Vec<Job> = open.into_iter().filter(|j| !answered.contains(&j.id)).collect();
     open.into_iter().for_each(|job| run.deliver(job));
 }
 
@@ -275,12 +220,13 @@ pub(crate) fn crash_perhaps(run: &mut Run) {
         return;
     }
     let delicate = run.world.witness.state.grants.values().any(|g| {
-        matches!(g.phase, Phase::Applying | Phase::Revoking | Phase::Indeterminate)
+        !g.extensions.is_empty()
+            || matches!(g.phase, Phase::Applying | Phase::Revoking | Phase::Indeterminate)
             || matches!(g.terms.account, AccountKey::Ephemeral(_)) && g.phase.is_live()
     });
     let odds = 1 + u64::from(delicate) * 10 + u64::from(run.world.is_unsynced()) * 10;
     if run.chance.between(0, 1_000) < odds {
-        crash(run);
+        if run.chance.percent(20) { disk_fails(run) } else { crash(run) }
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) struct Run {
     pub(crate) unseen_lag_ms: u64,
     pub(crate) gated: bool,
     pub(crate) reads_back_at: u64,
+    pub(crate) ledger_back_at: u64,
     pub(crate) crashes: u64,
     noted: usize,
     redeliver_at: u64,
@@ -77,6 +78,7 @@ impl Run {
             unseen_lag_ms: 0,
             gated: false,
             reads_back_at: 0,
+            ledger_back_at: 0,
             crashes: 0,
             noted: 0,
             redeliver_at: 0,
@@ -144,8 +146,11 @@ impl Run {
             self.world.org_unreadable = false;
             self.disturb();
         }
-        if self.world.down || self.world.org_unreadable || self.world.blind {
+        if self.world.down || self.world.org_unreadable || self.world.blind || self.world.ledger_down {
             self.disturb();
+        }
+        if self.world.ledger_down && self.ledger_back_at <= self.world.elapsed {
+            faults::disk_is_back(self);
         }
         checks::always(self);
     }
@@ -186,9 +191,11 @@ impl Run {
         }
     }
 
-    fn answered(&self) -> BTreeSet<JobId> {
+    pub(crate) fn answered(&self) -> BTreeSet<JobId> {
         let of = |record: &Record| match record {
             Record::JobAnswered(a) => Some(a.job.clone()),
+            Record::GrantExtended(e) => Some(e.job.clone()),
+            Record::ExtensionDropped(e) => Some(e.job.clone()),
             Record::GrantActive(a) => Some(a.about.grant_job.clone()),
             Record::GrantEnding(e) if e.rule.is_some() => Some(e.about.grant_job.clone()),
             _ => None,
@@ -200,6 +207,7 @@ impl Run {
     /// wrong when it began.
     fn heal(&mut self) {
         self.healing = true;
+        self.ledger_back_at = 0;
         self.world.fates.clear();
         self.world.down = false;
         self.world.org_unreadable = false;

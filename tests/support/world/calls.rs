@@ -7,7 +7,7 @@ use ephemerald::engine::{
     observed::{Fault, FaultClass, Listing, WhoAmI},
 };
 
-use super::{Event, Fate, ORG, World, Write, cloud::roles, email};
+use super::{Event, Fate, ORG, OTHER_ORG, World, Write, cloud::roles, email};
 
 impl World {
     pub(super) fn read(&mut self, call: CallId, what: &Look) {
@@ -29,7 +29,8 @@ impl World {
     }
 
     fn look(&self, what: &Look) -> Outcome {
-        let org = OrgId::new(ORG).ok().filter(|_| !self.org_unreadable);
+        let org = if self.abroad { OTHER_ORG } else { ORG };
+        let org = OrgId::new(org).ok().filter(|_| !self.org_unreadable);
         let lost = || Fault::of(FaultClass::Ambiguous);
         let forbidden = || Fault { class: FaultClass::Forbidden, status: Some(403), retry_after_ms: None };
         match what {
@@ -49,15 +50,19 @@ impl World {
             Look::List if self.down => Outcome::List(Err(lost())),
             Look::List if self.org_unreadable => Outcome::List(Err(forbidden())),
             Look::List => {
-                let accounts = self.cloud.admins.keys().map(|id| self.cloud.show(id).unwrap()).collect();
+                let mut accounts: Vec<_> =
+                    self.cloud.admins.keys().filter_map(|id| self.cloud.show(id)).collect();
+                accounts.retain(|_| !self.abroad);
                 Outcome::List(Ok(Listing { accounts, complete: true, org }))
             }
             Look::Get(_) if self.down => Outcome::Get(Err(lost())),
-            Look::Get(id) => Outcome::Get(self.cloud.show(id).filter(|_| !self.blind).ok_or(Fault {
-                class: FaultClass::NotFound,
-                status: Some(404),
-                retry_after_ms: None,
-            })),
+            Look::Get(id) => {
+                Outcome::Get(self.cloud.show(id).filter(|_| !self.blind && !self.abroad).ok_or(Fault {
+                    class: FaultClass::NotFound,
+                    status: Some(404),
+                    retry_after_ms: None,
+                }))
+            }
         }
     }
 

@@ -28,6 +28,7 @@ use witness::Witness;
 
 pub(crate) const START: i64 = 1_790_000_000_000;
 pub(crate) const ORG: &str = "5f0000000000000000000001";
+pub(crate) const OTHER_ORG: &str = "5f0000000000000000000002";
 
 pub(crate) fn role(name: &str) -> RoleName {
     RoleName::new(name).unwrap()
@@ -70,6 +71,10 @@ pub(crate) struct World {
     /// Reads fail while set; the organization cannot be read while `org_unreadable`.
     pub(crate) down: bool,
     pub(crate) org_unreadable: bool,
+    /// The key is another organization's.
+    pub(crate) abroad: bool,
+    /// The journal takes no records.
+    pub(crate) ledger_down: bool,
     /// Every account by id answers 404, there or not.
     pub(crate) blind: bool,
     pub(crate) latency: u64,
@@ -111,6 +116,8 @@ impl World {
             default_fate: Fate::Fine,
             down: false,
             org_unreadable: false,
+            abroad: false,
+            ledger_down: false,
             blind: false,
             latency: 40,
             disk: 2,
@@ -165,9 +172,36 @@ impl World {
         self.engine = None;
         self.events.retain(|_, event| matches!(event, Event::Apply(..)));
         self.boots += 1;
+        self.ledger_down = false;
         let last = self.durable.last().map_or(Seq(0), |e| e.seq);
         self.all.retain(|e| e.seq <= last);
         self.witness.refold(&self.durable);
+    }
+
+    /// A write of the journal fails. Of what was under way, the first `kept` batches are on the disk all
+    /// the same, which nobody is told.
+    pub(crate) fn ledger_fails(&mut self, kept: usize) {
+        let mut batches = 0;
+        for (key, event) in std::mem::take(&mut self.events) {
+            match event {
+                Event::Durable(_, _, entries) => {
+                    batches += 1;
+                    if batches <= kept {
+                        self.durable.extend(entries);
+                    }
+                }
+                event => drop(self.events.insert(key, event)),
+            }
+        }
+        self.ledger_down = true;
+        self.input(Input::LedgerDown);
+    }
+
+    /// The journal was read anew: the engine is folded from what is on the disk.
+    pub(crate) fn ledger_reopens(&mut self) {
+        self.ledger_down = false;
+        self.crash();
+        self.start();
     }
 
     /// The machine is off for a while.
@@ -264,8 +298,11 @@ impl World {
         self.witness.fold(&step.records, self.elapsed);
         for entry in &step.records {
             self.note(entry);
+            self.witness.extended(entry, &self.durable, self.elapsed);
         }
-        if !step.records.is_empty() {
+        if self.ledger_down {
+            // Neither is stored or sent; the engine goes on from memory.
+        } else if !step.records.is_empty() {
             let upto = step.records.last().unwrap().seq;
             self.after(self.disk, Event::Durable(upto, step.raises, step.records));
         } else {
@@ -290,6 +327,8 @@ impl World {
         let answer = match &entry.record {
             Record::JobAnswered(a) | Record::JobRefused(a) => Some((a.job.clone(), a.code, a.rule)),
             Record::GrantActive(a) => Some((a.about.grant_job.clone(), ResultCode::Granted, None)),
+            Record::GrantExtended(e) => Some((e.job.clone(), ResultCode::Extended, None)),
+            Record::ExtensionDropped(e) => Some((e.job.clone(), e.code, None)),
             Record::GrantEnding(e) => e.answers().map(|code| (e.about.grant_job.clone(), code, e.rule)),
             _ => None,
         };

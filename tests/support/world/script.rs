@@ -3,7 +3,7 @@
 use ephemerald::engine::{
     ids::{AccountId, GrantId, JobId, RoleName},
     input::Input,
-    job::{AccessRequest, Ask, Digest, GrantJob, Job, Target},
+    job::{AccessRequest, Ask, Digest, ExtendJob, GrantJob, Job, Target},
     record::Record,
     time::Millis,
 };
@@ -57,6 +57,20 @@ impl World {
         let id = job.id.clone();
         self.input(Input::Job(Box::new(job)));
         id
+    }
+
+    /// Asks for so many milliseconds from now; the job's id.
+    pub(crate) fn extend(&mut self, grant: &GrantId, ms: u64) -> String {
+        let job = self.extend_job(grant, ms);
+        let id = job.id.to_string();
+        self.input(Input::Job(Box::new(job)));
+        id
+    }
+
+    pub(crate) fn extend_job(&mut self, grant: &GrantId, ms: u64) -> Job {
+        let ask = ExtendJob { grant: grant.clone(), duration: Millis(ms) };
+        let request = AccessRequest { number: Some("REQ-2".to_owned()), ..AccessRequest::default() };
+        Job { ask: Ask::Extend(ask, request), ..self.next_job() }
     }
 
     pub(crate) fn next_job(&mut self) -> Job {

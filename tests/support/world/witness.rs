@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ephemerald::engine::{
     account::{AccountKey, Effect},
     action::{Entry, Lower, LowerChange, Raise, RaiseChange},
+    codes::ResultCode,
     grant::{Grant, Phase},
     ids::{AccountId, GrantId, RoleName},
     record::{GrantGone, Record},
     roles::RoleOrder,
     state::State,
+    time::Timestamp,
 };
 
 use super::{
@@ -37,8 +39,8 @@ pub(crate) struct Witness {
     pub(crate) shown: BTreeMap<AccountId, Vec<RoleName>>,
     /// The last two listings, by id and by address.
     pub(crate) listings: [BTreeSet<String>; 2],
-    /// When a grant was accepted, in time that really passed.
-    pub(crate) accepted: BTreeMap<GrantId, u64>,
+    /// Until when each end that was ever accepted for a grant allows it, in time that really passes.
+    pub(crate) limits: BTreeMap<(GrantId, Timestamp), u64>,
     /// Accounts whose roles a raise of ours displaced, and which.
     displaced: BTreeMap<AccountId, BTreeSet<RoleName>>,
     /// Accounts that a job named, or that we made.
@@ -59,7 +61,12 @@ impl Witness {
             self.state.apply(entry.seq, entry.at, &entry.record);
             match &entry.record {
                 Record::GrantAccepted(terms) => {
-                    self.accepted.insert(terms.grant.clone(), elapsed);
+                    let length = terms.ends_at.since(terms.accepted_at).0;
+                    self.limits.insert((terms.grant.clone(), terms.ends_at), elapsed + length);
+                }
+                Record::ExtensionAccepted(ext) => {
+                    let length = ext.end.at.since(entry.at).0;
+                    self.limits.insert((ext.about.grant.clone(), ext.end.at), elapsed + length);
                 }
                 Record::GrantReappeared { .. } => self.saw("reappearance"),
                 Record::GrantGone(gone) => {
@@ -73,6 +80,27 @@ impl Witness {
                 Record::JobEquivocated { .. } => self.saw("equivocation"),
                 _ => {}
             }
+        }
+    }
+
+    /// An extension comes into force, or does not: only from a durable record, and not after the end.
+    pub(super) fn extended(&mut self, entry: &Entry, durable: &[Entry], elapsed: u64) {
+        match &entry.record {
+            Record::GrantExtended(ext) => {
+                self.saw("extended");
+                let accepted = |e: &Entry| matches!(&e.record, Record::ExtensionAccepted(a) if a.job == ext.job && a.end == ext.end);
+                if !durable.iter().any(accepted) {
+                    self.violated("write_before_act", format!("{elapsed}: {ext:?}"));
+                }
+                if entry.at >= ext.from || ext.end.at <= ext.from {
+                    self.violated("extended_or_too_late", format!("{elapsed}: at {:?} {ext:?}", entry.at));
+                }
+            }
+            Record::ExtensionDropped(dropped) => match dropped.code {
+                ResultCode::Cancelled => self.saw("extension withdrawn"),
+                _ => self.saw("extension too late"),
+            },
+            _ => {}
         }
     }
 
