@@ -13,7 +13,7 @@ use crate::{
     grid::Cell,
     model::{Model, Roles, same},
     play::{Happened, Job, results},
-    stories::Story,
+    stories::{Kind, Story},
     truth::{Life, Truth},
 };
 
@@ -83,6 +83,7 @@ pub(crate) fn judge(cell: &Cell, happened: &Happened) -> Verdict {
             case.granted(&told, life, &mut wrong);
             case.ended(&told, life, &mut wrong);
             case.bounds(&told, life, &mut wrong);
+            case.extended(&told, life, &mut wrong);
         }
         case.standing_is_right(story, &mut wrong);
     }
@@ -97,7 +98,7 @@ impl<'a> Case<'a> {
     }
 
     pub(crate) fn told(&self, story: Story) -> Vec<Told<'a>> {
-        let jobs = self.happened.jobs.iter().filter(|job| job.story == story && !job.revokes);
+        let jobs = self.happened.jobs.iter().filter(|job| job.story == story && job.kind == Kind::Grant);
         jobs.map(|job| {
             let grant = job.grant();
             let ended = |r: &&Value| r["code"] == "grant_ended" && r["grant_id"] == grant.as_str();
@@ -117,7 +118,7 @@ impl<'a> Case<'a> {
             let found: Vec<&Value> = results(&self.happened.reports, &job.id).collect();
             let held = self.happened.held.iter().any(|grant| grant.grant_id == job.grant());
             // An ending that is escalated leaves its revoke job open: it is not answered before its time.
-            if found.len() != 1 && !(found.is_empty() && job.revokes && held) {
+            if found.len() != 1 && !(found.is_empty() && job.kind == Kind::Revoke && held) {
                 wrong.push(format!("{} results for {job:?}: {found:?}", found.len()));
             }
         }
@@ -169,7 +170,10 @@ impl<'a> Case<'a> {
     /// that is true: a person does nothing in these stories but delete an account in one of them.
     fn ended(&self, told: &[Told<'_>], life: &Life, wrong: &mut Vec<String>) {
         for over in told {
-            let revoked = self.revocation(over.job).filter(|report| report["code"] == "revoked");
+            let revoked = self
+                .later(over.job, Kind::Revoke)
+                .and_then(|(_, result)| result)
+                .filter(|report| report["code"] == "revoked");
             for report in over.ended.into_iter().chain(revoked) {
                 let at = time(&report["at"]);
                 let others = told.iter().filter(|other| other.job.leg != over.job.leg && other.is_live(at));
@@ -188,13 +192,25 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn revocation(&self, of: &Job) -> Option<&'a Value> {
-        let job = self
-            .happened
-            .jobs
-            .iter()
-            .find(|job| job.revokes && (job.story, job.leg) == (of.story, of.leg))?;
-        results(&self.happened.reports, &job.id).next()
+    /// A later job about the same grant, and its result.
+    pub(crate) fn later(&self, of: &Job, kind: Kind) -> Option<(&'a Job, Option<&'a Value>)> {
+        let job = self.happened.jobs.iter().find(|job| job.is(of.story, of.leg, kind))?;
+        Some((job, results(&self.happened.reports, &job.id).next()))
+    }
+
+    /// An extension that was reported is access until the new end.
+    fn extended(&self, told: &[Told<'_>], life: &Life, wrong: &mut Vec<String>) {
+        for told in told {
+            let Some(until) = self.extended_to(told) else { continue };
+            if !self.truth.covers(life.at(until - 1), told.role) {
+                wrong.push(format!("{} lost {} before {until}, its new end", life.email, told.role));
+            }
+        }
+    }
+
+    fn extended_to(&self, told: &Told<'_>) -> Option<i64> {
+        let (_, result) = self.later(told.job, Kind::Extend)?;
+        result.filter(|report| report["code"] == "extended").map(|report| time(&report["ends_at"]))
     }
 
     /// No access longer than the bound after the last grant that carries it was over.
@@ -220,13 +236,9 @@ impl<'a> Case<'a> {
 
     /// When the access of a grant is to be over.
     fn due(&self, told: &Told<'_>) -> i64 {
-        let revoked = self
-            .happened
-            .jobs
-            .iter()
-            .find(|job| job.revokes && (job.story, job.leg) == (told.job.story, told.job.leg));
-        match (revoked, told.result) {
-            (Some(revoked), _) => revoked.sent_ms,
+        match (self.later(told.job, Kind::Revoke), told.result) {
+            (Some((revoked, _)), _) => revoked.sent_ms,
+            (None, Some(_)) if self.extended_to(told).is_some() => self.extended_to(told).unwrap_or_default(),
             (None, Some(report)) if told.code() == "granted" => time(&report["ends_at"]),
             (None, Some(report)) => time(&report["at"]),
             (None, None) => told.job.sent_ms,

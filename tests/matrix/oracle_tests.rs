@@ -17,7 +17,7 @@ use crate::{
     grid,
     oracle::judge,
     play::{Happened, Job},
-    stories::{Story, population},
+    stories::{Kind, Story, population},
 };
 
 const ID: &str = "000000000000000000000001";
@@ -39,7 +39,7 @@ fn found(change: impl FnOnce(&mut Happened, &mut grid::Cell)) -> (Vec<String>, S
             integration: "i00".into(),
             story: Story::Expires,
             leg: 0,
-            revokes: false,
+            kind: Kind::Grant,
             id: "j".into(),
             sent_ms: 500,
         }],
@@ -123,6 +123,20 @@ fn access_that_stays_or_goes_too_late_is_wrong() {
     assert!(wrong.iter().any(|w| w.contains("and has Some")) && words.contains("WRONG"), "{wrong:?} {words}");
     let (wrong, _) = found(|happened, _| happened.log[3].at_ms = 36_000);
     assert!(wrong.iter().any(|w| w.contains("it was due at 5000")), "{wrong:?}");
+}
+
+#[test]
+fn an_extension_that_was_reported_and_did_not_hold_is_wrong() {
+    let extended = |until: i64| {
+        found(|happened, _| {
+            happened.jobs.push(Job { kind: Kind::Extend, id: "e".into(), ..happened.jobs[0].clone() });
+            let result = json!({"kind": "result", "code": "extended", "job_id": "e", "ends_at": at(until)});
+            happened.reports.push(report(3_000, &result));
+        })
+    };
+    assert_eq!(extended(6_000), (vec![], "granted, extended → restored".to_owned()));
+    let (wrong, _) = extended(9_000);
+    assert!(wrong.iter().any(|w| w.contains("lost Help Desk before 9000")), "{wrong:?}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use ephemerald::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::stories::Story;
+use crate::stories::{Kind, Story};
 
 /// An ending that has been refused for so long, and has been said aloud, is left as it is.
 const STUCK: Duration = Duration::from_secs(8);
@@ -47,7 +47,7 @@ pub(crate) struct Job {
     pub(crate) integration: String,
     pub(crate) story: Story,
     pub(crate) leg: usize,
-    pub(crate) revokes: bool,
+    pub(crate) kind: Kind,
     /// Empty before it is sent.
     pub(crate) id: String,
     /// Unix milliseconds.
@@ -71,8 +71,7 @@ impl Job {
     /// What the control plane signs.
     pub(crate) fn claims(&self) -> Value {
         let grant = self.grant();
-        let mut claims =
-            if self.revokes { Story::revocation(&grant) } else { self.story.claims(self.leg, &grant) };
+        let mut claims = self.story.claims(self.leg, self.kind, &grant);
         claims["integration"] = self.integration.as_str().into();
         // Whole seconds, rounded up: a job from before the ledger is refused, and that is not the subject.
         claims["iat"] = (self.sent_ms / 1000 + 1).into();
@@ -84,8 +83,8 @@ impl Job {
         format!("{}-{}-{}", self.integration, self.story.name(), self.leg)
     }
 
-    fn is(&self, story: Story, leg: usize, revokes: bool) -> bool {
-        (self.story, self.leg, self.revokes) == (story, leg, revokes)
+    pub(crate) fn is(&self, story: Story, leg: usize, kind: Kind) -> bool {
+        (self.story, self.leg, self.kind) == (story, leg, kind)
     }
 }
 
@@ -106,7 +105,8 @@ impl Play {
 
     /// A person in the console does what the stories want: deletes an account that has a grant.
     pub(crate) fn meddle(&self, reports: &[ResultView]) {
-        let granted = self.result(reports, Story::Gone, 0, false).is_some_and(|r| r["code"] == "granted");
+        let granted =
+            self.result(reports, Story::Gone, 0, Kind::Grant).is_some_and(|r| r["code"] == "granted");
         if granted {
             // Refused once it is gone.
             let _ = self.cloud.delete(&Story::Gone.email());
@@ -125,21 +125,22 @@ impl Play {
 
     /// The next job of a story: the one before it has its result.
     fn next(&self, story: Story, reports: &[ResultView]) -> Option<Job> {
-        let job = |leg, revokes| Job {
+        let job = |leg, kind| Job {
             integration: self.integration.clone(),
             story,
             leg,
-            revokes,
+            kind,
             id: String::new(),
             sent_ms: jiff::Timestamp::now().as_millisecond(),
         };
-        let is_sent = |leg, revokes| self.jobs.iter().any(|job| job.is(story, leg, revokes));
+        let is_sent = |leg, kind| self.jobs.iter().any(|job| job.is(story, leg, kind));
         for (leg, said) in story.legs().iter().enumerate() {
-            let Some(result) = self.result(reports, story, leg, false) else {
-                return (!is_sent(leg, false)).then(|| job(leg, false));
+            let Some(result) = self.result(reports, story, leg, Kind::Grant) else {
+                return (!is_sent(leg, Kind::Grant)).then(|| job(leg, Kind::Grant));
             };
-            if said.revoked && result["code"] == "granted" && !is_sent(leg, true) {
-                return Some(job(leg, true));
+            let then = said.then.filter(|&then| result["code"] == "granted" && !is_sent(leg, then));
+            if let Some(then) = then {
+                return Some(job(leg, then));
             }
         }
         None
@@ -150,9 +151,9 @@ impl Play {
         reports: &'r [ResultView],
         story: Story,
         leg: usize,
-        revokes: bool,
+        kind: Kind,
     ) -> Option<&'r Value> {
-        let job = self.jobs.iter().find(|job| job.is(story, leg, revokes))?;
+        let job = self.jobs.iter().find(|job| job.is(story, leg, kind))?;
         results(reports, &job.id).next()
     }
 
@@ -169,8 +170,9 @@ impl Play {
         let legs =
             Story::ALL.into_iter().flat_map(|story| (0..story.legs().len()).map(move |leg| (story, leg)));
         let held = |job: &Job| self.held.iter().any(|grant| grant.grant_id == job.grant());
-        let answered = |job: &Job| results(reports, &job.id).next().is_some() || (job.revokes && held(job));
-        legs.into_iter().all(|(story, leg)| self.result(reports, story, leg, false).is_some())
+        let answered =
+            |job: &Job| results(reports, &job.id).next().is_some() || (job.kind == Kind::Revoke && held(job));
+        legs.into_iter().all(|(story, leg)| self.result(reports, story, leg, Kind::Grant).is_some())
             && self.next_is_none(reports)
             && self.jobs.iter().all(answered)
     }

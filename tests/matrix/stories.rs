@@ -10,6 +10,7 @@ use crate::process::asking::grant_claims;
 /// report it before its end.
 const SHORT: u64 = 4;
 const LONG: u64 = 300;
+const EXTENSION: u64 = 2;
 
 /// One of the main stories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +19,8 @@ pub(crate) enum Story {
     Expires,
     /// A role is given and taken back early.
     Revoked,
+    /// A role is given, and its end is moved.
+    Extended,
     /// The account has a higher role anyway.
     Standing,
     /// A higher grant and a lower one at the same time.
@@ -34,18 +37,27 @@ pub(crate) enum Story {
     Gone,
 }
 
+/// What a job asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Grant,
+    Revoke,
+    Extend,
+}
+
 /// One grant of a story. Each begins when the one before it has its result.
 pub(crate) struct Leg {
     pub(crate) role: &'static str,
     pub(crate) seconds: u64,
-    /// Whether it is taken back as soon as it is given.
-    pub(crate) revoked: bool,
+    /// What is asked as soon as it is given.
+    pub(crate) then: Option<Kind>,
 }
 
 impl Story {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Expires,
         Self::Revoked,
+        Self::Extended,
         Self::Standing,
         Self::Overlap,
         Self::Ephemeral,
@@ -60,6 +72,7 @@ impl Story {
         match self {
             Self::Expires => "expires",
             Self::Revoked => "revoked",
+            Self::Extended => "extended",
             Self::Standing => "standing",
             Self::Overlap => "overlap",
             Self::Ephemeral => "ephemeral",
@@ -75,6 +88,7 @@ impl Story {
         match self {
             Self::Expires => "Read Only is given Help Desk, which ends by the timer",
             Self::Revoked => "Read Only is given Manager for long, which is revoked at once",
+            Self::Extended => "Read Only is given Help Desk, for longer than it was first said",
             Self::Standing => "Manager asks for Help Desk, which that role covers",
             Self::Overlap => "Read Only is given Manager, and meanwhile Help Desk for longer",
             Self::Ephemeral => "an account is made with Help Desk and deleted by the timer",
@@ -101,13 +115,16 @@ impl Story {
 
     pub(crate) const fn legs(self) -> &'static [Leg] {
         const fn leg(role: &'static str, seconds: u64) -> Leg {
-            Leg { role, seconds, revoked: false }
+            Leg { role, seconds, then: None }
         }
         match self {
             Self::Expires | Self::Ephemeral | Self::TwoRoles | Self::Gone => {
                 const { &[leg("Help Desk", SHORT)] }
             }
-            Self::Revoked => const { &[Leg { role: "Manager", seconds: LONG, revoked: true }] },
+            Self::Revoked => const { &[Leg { role: "Manager", seconds: LONG, then: Some(Kind::Revoke) }] },
+            Self::Extended => {
+                const { &[Leg { role: "Help Desk", seconds: SHORT, then: Some(Kind::Extend) }] }
+            }
             Self::Standing => const { &[leg("Help Desk", LONG)] },
             Self::Overlap => const { &[leg("Manager", SHORT), leg("Help Desk", SHORT + 2)] },
             Self::UnknownRole => const { &[leg("Gardener", SHORT)] },
@@ -115,19 +132,24 @@ impl Story {
         }
     }
 
-    /// The claims of a leg's grant job.
-    pub(crate) fn claims(self, leg: usize, grant: &str) -> Value {
+    /// The claims of a job about a leg.
+    pub(crate) fn claims(self, leg: usize, kind: Kind, grant: &str) -> Value {
         let Leg { role, seconds, .. } = self.legs()[leg];
         let mut claims = grant_claims(grant, &self.email(), role, seconds);
-        if self == Self::Ephemeral {
-            claims["job"]["target"] = json!({"ephemeral": {"requester": self.email()}});
+        let request = claims["job"]["request"].take();
+        let job = &mut claims["job"];
+        match kind {
+            Kind::Grant if self == Self::Ephemeral => {
+                job["target"] = json!({"ephemeral": {"requester": self.email()}});
+            }
+            Kind::Grant => {}
+            Kind::Revoke => return json!({"job": {"type": "revoke", "grant_id": grant}}),
+            Kind::Extend => {
+                *job = json!({"type": "extend", "grant_id": grant, "duration_s": seconds + EXTENSION})
+            }
         }
+        job["request"] = request;
         claims
-    }
-
-    /// The claims of the job that ends a grant early.
-    pub(crate) fn revocation(grant: &str) -> Value {
-        json!({"job": {"type": "revoke", "grant_id": grant}})
     }
 
     /// Whether this is its account's address; that of an account that is made has a tag.

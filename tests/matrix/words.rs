@@ -1,13 +1,16 @@
 //! The outcome of a story in a few words that are the same on every run.
 
+use serde_json::Value;
+
 use crate::{
     oracle::{Case, Standing, Told},
-    stories::Story,
+    stories::{Kind, Story},
 };
 
 /// The words of the table and what they mean; `table.rs` prints them.
 pub(crate) const MEANINGS: &[(&str, &str)] = &[
     ("granted", "the role was read back on the account, and so was its end"),
+    ("extended", "the end was moved, and the access was there until the new end"),
     ("already granted", "the account had the role's reach without us; nothing was written"),
     ("refused: …", "refused by a rule before any write"),
     ("conflict: …", "as refused: it contradicts what the account has"),
@@ -26,7 +29,7 @@ pub(crate) const MEANINGS: &[(&str, &str)] = &[
 impl Case<'_> {
     /// The outcome of a story.
     pub(crate) fn words(&self, story: Story) -> String {
-        let mut legs: Vec<String> = self.told(story).iter().map(leg).collect();
+        let mut legs: Vec<String> = self.told(story).iter().map(|told| self.leg(told)).collect();
         legs.dedup();
         let mut words = if legs.is_empty() { "not asked".to_owned() } else { legs.join(", ") };
         let asked = words.starts_with("granted") || words.contains("failed");
@@ -44,6 +47,12 @@ impl Case<'_> {
             ends = vec!["held"];
         }
         format!("{words} → {}{}", ends.join(", "), if reset { ", other fields reset" } else { "" })
+    }
+
+    /// What a grant came to, and its extension if it was asked for.
+    fn leg(&self, told: &Told<'_>) -> String {
+        let extension = self.later(told.job, Kind::Extend).map(|(_, result)| outcome(result));
+        [Some(outcome(told.result)), extension].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// Whether the agent still holds a grant of the story.
@@ -66,12 +75,13 @@ impl Case<'_> {
     }
 }
 
-fn leg(told: &Told<'_>) -> String {
-    let rule = told.result.and_then(|report| report["rule"].as_str()).unwrap_or("");
-    match told.code() {
-        "rejected" => format!("refused: {rule}"),
-        "already_granted" => "already granted".to_owned(),
-        code if rule.is_empty() => code.to_owned(),
-        code => format!("{code}: {rule}"),
+/// The code of a result, and its rule.
+fn outcome(report: Option<&Value>) -> String {
+    let text = |key: &str| report.and_then(|report| report[key].as_str()).unwrap_or("");
+    match (text("code"), text("rule")) {
+        ("", _) => "no result".to_owned(),
+        ("rejected", rule) => format!("refused: {rule}"),
+        (code, "") => code.replace('_', " "),
+        (code, rule) => format!("{code}: {rule}"),
     }
 }
