@@ -75,6 +75,7 @@ impl Batch {
             .await;
             let connection = root.join(format!("{}.json", integration(at)));
             cloud.write_connection(&connection).unwrap();
+            small_pages(&connection);
             integrations += &section(&integration(at), &connection, &cell.role_mode);
             parts.push(part);
             clouds.push(cloud.console);
@@ -110,11 +111,18 @@ impl Batch {
     }
 }
 
+/// Small pages, so that every listing has several.
+fn small_pages(connection: &Path) {
+    let mut json: Value = serde_json::from_slice(&fs::read(connection).unwrap()).unwrap();
+    json["options"]["page_size"] = 5.into();
+    fs::write(connection, json.to_string()).unwrap();
+}
+
 /// An integration, with an order of roles for tenants that do not serve theirs.
 fn section(name: &str, connection: &Path, role_mode: &str) -> String {
     format!(
         "[[integration]]\nname = \"{name}\"\nconnection_file = \"{}\"\nobserve_interval = \"3s\"\n\
-        rate_limit = 100\nrole_mode = \"{role_mode}\"\n\
+        rate_limit = 30\nrole_mode = \"{role_mode}\"\n\
         role_order = [[\"Manager\", \"Help Desk\"], [\"Help Desk\", \"Read Only\"]]\n\n",
         connection.display()
     )
@@ -127,7 +135,7 @@ fn configure(files: &Files, integrations: &str) {
     let (_, timing) = rest.split_once("[timing]").unwrap();
     let timing = timing
         .replace("in_flight_window = \"3s\"", "in_flight_window = \"2s\"")
-        .replace("watch = [\"2s\", \"3s\"]", "watch = [\"2s\"]");
+        .replace("watch = [\"2s\", \"3s\"]", "watch = [\"2s\", \"6s\"]");
     fs::write(&files.config, format!("{head}{integrations}[timing]{timing}")).unwrap();
     let policy = fs::read_to_string(&files.policy).unwrap();
     let policy = policy

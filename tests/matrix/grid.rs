@@ -4,7 +4,7 @@
 use ephemerald::sandbox::jumpcloud::Switches;
 use serde_json::{Map, Value, json};
 
-use crate::pairs;
+use crate::pairs::{self, Choice};
 
 /// One kind of tenant.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Cell {
     pub(crate) switches: Switches,
     /// The values that are not the default, by name.
     pub(crate) differs: Vec<(&'static str, Value)>,
+    /// Whether something in it is known to hinder every grant.
+    pub(crate) hindered: bool,
 }
 
 /// A name and its values, the default first.
@@ -23,6 +25,7 @@ pub(crate) type Factor = (&'static str, Vec<Value>);
 
 const ROLE_MODE: &str = "role_mode";
 const PAIRS: &str = "pairs";
+const DEFAULTS: &str = "the defaults";
 
 /// The agent's role mode and every switch.
 pub(crate) fn factors() -> Vec<Factor> {
@@ -34,37 +37,80 @@ pub(crate) fn sizes(factors: &[Factor]) -> Vec<usize> {
     factors.iter().map(|(_, values)| values.len()).collect()
 }
 
+/// What hinders every grant by itself, as the rows of the table show: such values meet all others in
+/// rows of their own, so that they do not hide what these do.
+const HINDERING: &[&[(&str, &str)]] = &[
+    &[("total_count", "absent")],
+    &[("total_count", "too_high")],
+    &[("total_count", "too_low")],
+    &[("bare_lists", "true")],
+    &[("roles_listed", "custom")],
+    &[("sort", "false"), ("unstable_order", "true")],
+    &[("get_self", "false"), ("organizations_status", "403")],
+    &[("get_self", "false"), ("organizations_status", "404")],
+    &[("get_self_organization", "false"), ("organizations_status", "403"), ("organization_shown", "false")],
+    &[("get_self_organization", "false"), ("organizations_status", "404"), ("organization_shown", "false")],
+    &[("role_mode", "multiple"), ("plural_roles_shown", "false")],
+    &[("role_mode", "multiple"), ("plural_roles", "empty")],
+    &[("role_mode", "multiple"), ("plural_roles", "with_several")],
+];
+
+/// [`HINDERING`] as choices.
+fn hindering(factors: &[Factor]) -> Vec<Vec<Choice>> {
+    let choice = |(name, wanted): &(&str, &str)| {
+        let at = factors.iter().position(|(factor, _)| factor == name).unwrap();
+        let value = factors[at].1.iter().position(|value| plain(value) == *wanted).unwrap();
+        (at, value)
+    };
+    HINDERING.iter().map(|values| values.iter().map(choice).collect()).collect()
+}
+
 /// The defaults and each other value of each switch with everything else as by default, in both role
-/// modes.
+/// modes; and what hinders only together.
 pub(crate) fn alone() -> Vec<Cell> {
     let factors = factors();
-    let mut rows = vec![vec![0; factors.len()]];
-    for (at, (_, values)) in factors.iter().enumerate().skip(1) {
-        rows.extend((1..values.len()).map(|value| {
-            let mut row = vec![0; factors.len()];
-            row[at] = value;
-            row
-        }));
-    }
+    let single = |(at, (_, values)): (usize, &Factor)| {
+        (1..values.len()).map(move |value| vec![(at, value)]).collect::<Vec<_>>()
+    };
+    let together = hindering(&factors).into_iter().filter(|choices| choices.len() > 1);
+    let together = together.map(|choices| choices.into_iter().filter(|(at, _)| *at > 0).collect::<Vec<_>>());
+    let mut all: Vec<Vec<Choice>> =
+        factors.iter().enumerate().skip(1).flat_map(single).chain(together).collect();
+    all.dedup();
     let mut cells = Vec::new();
-    for row in rows {
+    for choices in [Vec::new()].into_iter().chain(all.into_iter().filter(|choices| !choices.is_empty())) {
         for mode in 0..factors[0].1.len() {
-            let mut row = row.clone();
+            let mut row = vec![0; factors.len()];
             row[0] = mode;
+            for (at, value) in &choices {
+                row[*at] = *value;
+            }
             let said: Vec<String> = chosen(&factors, &row).filter(|(at, ..)| *at > 0).map(said).collect();
-            let name = if said.is_empty() { "the defaults".to_owned() } else { said.join(" ") };
-            cells.push(cell(&factors, &row, name));
+            let name = if said.is_empty() { DEFAULTS.to_owned() } else { said.join(" ") };
+            let cell = cell(&factors, &row, name);
+            if !cells
+                .iter()
+                .any(|known: &Cell| (&known.name, &known.role_mode) == (&cell.name, &cell.role_mode))
+            {
+                cells.push(cell);
+            }
         }
     }
     cells
 }
 
-/// Every two values of any two factors, together in some cell.
+/// Every two values of any two factors, together in some cell. The cells that are not hindered come
+/// first.
 pub(crate) fn pairwise() -> Vec<Cell> {
     let factors = factors();
-    let rows = pairs::cover(&sizes(&factors));
-    let named =
-        rows.iter().enumerate().map(|(at, row)| cell(&factors, row, format!("{PAIRS} {:02}", at + 1)));
+    let hindering = hindering(&factors);
+    let clear = |row: &[Choice]| !hindering.iter().any(|all| all.iter().all(|choice| row.contains(choice)));
+    let (rows, first) = pairs::cover(&sizes(&factors), clear);
+    let named = rows.iter().enumerate().map(|(at, row)| {
+        let cell = cell(&factors, row, format!("{PAIRS} {:02}", at + 1));
+        debug_assert_eq!(cell.hindered, at >= first);
+        cell
+    });
     named.collect()
 }
 
@@ -77,7 +123,12 @@ fn cell(factors: &[Factor], row: &[usize], name: String) -> Cell {
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     let role_mode = factors[0].1[row[0]].as_str().unwrap().to_owned();
-    Cell { name, role_mode, switches: serde_json::from_value(Value::Object(switches)).unwrap(), differs }
+    let switches = serde_json::from_value(Value::Object(switches)).unwrap();
+    let has = |(wanted, value): &(&str, &str)| {
+        differs.iter().any(|(name, own)| name == wanted && plain(own) == *value)
+    };
+    let hindered = HINDERING.iter().any(|values| values.iter().all(has));
+    Cell { name, role_mode, switches, differs, hindered }
 }
 
 /// The choices of a row that are not the default.
@@ -96,16 +147,23 @@ fn said((_, name, value): (usize, &str, &Value)) -> String {
 
 /// `role_name=adds`.
 pub(crate) fn shown(name: &str, value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("{name}={text}"),
-        other => format!("{name}={other}"),
-    }
+    format!("{name}={}", plain(value))
+}
+
+/// A value without the quotes of a text.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 impl Cell {
     /// Whether it is a row of the covering array.
     pub(crate) fn is_pairwise(&self) -> bool {
         self.name.starts_with(PAIRS)
+    }
+
+    /// Whether every switch is as by default.
+    pub(crate) fn is_the_default(&self) -> bool {
+        self.name == DEFAULTS
     }
 
     /// Whether a switch has this value, which is not its default.

@@ -43,6 +43,8 @@ const EXTENT: &str = "EPHEMERALD_MATRIX";
 const BATCH: usize = 8;
 /// Batches played at the same time; most of their time is waiting.
 const AT_ONCE: usize = 8;
+/// The same for what is played again.
+const AGAIN_AT_ONCE: usize = 2;
 
 /// A cell and what came of it.
 struct Outcome {
@@ -62,7 +64,10 @@ fn in_every_kind_of_tenant_access_goes_when_it_is_due_and_the_agent_says_what_is
     };
     let cells: Vec<Cell> = grid::alone().into_iter().chain(grid::pairwise()).filter(wanted).collect();
     println!("{} cells", cells.len());
-    let outcomes = all(cells);
+    let mut outcomes = all(&cells, AT_ONCE);
+    if only.is_none() && env::var_os("NOAGAIN").is_none() {
+        println!("{} cells are played again", again(&mut outcomes));
+    }
     let wrong: Vec<String> = outcomes.iter().flat_map(said).collect();
     let sections = table::sections(&outcomes);
     fs::write(evidence().join("matrix.md"), sections.join("\n")).unwrap();
@@ -84,15 +89,28 @@ fn in_every_kind_of_tenant_access_goes_when_it_is_due_and_the_agent_says_what_is
     }
 }
 
+/// What is right but not as the document says is played once more with less at the same time: a
+/// machine that is too busy to report a grant before its end is not the subject.
+fn again(outcomes: &mut [Outcome]) -> usize {
+    let other: Vec<usize> = (0..outcomes.len())
+        .filter(|&at| outcomes[at].wrong.is_empty() && !table::knows(&outcomes[at], outcomes))
+        .collect();
+    let cells: Vec<Cell> = other.iter().map(|&at| outcomes[at].cell.clone()).collect();
+    for (at, outcome) in other.into_iter().zip(all(&cells, AGAIN_AT_ONCE)) {
+        outcomes[at] = outcome;
+    }
+    cells.len()
+}
+
 /// Plays cells, several at once, and gives them back in their order.
-fn all(cells: Vec<Cell>) -> Vec<Outcome> {
+fn all(cells: &[Cell], at_once: usize) -> Vec<Outcome> {
     let population = evidence().join("population.json");
     fs::write(&population, stories::population().to_string()).unwrap();
     let batches = cells.chunks(BATCH).map(<[Cell]>::to_vec).enumerate().rev();
     let waiting = Mutex::new(batches.collect::<Vec<_>>());
     let done = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some((at, cells)) = { waiting.lock().unwrap().pop() } {
                     let outcomes = together(cells, &population);

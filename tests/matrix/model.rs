@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use ephemerald::sandbox::jumpcloud::{BothWritten, RoleNameWrite, RoleNamesWrite, Switches};
+use ephemerald::sandbox::jumpcloud::{
+    BothWritten, PluralRoles, RoleNameOfSeveral, RoleNameWrite, RoleNamesWrite, Switches,
+};
 
 /// Roles in the order in which JumpCloud holds them: the first is the one that `roleName` shows.
 pub(crate) type Roles = Vec<String>;
@@ -64,10 +66,23 @@ impl Model<'_> {
         }
     }
 
-    /// What a read shows.
+    /// The roles that a read lets one know: `roleNames` if they are there, else `roleName`.
     pub(crate) fn shown(&self, held: &[String]) -> Roles {
-        let count = if self.0.plural_roles_shown { held.len() } else { 1 };
-        held.iter().take(count).cloned().collect()
+        let several = held.len() > 1;
+        let all = match self.0.plural_roles {
+            PluralRoles::Full => true,
+            PluralRoles::WithSeveral => several,
+            PluralRoles::Empty => false,
+        };
+        if all && self.0.plural_roles_shown {
+            return held.to_vec();
+        }
+        let one = match self.0.role_name_of_several {
+            RoleNameOfSeveral::First => held.first(),
+            RoleNameOfSeveral::Last => held.last(),
+            RoleNameOfSeveral::Absent => held.first().filter(|_| !several),
+        };
+        one.into_iter().cloned().collect()
     }
 
     /// Whether `steps` writes of `roleName`, `roleNames` or both can lead from one set of roles to

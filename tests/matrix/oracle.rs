@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use ephemerald::sandbox::jumpcloud::{Account, Event, Received};
+use ephemerald::sandbox::jumpcloud::{Account, Entry, Event, Received};
 use serde_json::Value;
 
 use crate::{
@@ -19,6 +19,8 @@ use crate::{
 
 /// How late access may go after it is due, when JumpCloud answers: the contract's bound.
 const BOUND_MS: i64 = 30_000;
+/// The same where JumpCloud refuses requests because there are too many.
+const LIMITED_MS: i64 = 90_000;
 /// More writes than this to one account, and the agent runs in circles.
 const WRITES: usize = 20;
 /// The least role, which the agent may always fall back to.
@@ -37,6 +39,8 @@ pub(crate) struct Case<'a> {
     pub(crate) model: Model<'a>,
     pub(crate) happened: &'a Happened,
     pub(crate) truth: Truth<'a>,
+    /// How late access may go after it is due.
+    bound_ms: i64,
 }
 
 /// One grant as the agent reported it.
@@ -66,7 +70,8 @@ pub(crate) enum Standing {
 
 pub(crate) fn judge(cell: &Cell, happened: &Happened) -> Verdict {
     let truth = Truth::of(&happened.before, &happened.log, &happened.roles);
-    let case = Case { model: Model(&cell.switches), happened, truth };
+    let bound_ms = if cell.switches.rate_limit == 0 { BOUND_MS } else { LIMITED_MS };
+    let case = Case { model: Model(&cell.switches), happened, truth, bound_ms };
     let mut wrong = Vec::new();
     if happened.unfinished {
         let held = happened.held.iter().map(|grant| format!("{} ({})", grant.grant_id, grant.state));
@@ -86,6 +91,11 @@ pub(crate) fn judge(cell: &Cell, happened: &Happened) -> Verdict {
             case.extended(&told, life, &mut wrong);
         }
         case.standing_is_right(story, &mut wrong);
+    }
+    if cell.hindered == case.tries() {
+        let what =
+            if cell.hindered { "nothing hinders it any more" } else { "something hinders every grant" };
+        wrong.push(format!("{what}: say so in HINDERING, tests/matrix/grid.rs"));
     }
     let words = Story::ALL.into_iter().map(|story| (story, case.words(story))).collect();
     Verdict { words, wrong }
@@ -127,6 +137,14 @@ impl<'a> Case<'a> {
                 wrong.push(format!("not a proper report: {view:?}"));
             }
         }
+    }
+
+    /// Whether a role was ever written in the simplest story.
+    fn tries(&self) -> bool {
+        let lives = self.truth.lives.iter().filter(|(_, life)| Story::Expires.is_about(&life.email));
+        let paths: Vec<String> = lives.map(|(id, _)| format!("/api/users/{id}")).collect();
+        let writes = |entry: &Entry| matches!(&entry.event, Event::Request(request) if request.method == "PUT" && paths.contains(&request.path));
+        self.happened.log.iter().any(writes)
     }
 
     /// Only accounts with a grant are written to, and none of them for ever.
@@ -226,7 +244,7 @@ impl<'a> Case<'a> {
                     wrong.push(format!("{} had {role} from {from}, which nobody asked for", life.email));
                     continue;
                 };
-                if !(last && forgiven) && until > due + BOUND_MS {
+                if !(last && forgiven) && until > due + self.bound_ms {
                     let until = if last { "the end".to_owned() } else { until.to_string() };
                     wrong.push(format!("{} had {role} until {until}; it was due at {due}", life.email));
                 }

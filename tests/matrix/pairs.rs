@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 /// A value of a factor: the factor's place and the value's place in it.
-type Choice = (usize, usize);
+pub(crate) type Choice = (usize, usize);
 
 /// Every pair of values of two different factors, the earlier factor first.
 pub(crate) fn all(sizes: &[usize]) -> BTreeSet<(Choice, Choice)> {
@@ -26,17 +26,34 @@ pub(crate) fn held(row: &[usize]) -> impl Iterator<Item = (Choice, Choice)> {
 }
 
 /// Rows that together hold all pairs of `sizes`; `sizes[f]` is the number of values of factor `f`.
-pub(crate) fn cover(sizes: &[usize]) -> Vec<Vec<usize>> {
+///
+/// The first rows, and the number of them, hold what can be held by rows of which `clear` is true; it
+/// is asked for a few choices at a time, and must not turn true again when more choices come.
+pub(crate) fn cover(sizes: &[usize], clear: impl Fn(&[Choice]) -> bool) -> (Vec<Vec<usize>>, usize) {
     let mut open = Open::new(sizes);
     let mut rows = Vec::new();
-    for pair in all(sizes) {
-        if open.has(pair.0, pair.1) {
-            let row = grown(sizes, &open, pair);
+    let possible = all(sizes).into_iter().filter(|(a, b)| clear(&[*a, *b]));
+    fill(sizes, &mut open, possible, &clear, &mut rows);
+    let first = rows.len();
+    fill(sizes, &mut open, all(sizes), &|_: &[Choice]| true, &mut rows);
+    (rows, first)
+}
+
+fn fill(
+    sizes: &[usize],
+    open: &mut Open,
+    pairs: impl IntoIterator<Item = (Choice, Choice)>,
+    clear: &impl Fn(&[Choice]) -> bool,
+    rows: &mut Vec<Vec<usize>>,
+) {
+    for pair in pairs {
+        if open.has(pair.0, pair.1)
+            && let Some(row) = grown(sizes, open, pair, clear)
+        {
             open.close(&row);
             rows.push(row);
         }
     }
-    rows
 }
 
 /// The pairs that no row holds yet.
@@ -85,8 +102,14 @@ impl Open {
     }
 }
 
-/// A row that holds `pair` and, factor by factor, the value that brings the most open pairs.
-fn grown(sizes: &[usize], open: &Open, pair: (Choice, Choice)) -> Vec<usize> {
+/// A row that holds `pair` and, factor by factor, the value that brings the most open pairs; `None` if
+/// there is no clear one.
+fn grown(
+    sizes: &[usize],
+    open: &Open,
+    pair: (Choice, Choice),
+    clear: &impl Fn(&[Choice]) -> bool,
+) -> Option<Vec<usize>> {
     let mut chosen: Vec<Choice> = vec![pair.0, pair.1];
     // Factors with many values first: they have the fewest rows to spare.
     let mut order: Vec<usize> = (0..sizes.len()).filter(|&f| f != pair.0.0 && f != pair.1.0).collect();
@@ -97,12 +120,17 @@ fn grown(sizes: &[usize], open: &Open, pair: (Choice, Choice)) -> Vec<usize> {
             let now = chosen.iter().filter(|other| open.has((factor, value), **other)).count();
             (now, open.left[open.number((factor, value))])
         };
+        let is_clear = |value: &usize| {
+            let mut with = chosen.clone();
+            with.push((factor, *value));
+            clear(&with)
+        };
         // Backwards, as the last of the best wins: a tie goes to the default.
-        let best = (0..sizes[factor]).rev().max_by_key(|&value| gain(value));
-        chosen.push((factor, best.unwrap_or_default()));
+        let best = (0..sizes[factor]).rev().filter(is_clear).max_by_key(|&value| gain(value));
+        chosen.push((factor, best?));
     }
     chosen.sort_unstable();
-    chosen.into_iter().map(|(_, value)| value).collect()
+    Some(chosen.into_iter().map(|(_, value)| value).collect())
 }
 
 #[cfg(test)]
@@ -119,7 +147,7 @@ mod tests {
         for sizes in
             [vec![2, 2], vec![2, 3, 4, 5], vec![3; 13], vec![1, 2, 1, 3], [vec![2; 30], vec![6, 4]].concat()]
         {
-            let rows = cover(&sizes);
+            let (rows, _) = cover(&sizes, |_| true);
             assert!(rows.iter().all(|row| row.iter().zip(&sizes).all(|(value, size)| value < size)));
             assert_eq!(missing(&sizes, &rows), 0, "{sizes:?}");
             println!("{} factors, {} pairs: {} rows", sizes.len(), all(&sizes).len(), rows.len());
@@ -129,15 +157,28 @@ mod tests {
     #[test]
     fn a_row_that_is_left_out_leaves_pairs_uncovered() {
         let sizes = [4, 4, 3, 2];
-        let rows = cover(&sizes);
+        let (rows, _) = cover(&sizes, |_| true);
         assert_eq!(missing(&sizes, &rows[1..]).min(1), 1, "the count of missing pairs can fail");
     }
 
     #[test]
     fn there_are_few_rows_and_always_the_same() {
         let sizes = [6, 5, 4, 4, 3, 3, 2, 2, 2, 2, 2, 2];
-        assert_eq!(cover(&sizes), cover(&sizes));
+        let rows = cover(&sizes, |_| true).0;
+        assert_eq!(rows, cover(&sizes, |_| true).0);
         let all: usize = sizes.iter().product();
-        assert!(cover(&sizes).len() <= 45, "{} rows of {all}", cover(&sizes).len());
+        assert!(rows.len() <= 45, "{} rows of {all}", rows.len());
+    }
+
+    #[test]
+    fn what_hinders_everything_else_is_left_to_the_last_rows() {
+        let sizes = [3, 3, 2, 2, 2];
+        let hinders =
+            |row: &[Choice]| row.contains(&(0, 2)) || (row.contains(&(1, 1)) && row.contains(&(2, 1)));
+        let (rows, first) = cover(&sizes, |row| !hinders(row));
+        assert_eq!(missing(&sizes, &rows), 0);
+        let hindered = |row: &Vec<usize>| hinders(&row.iter().copied().enumerate().collect::<Vec<_>>());
+        assert!(first > 0 && !rows[..first].iter().any(hindered), "{rows:?}");
+        assert!(rows[first..].iter().all(hindered), "{rows:?}");
     }
 }

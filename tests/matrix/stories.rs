@@ -8,7 +8,7 @@ use crate::process::asking::grant_claims;
 
 /// How long a grant lasts that is to end by itself, in seconds: long enough for a busy machine to
 /// report it before its end.
-const SHORT: u64 = 4;
+const SHORT: u64 = 5;
 const LONG: u64 = 300;
 const EXTENSION: u64 = 2;
 
@@ -123,7 +123,7 @@ impl Story {
             }
             Self::Revoked => const { &[Leg { role: "Manager", seconds: LONG, then: Some(Kind::Revoke) }] },
             Self::Extended => {
-                const { &[Leg { role: "Help Desk", seconds: SHORT, then: Some(Kind::Extend) }] }
+                const { &[Leg { role: "Help Desk", seconds: 2 * SHORT, then: Some(Kind::Extend) }] }
             }
             Self::Standing => const { &[leg("Help Desk", LONG)] },
             Self::Overlap => const { &[leg("Manager", SHORT), leg("Help Desk", SHORT + 2)] },

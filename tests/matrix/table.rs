@@ -19,9 +19,9 @@ pub(crate) fn sections(outcomes: &[Outcome]) -> Vec<String> {
     let mut sections = vec![head()];
     for mode in ["single", "multiple"] {
         let of_mode = |o: &&Outcome| o.cell.role_mode == mode && !o.cell.is_pairwise();
-        let outcomes: Vec<&Outcome> = outcomes.iter().filter(of_mode).collect();
-        if !outcomes.is_empty() {
-            sections.push(alone(mode, &outcomes));
+        let of_this: Vec<&Outcome> = outcomes.iter().filter(of_mode).collect();
+        if !of_this.is_empty() {
+            sections.push(alone(mode, &of_this, outcomes));
         }
     }
     let outcomes: Vec<&Outcome> = outcomes.iter().filter(|o| o.cell.is_pairwise()).collect();
@@ -86,41 +86,73 @@ fn head() -> String {
     text
 }
 
-fn alone(mode: &str, outcomes: &[&Outcome]) -> String {
-    let mut text = format!(
-        "## One value alone, `role_mode = \"{mode}\"`\n\n\
-        Everything else as by default; in **bold** what the value changes.\n\n{}\n",
-        header()
-    );
-    let usual = outcomes[0];
-    let (same, other): (Vec<&Outcome>, Vec<&Outcome>) =
-        outcomes.iter().skip(1).partition(|outcome| outcome.words == usual.words);
-    for outcome in [usual].into_iter().chain(other) {
-        let mut row = format!("| {} ", code(&outcome.cell.name));
-        for (story, words) in &outcome.words {
-            let mark = if usual.words[story] == *words { "" } else { "**" };
-            let _ = write!(row, "| {mark}{words}{mark} ");
-        }
-        let _ = writeln!(text, "{row}|");
-    }
-    let _ = writeln!(text, "\n{} values change nothing in these stories:\n", same.len());
-    for outcome in same {
-        let _ = writeln!(text, "- {}", code(&outcome.cell.name));
-    }
-    text
+/// Whether the file has this outcome already.
+pub(crate) fn knows(outcome: &Outcome, outcomes: &[Outcome]) -> bool {
+    let known = fs::read_to_string(file()).unwrap_or_default();
+    let title = |mode: &str| format!("\n{}\n", alone_title(mode));
+    let section =
+        if outcome.cell.is_pairwise() { format!("\n{PAIRS}\n") } else { title(&outcome.cell.role_mode) };
+    let Some((_, rest)) = known.split_once(section.as_str()) else { return false };
+    let section = rest.split_once("\n## ").map_or(rest, |(section, _)| section);
+    section.lines().any(|line| line == row(outcome, usual(outcome, outcomes)))
 }
 
+/// The outcome under the defaults that one is compared with.
+fn usual<'o>(outcome: &Outcome, outcomes: &'o [Outcome]) -> Option<&'o Outcome> {
+    let defaults = |o: &&Outcome| o.cell.is_the_default() && o.cell.role_mode == outcome.cell.role_mode;
+    outcomes.iter().find(defaults).filter(|_| !outcome.cell.is_pairwise())
+}
+
+/// The line of a cell: a row of its table or, where nothing is other than usual, an item of a list.
+fn row(outcome: &Outcome, usual: Option<&Outcome>) -> String {
+    let name = code(&outcome.cell.name);
+    if usual.is_some_and(|usual| usual.words == outcome.words) && !outcome.cell.is_the_default() {
+        return format!("- {name}");
+    }
+    let mut row = format!("| {name} ");
+    for (story, words) in &outcome.words {
+        let mark = if usual.is_some_and(|usual| usual.words[story] != *words) { "**" } else { "" };
+        let _ = write!(row, "| {mark}{words}{mark} ");
+    }
+    row + "|"
+}
+
+fn alone_title(mode: &str) -> String {
+    format!("## One value alone, `role_mode = \"{mode}\"`")
+}
+
+fn alone(mode: &str, outcomes: &[&Outcome], all: &[Outcome]) -> String {
+    let (same, other): (Vec<String>, Vec<String>) = outcomes
+        .iter()
+        .map(|outcome| row(outcome, usual(outcome, all)))
+        .partition(|row| row.starts_with('-'));
+    format!(
+        "{}\n\nEverything else as by default; in **bold** what is other than in the first row.\n\n\
+        {}\n{}\n\n{} values change nothing in these stories:\n\n{}\n",
+        alone_title(mode),
+        header(),
+        other.join("\n"),
+        same.len(),
+        same.join("\n"),
+    )
+}
+
+const PAIRS: &str = "## All pairs";
+
 fn pairwise(outcomes: &[&Outcome]) -> String {
-    let mut text = format!("## All pairs\n\n{}\n", header());
-    for outcome in outcomes {
-        let words: Vec<&str> = outcome.words.values().map(String::as_str).collect();
-        let _ = writeln!(text, "| {} | {} |", outcome.cell.name, words.join(" | "));
-    }
-    text += "\nWhat is not as by default in each of them:\n\n";
-    for outcome in outcomes {
-        let _ = writeln!(text, "- {}: {}", outcome.cell.name, differing(&outcome.cell));
-    }
-    text
+    let of = |hindered: bool| outcomes.iter().filter(move |outcome| outcome.cell.hindered == hindered);
+    let rows = |hindered| of(hindered).map(|outcome| row(outcome, None)).collect::<Vec<_>>().join("\n");
+    let differing = outcomes.iter().map(|o| format!("- {}: {}", o.cell.name, differing(&o.cell)));
+    format!(
+        "{PAIRS}\n\nThe first {} cells hold every pair of values that can do without the values that hinder all\n\
+        grants; the last {} hold the rest.\n\n{}\n{}\n{}\n\nWhat is not as by default in each of them:\n\n{}\n",
+        of(false).count(),
+        of(true).count(),
+        header(),
+        rows(false),
+        rows(true),
+        differing.collect::<Vec<_>>().join("\n"),
+    )
 }
 
 fn header() -> String {
