@@ -59,7 +59,7 @@ impl Executor {
         let Some(client) = self.client(&lower.at().integration, lower.call()) else { return };
         self.run(lower.call(), async move {
             Outcome::Written(match lower.change() {
-                LowerChange::SetRoles { id, roles, plural } => client.set_roles(id, roles, *plural).await,
+                LowerChange::SetRoles { id, roles, field } => client.set_roles(id, roles, *field).await,
                 LowerChange::Delete { id } => client.delete(id).await,
             })
         });
@@ -74,8 +74,8 @@ impl Executor {
                 return Outcome::Written(Err(Fault::of(FaultClass::NotSent)));
             }
             match raise.change {
-                RaiseChange::SetRoles { id, roles, plural } => {
-                    Outcome::Written(client.set_roles(&id, &roles, plural).await)
+                RaiseChange::SetRoles { id, roles, field } => {
+                    Outcome::Written(client.set_roles(&id, &roles, field).await)
                 }
                 RaiseChange::Create { email, role, firstname, lastname } => {
                     Outcome::Created(client.create(&NewAccount { email, role, firstname, lastname }).await)

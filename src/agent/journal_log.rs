@@ -152,6 +152,10 @@ pub(super) fn warning(warning: &Warning) {
             integration = %at.integration, account = at.account.as_str(),
             "an ending needs a person: something of ours is there and no permitted write takes it away without giving something new"
         ),
+        Warning::GuardsFell(at) => error!(
+            integration = %at.integration, account = at.account.as_str(),
+            "after our write of a role the account requires no MFA any more, or may own an API key: JumpCloud may reset what a write leaves out, or a person changed it; look at the account"
+        ),
         Warning::Stranger(at) => warn!(
             integration = %at.integration, account = at.account.as_str(),
             "an account with our address has another id than the one we made: left alone"

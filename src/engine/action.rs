@@ -86,6 +86,19 @@ pub struct Raise {
     pub send_by: BootTime,
 }
 
+/// In which field of an administrator roles are written. Which of the two decides, and whether a write
+/// replaces or adds, is not published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoleField {
+    /// `roleName`, which every known client writes; for exactly one role.
+    #[default]
+    One,
+    /// `roleNames`.
+    Several,
+    /// Both, saying the same; for exactly one role.
+    Both,
+}
+
 /// What a raise writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RaiseChange {
@@ -95,8 +108,8 @@ pub enum RaiseChange {
         id: AccountId,
         /// The complete set.
         roles: Vec<RoleName>,
-        /// Whether the plural field is used.
-        plural: bool,
+        /// How it is written.
+        field: RoleField,
     },
     /// A new account.
     Create {
@@ -128,8 +141,8 @@ pub enum LowerChange {
         id: AccountId,
         /// The complete set.
         roles: Vec<RoleName>,
-        /// Whether the plural field is used.
-        plural: bool,
+        /// How it is written.
+        field: RoleField,
     },
     /// Delete the account.
     Delete {
@@ -181,6 +194,9 @@ pub enum Warning {
     CredentialRefused(IntegrationId),
     /// Something of ours is there that no permitted write would take away.
     Escalated(AccountRef),
+    /// After a write of ours an account is protected less: MFA is not required any more, or an API key is
+    /// allowed.
+    GuardsFell(AccountRef),
     /// A listing shows our address under another id: a stranger, left alone.
     Stranger(AccountRef),
     /// The journal holds an account of an integration that the configuration does not name any more:

@@ -4,7 +4,7 @@
 use super::{
     Engine, Purpose,
     account::{AccountKey, AccountRef, Effect},
-    action::{Raise, RaiseChange},
+    action::{Raise, RaiseChange, RoleField},
     answer::Evidence,
     budget::Lane,
     codes::{ResultCode, Rule},
@@ -267,9 +267,9 @@ impl Engine {
         let displaces = had.iter().filter(|r| !roles.contains(r)).cloned().collect();
         let id = seen.account.id.clone();
         // One role goes into the field for one, which every known client writes.
-        let plural = roles.len() > 1;
+        let field = if roles.len() > 1 { RoleField::Several } else { RoleField::One };
         let effect = Effect::Raise { roles: roles.clone(), adds, displaces };
-        self.send_raise(at, effect, RaiseChange::SetRoles { id, roles, plural });
+        self.send_raise(at, effect, RaiseChange::SetRoles { id, roles, field });
     }
 
     /// The token is taken: nothing queues behind this any more but the disk.

@@ -45,10 +45,39 @@ pub(super) struct Desk {
     pub alarm: Option<Alarm>,
     /// Its place in the queue for a token, while it waits for one.
     pub queued: Option<(Lane, BootTime)>,
-    /// Whether the last lower changed nothing, so that the next one is written in the other field.
-    pub other_field: bool,
+    /// Lowers that were answered for good and, as far as a read has shown since, changed nothing.
+    pub vain: u32,
+    /// When the first of them came back.
+    pub vain_since: Option<BootTime>,
+    /// What protected the account before the last write of ours, until a read shows what does now.
+    pub guards: Option<Guards>,
     /// Whether the present standstill was warned of.
     pub escalated: bool,
+}
+
+/// What protects an administrator beside his role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Guards {
+    /// Whether MFA is required, where shown.
+    mfa_required: Option<bool>,
+    /// Whether the account may own an API key, where shown.
+    api_key_allowed: Option<bool>,
+}
+
+impl Guards {
+    /// As a read shows them.
+    #[must_use]
+    pub(super) fn of(account: &ObservedAccount) -> Self {
+        Self { mfa_required: account.mfa_required, api_key_allowed: account.api_key_allowed }
+    }
+
+    /// Whether one that was shown before is shown as gone now.
+    #[must_use]
+    pub(super) fn fell(self, now: Self) -> bool {
+        let mfa = self.mfa_required == Some(true) && now.mfa_required == Some(false);
+        let key = self.api_key_allowed == Some(false) && now.api_key_allowed == Some(true);
+        mfa || key
+    }
 }
 
 /// A read of the account.
@@ -84,6 +113,7 @@ impl Desk {
         self.tries = 0;
         self.not_before = BootTime(0);
         self.escalated = false;
-        self.other_field = false;
+        self.vain = 0;
+        self.vain_since = None;
     }
 }

@@ -6,9 +6,10 @@
 use super::{
     Engine,
     account::{AccountKey, AccountRef},
+    action::Warning,
     answer::Evidence,
     codes::{EndReason, ResultCode, Rule, WokenBy},
-    desk::Sighting,
+    desk::{Guards, Sighting},
     grant::{Grant, Phase},
     ids::{AccountId, Email, GrantId, RoleName},
     plan::{self, Ending},
@@ -33,11 +34,24 @@ impl Engine {
         let differs = |found: &&Email| recorded.is_some_and(|email| !email.same_mailbox(found));
         desk.found_email = Some(&sighting.account.email).filter(differs).cloned();
         if desk.seen.as_ref().is_none_or(|old| old.at <= began) {
+            let now = Guards::of(&sighting.account);
+            let fell = desk.guards.take().is_some_and(|before| before.fell(now));
+            if fell {
+                self.guards_fell(at);
+            }
+            let Some(desk) = self.desks.get_mut(at) else { return };
             desk.seen = Some(sighting);
             self.watched(at, began);
             self.digest(at);
         }
         self.dirty.insert(at.clone());
+    }
+
+    /// A write of ours carries the role alone, and what else was there is gone: JumpCloud resets what a
+    /// write leaves out, or a person was at it in the same moment. Nobody is raised that way.
+    fn guards_fell(&mut self, at: &AccountRef) {
+        self.warn(Warning::GuardsFell(at.clone()));
+        self.fail_raising(at, Rule::NotConfirmed);
     }
 
     /// Takes in what was read last.
@@ -56,7 +70,9 @@ impl Engine {
             return self.escalate(at);
         }
         if self.is_beside(at, roles) {
-            self.fail_beside(at);
+            // A raise that came to stand beside other roles is not the one that was asked for: it fails now,
+            // while somebody looks, and not at its end.
+            self.fail_raising(at, Rule::SeveralRoles);
         } else {
             self.confirm(at, &seen.account.id, roles, None);
         }
@@ -65,7 +81,10 @@ impl Engine {
             Ending::Clean if self.must_be_sure(at) => return,
             Ending::Clean => self.all_gone(at, Some(roles), false),
             Ending::Superseded => self.all_gone(at, Some(roles), true),
-            Ending::Write(_) | Ending::Escalate => return self.reappeared(at, roles),
+            Ending::Write(_) | Ending::Escalate => {
+                self.note_vain(at, roles);
+                return self.reappeared(at, roles);
+            }
         }
         self.move_baseline(at, roles);
         self.settle(at, roles);
@@ -79,13 +98,11 @@ impl Engine {
         mode == Some(RoleMode::Single) && roles.len() > 1
     }
 
-    /// A raise that came to stand beside other roles is not the one that was asked for: it fails now, while
-    /// somebody looks, and not at its end.
-    fn fail_beside(&mut self, at: &AccountRef) {
+    fn fail_raising(&mut self, at: &AccountRef, rule: Rule) {
         let raising =
             self.state.grants_of(at).filter(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate));
         for grant in raising.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
-            self.fail(&grant, Rule::SeveralRoles, None);
+            self.fail(&grant, rule, None);
         }
     }
 

@@ -10,10 +10,9 @@ use super::{
     alarms::Wake,
     budget::Lane,
     codes::Rule,
-    desk::Sighting,
+    desk::Guards,
     grant::{Grant, Phase},
-    ids::{GrantId, RoleName},
-    plan::Ending,
+    ids::GrantId,
     record::Record,
     tenant::Errand,
     time::{BootTime, Millis},
@@ -91,69 +90,22 @@ impl Engine {
         Move::Look(lane)
     }
 
-    /// The lower that is needed, if a fresh read shows one (or, for an ephemeral account, if its end
-    /// has come and its id is known).
-    fn lowering_move(&mut self, at: &AccountRef, fresh: Option<&Sighting>, waits: bool) -> Option<Move> {
-        if matches!(at.account, AccountKey::Ephemeral(_)) {
-            return self.delete_move(at, waits);
-        }
-        let seen = fresh.filter(|s| !s.account.roles.is_empty())?;
-        let ending = match self.ending_of(at, &seen.account.roles) {
-            Ending::Clean if self.must_be_sure(at) => Ending::Write(seen.account.roles.clone()),
-            ending => ending,
-        };
-        match ending {
-            Ending::Clean | Ending::Superseded => None,
-            Ending::Escalate => {
-                self.escalate(at);
-                Some(Move::Rest)
-            }
-            Ending::Write(_) if waits => Some(Move::Rest),
-            Ending::Write(_) if !self.may_trust_id(at, seen) => {
-                self.escalate(at);
-                Some(Move::Rest)
-            }
-            Ending::Write(roles) => {
-                let id = seen.account.id.clone();
-                let plural = self.lowers_in_plural(at, seen, &roles);
-                let change = LowerChange::SetRoles { id, roles: roles.clone(), plural };
-                Some(Move::Lower(Effect::Lower { roles }, change))
-            }
-        }
-    }
-
-    /// In which field a lower is written. Whether `roleName` or `roleNames` decides, and whether either
-    /// replaces or adds, is not published: one role goes into the field for one unless several are there,
-    /// and a write that was accepted or refused and changed nothing is made in the other field next.
-    fn lowers_in_plural(&self, at: &AccountRef, seen: &Sighting, roles: &[RoleName]) -> bool {
-        let usual = seen.account.roles.len() > 1;
-        let other = self.desks.get(at).is_some_and(|d| d.other_field);
-        roles.len() > 1 || usual != other
-    }
-
-    /// A raise that was handed out and never shown may have been carried out unseen, and an older state
-    /// may be what reads show: what is shown is written once, so that it is what is there.
-    pub(super) fn must_be_sure(&self, at: &AccountRef) -> bool {
-        self.has_revoking(at) && self.state.accounts.get(at).is_some_and(|a| a.unproven)
-    }
-
-    /// Where the organization cannot be read, a recorded id is believed only while its address is the
-    /// recorded one.
-    fn may_trust_id(&self, at: &AccountRef, seen: &Sighting) -> bool {
-        let read = self.tenants.get(&at.integration).is_some_and(|t| t.org_seen.is_some());
-        read || self.state.accounts.get(at).is_some_and(|a| a.email.same_mailbox(&seen.account.email))
-    }
-
     pub(super) fn escalate(&mut self, at: &AccountRef) {
         let jitter = self.jitter();
         let (base, cap) = (self.settings.timing.lower_base, self.settings.timing.lower_cap);
         let now = self.now.boot;
-        // Before the roles are known, hardly any compare: that is no standstill yet.
-        let known = self.tenants.get(&at.integration).is_some_and(|t| t.roles.last.is_some());
         let Some(desk) = self.desks.get_mut(at) else { return };
         if desk.not_before <= now {
             desk.back_off(now, base, cap, jitter);
         }
+        self.stand_still(at);
+    }
+
+    /// Says once that a standstill needs a person.
+    pub(super) fn stand_still(&mut self, at: &AccountRef) {
+        // Before the roles are known, hardly any compare: that is no standstill yet.
+        let known = self.tenants.get(&at.integration).is_some_and(|t| t.roles.last.is_some());
+        let Some(desk) = self.desks.get_mut(at) else { return };
         if known && !std::mem::replace(&mut desk.escalated, true) {
             self.warn(Warning::Escalated(at.clone()));
         }
@@ -214,6 +166,9 @@ impl Engine {
         let desk = self.desks.entry(at.clone()).or_default();
         desk.flight = Some(call);
         desk.writing = writing;
+        if writing {
+            desk.guards = desk.seen.as_ref().map(|seen| Guards::of(&seen.account));
+        }
         desk.readback = false;
         call
     }

@@ -36,6 +36,7 @@ pub mod input;
 mod intake;
 pub mod job;
 mod listing;
+mod lowering;
 pub mod observed;
 pub mod plan;
 pub mod policy;

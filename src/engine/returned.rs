@@ -81,7 +81,10 @@ impl Engine {
         desk.readback = true;
         if !attempt.effect.is_raise() {
             desk.back_off(now, base, cap, jitter);
-            desk.other_field ^= is_final(&end); // should the read-back show it without effect
+            if is_final(&end) {
+                desk.vain += 1; // until the read-back shows its effect
+                desk.vain_since.get_or_insert(now);
+            }
         }
         match &end {
             AttemptEnd::Accepted => self.note_success(&at.integration),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{Connection, outcome, wire};
 use crate::{
     engine::{
+        action::RoleField,
         ids::{AccountId, Email, OrgId, RoleName},
         observed::{
             DiscoveredRole, Fault, FaultClass, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome,
@@ -208,13 +209,16 @@ impl Client {
     ///
     /// # Errors
     /// `NotSent` for an empty set, or for several roles in the singular field; else the fault, see [`Fault::may_have_happened`].
-    pub async fn set_roles(&self, id: &AccountId, roles: &[RoleName], plural: bool) -> WriteOutcome<()> {
-        let body = match roles {
-            [only] if !plural => wire::SetRoles::RoleName(only.as_str()),
-            [_, ..] if plural => wire::SetRoles::RoleNames(roles.iter().map(RoleName::as_str).collect()),
+    pub async fn set_roles(&self, id: &AccountId, roles: &[RoleName], field: RoleField) -> WriteOutcome<()> {
+        let all = || roles.iter().map(RoleName::as_str).collect();
+        let (role_name, role_names) = match (field, roles) {
+            (RoleField::One, [only]) => (Some(only.as_str()), None),
+            (RoleField::Several, [_, ..]) => (None, Some(all())),
+            (RoleField::Both, [only]) => (Some(only.as_str()), Some(all())),
             // No role, or several in the field for one: what JumpCloud makes of it is not known.
             _ => return Err(Fault::of(FaultClass::NotSent)),
         };
+        let body = wire::SetRoles { role_name, role_names };
         self.write(Method::PUT, &format!("/api/users/{id}"), Some(&body)).await.map(drop)
     }
 

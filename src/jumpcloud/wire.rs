@@ -48,12 +48,14 @@ pub(super) struct Create<'a> {
     pub(super) lastname: Option<&'a str>,
 }
 
-/// The body of a role change: exactly one key.
+/// The body of a role change: no other key.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum SetRoles<'a> {
-    RoleName(&'a str),
-    RoleNames(Vec<&'a str>),
+pub(super) struct SetRoles<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role_names: Option<Vec<&'a str>>,
 }
 
 /// The answer cannot be used.

@@ -14,6 +14,7 @@ use std::{
 
 use ephemerald::{
     engine::{
+        action::RoleField,
         ids::{AccountId, Email, RoleName},
         observed::{Fault, FaultClass},
     },
@@ -46,8 +47,8 @@ async fn writes_carry_only_the_changed_keys() {
         JumpCloud::start([ok("{}"), ok("{}"), (201, r#"{"_id": "new1"}"#.to_owned()), (204, String::new())])
             .await;
     let client = jc.client();
-    client.set_roles(&id("a1"), &[role("Help Desk")], false).await.unwrap();
-    client.set_roles(&id("a1"), &[role("Help Desk"), role("Manager")], true).await.unwrap();
+    client.set_roles(&id("a1"), &[role("Help Desk")], RoleField::One).await.unwrap();
+    client.set_roles(&id("a1"), &[role("Help Desk"), role("Manager")], RoleField::Several).await.unwrap();
     let made = client.create(&new_account()).await.unwrap();
     client.delete(&id("a1")).await.unwrap();
     assert_eq!(made, Some(id("new1")));
@@ -69,8 +70,13 @@ async fn writes_carry_only_the_changed_keys() {
 async fn an_empty_or_ambiguous_set_of_roles_is_never_sent() {
     let jc = JumpCloud::start([]).await;
     let several = [role("Help Desk"), role("Manager")];
-    for (roles, plural) in [(&[][..], false), (&[], true), (&several, false)] {
-        let fault = jc.client().set_roles(&id("a1"), roles, plural).await.unwrap_err();
+    for (roles, field) in [
+        (&[][..], RoleField::One),
+        (&[], RoleField::Several),
+        (&several, RoleField::One),
+        (&several, RoleField::Both),
+    ] {
+        let fault = jc.client().set_roles(&id("a1"), roles, field).await.unwrap_err();
         assert_eq!(fault.class, FaultClass::NotSent);
     }
     assert!(jc.heard().is_empty());
@@ -231,7 +237,7 @@ async fn a_gateways_page_with_a_200_is_no_success_of_a_write() {
         let jc = JumpCloud::start((0..3).map(|_| ok(body))).await;
         let client = jc.client();
         let faults = [
-            client.set_roles(&id("a1"), &[role("Manager")], false).await.unwrap_err(),
+            client.set_roles(&id("a1"), &[role("Manager")], RoleField::One).await.unwrap_err(),
             client.delete(&id("a1")).await.unwrap_err(),
             client.create(&new_account()).await.unwrap_err(),
         ];
@@ -275,7 +281,7 @@ async fn no_text_of_jumpcloud_and_no_token_reaches_a_fault_or_the_log() {
         show(&client);
         show(&client.get(&id("a1")).await.unwrap_err());
         show(&client.list().await.unwrap_err());
-        show(&client.set_roles(&id("a1"), &[role("Manager")], false).await.unwrap_err());
+        show(&client.set_roles(&id("a1"), &[role("Manager")], RoleField::One).await.unwrap_err());
         show(&client.create(&new_account()).await.unwrap_err());
     }
     show(&connection("https://127.0.0.1:1", "", "not PEM"));

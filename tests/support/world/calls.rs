@@ -74,7 +74,7 @@ impl World {
         }
         self.cloud.raises_applied += 1;
         let write = match raise.change {
-            RaiseChange::SetRoles { id, roles, plural } => Write::Set(id, roles, plural),
+            RaiseChange::SetRoles { id, roles, field } => Write::Set(id, roles, field),
             RaiseChange::Create { email, role, .. } => Write::Create(email, role),
         };
         self.send(raise.call, write, created);
@@ -82,7 +82,7 @@ impl World {
 
     pub(super) fn send_lower(&mut self, lower: &Lower) {
         let write = match lower.change() {
-            LowerChange::SetRoles { id, roles, plural } => Write::Set(id.clone(), roles.clone(), *plural),
+            LowerChange::SetRoles { id, roles, field } => Write::Set(id.clone(), roles.clone(), *field),
             LowerChange::Delete { id } => Write::Delete(id.clone()),
         };
         self.send(lower.call(), write, false);

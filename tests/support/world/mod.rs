@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use ephemerald::engine::{
     Engine, Restored,
-    action::{Action, CallId, Entry, Raise, Step, Warning},
+    action::{Action, CallId, Entry, Raise, RoleField, Step, Warning},
     codes::{ResultCode, Rule},
     ids::{AccountId, Email, IntegrationId, JobId, RoleName},
     input::{Input, Outcome},
@@ -51,7 +51,7 @@ enum Event {
 
 #[derive(Clone, Debug)]
 enum Write {
-    Set(AccountId, Vec<RoleName>, bool),
+    Set(AccountId, Vec<RoleName>, RoleField),
     Create(Email, RoleName),
     Delete(AccountId),
 }

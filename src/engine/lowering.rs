@@ -1,0 +1,107 @@
+//! What is written to take access away, and in which field, when nobody knows what a write does.
+//!
+//! Refuses to take an accepted write for an effect: what was answered and changed nothing is written in
+//! another way next, a person is told, and at last the floor role is written.
+
+use super::{
+    Engine,
+    account::{AccountKey, AccountRef, Effect},
+    action::{LowerChange, RoleField},
+    desk::Sighting,
+    drive::Move,
+    ids::RoleName,
+    plan::Ending,
+};
+
+impl Engine {
+    /// The lower that is needed, if a fresh read shows one (or, for an ephemeral account, if its end
+    /// has come and its id is known).
+    pub(super) fn lowering_move(
+        &mut self,
+        at: &AccountRef,
+        fresh: Option<&Sighting>,
+        waits: bool,
+    ) -> Option<Move> {
+        if matches!(at.account, AccountKey::Ephemeral(_)) {
+            return self.delete_move(at, waits);
+        }
+        let seen = fresh.filter(|s| !s.account.roles.is_empty())?;
+        let ending = match self.ending_of(at, &seen.account.roles) {
+            Ending::Clean if self.must_be_sure(at) => Ending::Write(seen.account.roles.clone()),
+            ending => ending,
+        };
+        match ending {
+            Ending::Clean | Ending::Superseded => None,
+            Ending::Escalate => {
+                self.escalate(at);
+                Some(Move::Rest)
+            }
+            Ending::Write(_) if waits => Some(Move::Rest),
+            Ending::Write(_) if !self.may_trust_id(at, seen) => {
+                self.escalate(at);
+                Some(Move::Rest)
+            }
+            Ending::Write(roles) => {
+                let roles = self.or_floor(at, seen, roles);
+                let id = seen.account.id.clone();
+                let field = self.field_of(at, seen, &roles);
+                let change = LowerChange::SetRoles { id, roles: roles.clone(), field };
+                Some(Move::Lower(Effect::Lower { roles }, change))
+            }
+        }
+    }
+
+    /// The floor role instead of what has been written in vain for long, if it is no more than what is
+    /// there: access that ends outranks a standing role beside it, which a person can give back.
+    fn or_floor(&self, at: &AccountRef, seen: &Sighting, roles: Vec<RoleName>) -> Vec<RoleName> {
+        let (Some(tenant), Some(desk)) = (self.tenants.get(&at.integration), self.desks.get(at)) else {
+            return roles;
+        };
+        let floor = &tenant.settings.floor_role;
+        let patience = self.settings.timing.overdue;
+        let long = desk.vain_since.is_some_and(|since| self.now.boot.since(since) >= patience);
+        let in_vain = long && desk.vain >= 2 * fields_for(&roles);
+        if in_vain && tenant.order.any_covers(&seen.account.roles, floor) {
+            return vec![floor.clone()];
+        }
+        roles
+    }
+
+    /// In which field a lower is written: one role goes into the field for one unless several are there,
+    /// and a write that was answered and changed nothing is made in another field next.
+    fn field_of(&self, at: &AccountRef, seen: &Sighting, roles: &[RoleName]) -> RoleField {
+        use RoleField::{Both, One, Several};
+        let vain = self.desks.get(at).map_or(0, |d| d.vain) as usize;
+        match (roles.len(), seen.account.roles.len()) {
+            (2.., _) => Several,
+            (_, 2..) => [Several, One, Both][vain % 3],
+            _ => [One, Several, Both][vain % 3],
+        }
+    }
+
+    /// Lowers in every field were answered and changed nothing: a person must know.
+    pub(super) fn note_vain(&mut self, at: &AccountRef, observed: &[RoleName]) {
+        let Ending::Write(roles) = self.ending_of(at, observed) else { return };
+        if self.desks.get(at).is_some_and(|d| d.vain >= fields_for(&roles)) {
+            self.stand_still(at);
+        }
+    }
+
+    /// A raise that was handed out and never shown may have been carried out unseen, and an older state
+    /// may be what reads show: what is shown is written once, so that it is what is there.
+    pub(super) fn must_be_sure(&self, at: &AccountRef) -> bool {
+        self.has_revoking(at) && self.state.accounts.get(at).is_some_and(|a| a.unproven)
+    }
+
+    /// Where the organization cannot be read, a recorded id is believed only while its address is the
+    /// recorded one.
+    fn may_trust_id(&self, at: &AccountRef, seen: &Sighting) -> bool {
+        let read = self.tenants.get(&at.integration).is_some_and(|t| t.org_seen.is_some());
+        read || self.state.accounts.get(at).is_some_and(|a| a.email.same_mailbox(&seen.account.email))
+    }
+}
+
+/// In how many fields these roles can be written.
+const fn fields_for(roles: &[RoleName]) -> u32 {
+    if roles.len() > 1 { 1 } else { 3 }
+}
