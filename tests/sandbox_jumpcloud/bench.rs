@@ -2,7 +2,7 @@
 
 use std::{fs, future::pending, path::Path, sync::Arc, time::Duration};
 
-use ephemerald::sandbox::jumpcloud::{Entry, Event, Fault, Options, Received, Rule, Running, run};
+use ephemerald::sandbox::jumpcloud::{Edit, Entry, Event, Fault, Options, Received, Rule, Running, run};
 use reqwest::{Method, StatusCode};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
@@ -67,10 +67,49 @@ impl Bench {
         state.accounts.into_iter().find(|account| account.email == email).unwrap().roles
     }
 
+    pub(crate) fn role_id(&self, name: &str) -> String {
+        self.running.console.state().roles.into_iter().find(|role| role.name == name).unwrap().id
+    }
+
     /// Waits for a change after entry `seq`; fails instead of hanging where none comes.
     pub(crate) async fn changed_after(&self, seq: u64) {
         let change = self.running.console.changed_after(seq);
         tokio::time::timeout(Duration::from_secs(20), change).await.expect("no change came");
+    }
+
+    /// These switches, and the default ones beside them.
+    pub(crate) fn switch(&self, switches: Value) {
+        self.running.console.set_switches(serde_json::from_value(switches).unwrap());
+    }
+
+    /// Gives an administrator a key and these roles, and answers the key.
+    pub(crate) fn key_of(&self, email: &str, roles: &[&str]) -> String {
+        let key = format!("jca_{}", email.split('@').next().unwrap());
+        let roles = roles.iter().map(|&role| role.to_owned()).collect();
+        let edit = Edit { api_key: Some(key.clone()), roles: Some(roles), ..Edit::default() };
+        self.running.console.change(email, &edit).unwrap();
+        key
+    }
+
+    /// A request with another key, and `x-org-id` unless it is empty.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        key: &str,
+        org_id: &str,
+        body: Value,
+    ) -> (u16, Value) {
+        let url = format!("{}{path}", self.running.url);
+        let mut request = self.client.request(method, url).header("x-api-key", key);
+        if !org_id.is_empty() {
+            request = request.header("x-org-id", org_id);
+        }
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let (status, body) = answer(request).await;
+        (status.as_u16(), body)
     }
 
     /// Strikes the next request with this method.
@@ -81,7 +120,7 @@ impl Bench {
     pub(crate) fn requests(&self) -> Vec<Received> {
         let requests = |entry: Entry| match entry.event {
             Event::Request(received) => Some(received),
-            Event::Changed(_) => None,
+            Event::Changed(_) | Event::Mail(_) => None,
         };
         self.running.console.log_since(0).into_iter().filter_map(requests).collect()
     }

@@ -5,7 +5,17 @@
 mod bench;
 mod control;
 mod faults;
+mod insights;
+mod lists;
 mod oracle;
+mod reading;
+mod refusals;
+mod script;
+mod services;
+mod strangers;
+mod tenancy;
+mod timing;
+mod writing;
 
 use ephemerald::sandbox::jumpcloud::{BothWritten, Console, Edit, RoleNameWrite, RoleNamesWrite, Switches};
 use reqwest::Method;

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -34,6 +35,11 @@ struct Listen {
 
 /// The simulated JumpCloud.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without options it is one organization with ten administrators, behaves as JumpCloud is believed to, and
+listens on a free port. It prints one line of JSON once it listens. While it runs, faults, switches, a
+human in the console and the log of what really happened are at URL/_sandbox/. docs/sandbox.md has all
+routes, faults, switches and scripts, with examples.")]
 pub(super) struct Jumpcloud {
     #[command(flatten)]
     listen: Listen,
@@ -43,6 +49,24 @@ pub(super) struct Jumpcloud {
     /// A population to start with where the data directory has none yet
     #[arg(long, value_name = "FILE")]
     seed_file: Option<PathBuf>,
+    /// A provider with three organizations, two of which its administrator's key sees
+    #[arg(long, conflicts_with = "seed_file")]
+    multi_tenant: bool,
+    /// A service account, which the connection names instead of an API key
+    #[arg(long)]
+    service_account: bool,
+    /// Behaviour where the real one's is unknown: a JSON object of switches
+    #[arg(long, value_name = "FILE")]
+    switches: Option<PathBuf>,
+    /// One switch, after those of the file; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    switch: Vec<String>,
+    /// Faults from the start: {"faults": [...], "seed": 1}
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// What a human in the console does by itself
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
 }
 
 /// The reference control plane.
@@ -59,6 +83,13 @@ pub(super) async fn jumpcloud(args: Jumpcloud) -> Result<Exit, Failure> {
     let place = Place::of(args.listen.data_dir.as_deref())?;
     let Listen { listen, plain_http, .. } = args.listen;
     let mut options = jumpcloud::Options::in_data_dir(listen, &place.dir, plain_http);
+    (options.multi_tenant, options.service_account) = (args.multi_tenant, args.service_account);
+    let switches: jumpcloud::Switches = read(args.switches.as_deref())?.unwrap_or_default();
+    options.switches = switches.with(&args.switch).map_err(|what| Failure::new(Exit::Usage, what))?;
+    if let Some(given) = read::<jumpcloud::Rules>(args.faults.as_deref())? {
+        (options.faults, options.seed) = (given.faults, given.seed);
+    }
+    options.script = read(args.script.as_deref())?;
     options.seed_file = args.seed_file;
     let stop = Stop::listen()?;
     let part = jumpcloud::run(options, stop.asked()).await.map_err(failed)?;
@@ -71,7 +102,7 @@ pub(super) async fn jumpcloud(args: Jumpcloud) -> Result<Exit, Failure> {
     let ca_file = args.listen.write_ca.as_ref().or(part.ca_file.as_ref());
     announce(&json!({
         "listening": part.addr, "url": part.url, "ca_file": ca_file, "data_dir": place.dir,
-        "connection_file": args.write_connection,
+        "connection_file": args.write_connection, "org_id": part.org_id,
     }))?;
     finish(part.done).await
 }
@@ -94,6 +125,19 @@ pub(super) async fn control_plane(args: ControlPlane) -> Result<Exit, Failure> {
         "token_file": args.write_token,
     }))?;
     finish(part.done).await
+}
+
+/// What a file of JSON says; nothing if no file is named.
+fn read<T: DeserializeOwned>(file: Option<&Path>) -> Result<Option<T>, Failure> {
+    let Some(file) = file else { return Ok(None) };
+    let wrong = |error: &dyn std::fmt::Display| {
+        Failure::new(
+            Exit::Usage,
+            format!("{}: {error}; docs/sandbox.md says what it may hold", file.display()),
+        )
+    };
+    let text = std::fs::read(file).map_err(|error| wrong(&error))?;
+    serde_json::from_slice(&text).map(Some).map_err(|error| wrong(&error))
 }
 
 /// A directory of files, one that was named or one that goes when the part ends.

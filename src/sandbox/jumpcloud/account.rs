@@ -1,11 +1,8 @@
-//! One administrator of the simulated organization, and how the API shows it.
+//! One administrator of a simulated organization; `shown.rs` says how the API shows it.
 //!
-//! Refuses to show an API key: the answer carries its prefix only, as JumpCloud's does.
+//! Refuses to know what others may see of it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
-use super::{roles::Role, state::hex_digest};
 
 /// An administrator account.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +11,7 @@ pub struct Account {
     /// 24 hexadecimal digits; never used twice. Made up if a seed file leaves it out.
     #[serde(default)]
     pub id: String,
-    /// Unique without regard to case.
+    /// Unique without regard to case, over all organizations.
     pub email: String,
     /// Given name.
     #[serde(default)]
@@ -22,7 +19,7 @@ pub struct Account {
     /// Family name.
     #[serde(default)]
     pub lastname: String,
-    /// Names of the roles held; the first is shown as `roleName`.
+    /// Names of the roles held, in the order in which they were given.
     pub roles: Vec<String>,
     /// A suspended administrator's key is refused.
     #[serde(default)]
@@ -33,6 +30,12 @@ pub struct Account {
     /// Whether a second factor is enrolled.
     #[serde(default)]
     pub totp_enrolled: bool,
+    /// Whether the administrator has set a password.
+    #[serde(default = "yes")]
+    pub registered: bool,
+    /// Portal sessions that are open.
+    #[serde(default)]
+    pub sessions: u32,
     /// When it was created, in Unix milliseconds.
     #[serde(default)]
     pub created_ms: i64,
@@ -42,58 +45,56 @@ pub struct Account {
     /// The API key, if there is one.
     #[serde(default)]
     pub api_key: Option<String>,
+    /// When the API key dies, in Unix milliseconds.
+    #[serde(default)]
+    pub api_key_expires_ms: Option<i64>,
+    /// The organization it belongs to; none for the first one. Unused for a provider's administrator.
+    #[serde(default)]
+    pub organization: Option<String>,
+    /// Whether it is an administrator of the provider, whose key sees the organizations in `links`.
+    #[serde(default)]
+    pub provider: bool,
+    /// The organizations that a provider's administrator is linked to.
+    #[serde(default)]
+    pub links: Vec<String>,
 }
 
 impl Account {
-    /// The object that `/api/users` answers; `plural` adds `roles` and `roleNames`.
-    pub(super) fn shown(&self, roles: &[Role], organization: &str, plural: bool) -> Value {
-        let ids: Vec<&str> = self.roles.iter().filter_map(|name| role_id(roles, name)).collect();
-        let created = rfc3339(self.created_ms);
-        let mut shown = json!({
-            "_id": self.id,
-            "email": self.email,
-            "firstname": self.firstname,
-            "lastname": self.lastname,
-            "role": ids.first(),
-            "roleName": self.roles.first(),
-            "suspended": self.suspended,
-            "enableMultiFactor": self.enable_multi_factor,
-            "totpEnrolled": self.totp_enrolled,
-            "created": created,
-            "organization": organization,
-            "provider": null,
-            "apiKeyAllowed": self.api_key_allowed,
-            "apiKeySet": self.api_key.is_some(),
-            "sessionCount": 0,
-        });
-        if plural {
-            shown["roles"] = json!(ids);
-            shown["roleNames"] = json!(self.roles);
+    /// An account that holds no role and nothing else either.
+    pub(super) fn blank(id: String, email: &str, now_ms: i64) -> Self {
+        Self {
+            id,
+            email: email.to_owned(),
+            firstname: String::new(),
+            lastname: String::new(),
+            roles: Vec::new(),
+            suspended: false,
+            enable_multi_factor: true,
+            totp_enrolled: false,
+            registered: false,
+            sessions: 0,
+            created_ms: now_ms,
+            api_key_allowed: false,
+            api_key: None,
+            api_key_expires_ms: None,
+            organization: None,
+            provider: false,
+            links: Vec::new(),
         }
-        if let Some(key) = &self.api_key {
-            let prefix: String = key.chars().take(8).collect();
-            shown["apiKeyHash"] = json!({"prefix": prefix, "createdAt": created, "expireAt": null});
-        }
-        shown
-    }
-
-    /// The object for the sandbox's own control API: everything, and a digest of the key.
-    pub(super) fn shown_to_the_sandbox(&self, roles: &[Role], organization: &str) -> Value {
-        let mut shown = self.shown(roles, organization, true);
-        shown["apiKeyDigest"] = json!(self.api_key.as_deref().map(hex_digest));
-        shown
     }
 
     /// Whether this is the account with that address.
     pub(super) fn has_email(&self, email: &str) -> bool {
         self.email.eq_ignore_ascii_case(email)
     }
+
+    /// Whether its key works at this time, if it has one.
+    pub(super) fn may_use_its_key(&self, now_ms: i64) -> bool {
+        let expired = self.api_key_expires_ms.is_some_and(|end| end <= now_ms);
+        self.api_key_allowed && !self.suspended && !expired
+    }
 }
 
-fn role_id<'a>(roles: &'a [Role], name: &str) -> Option<&'a str> {
-    roles.iter().find(|role| role.name == name).map(|role| role.id.as_str())
-}
-
-fn rfc3339(unix_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default().to_string()
+const fn yes() -> bool {
+    true
 }

@@ -35,6 +35,17 @@ pub struct Rule {
     pub fired: u32,
 }
 
+/// Rules, and the seed of their probabilities.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// The rules, in the order in which they are tried.
+    pub faults: Vec<Rule>,
+    /// The seed.
+    #[serde(default = "first_seed")]
+    pub seed: u64,
+}
+
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -177,4 +188,8 @@ impl Rule {
 
 const fn always() -> f64 {
     1.0
+}
+
+const fn first_seed() -> u64 {
+    1
 }

@@ -34,6 +34,19 @@ pub enum Event {
     Request(Received),
     /// An account is no longer as it was.
     Changed(Changed),
+    /// A mail would have gone out.
+    Mail(Mailed),
+}
+
+/// A mail that JumpCloud would have sent; the simulated one sends none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mailed {
+    /// `activation` of a new administrator, or `reactivation`.
+    pub mail: String,
+    /// Identifier of the account.
+    pub account: String,
+    /// Where to.
+    pub email: String,
 }
 
 /// A request, as it was dealt with.
@@ -43,7 +56,7 @@ pub struct Received {
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// First half of the SHA-256 of the API key, in hexadecimal digits.
+    /// First half of the SHA-256 of the API key (or of `Authorization`), in hexadecimal digits.
     pub key_digest: Option<String>,
     /// The status answered; none if the connection was cut or left hanging before one.
     pub status: Option<u16>,
@@ -102,6 +115,7 @@ pub(super) struct Log {
     entries: VecDeque<Entry>,
     last: u64,
     changes: watch::Sender<u64>,
+    all: watch::Sender<u64>,
 }
 
 impl Log {
@@ -116,6 +130,7 @@ impl Log {
         if is_change {
             self.changes.send_replace(self.last);
         }
+        self.all.send_replace(self.last);
     }
 
     /// The number of the newest entry.
@@ -133,8 +148,21 @@ impl Log {
         self.changes.subscribe()
     }
 
+    /// The number of the last entry of any kind, as it grows.
+    pub(super) fn all(&self) -> watch::Receiver<u64> {
+        self.all.subscribe()
+    }
+
+    /// The entries after `seq`, in place.
+    pub(super) fn after(&self, seq: u64) -> impl DoubleEndedIterator<Item = &Entry> {
+        // Numbers have no gaps, so the place of the first one is known.
+        let oldest = self.entries.front().map_or(0, |entry| entry.seq);
+        let from = usize::try_from((seq + 1).saturating_sub(oldest)).unwrap_or(usize::MAX);
+        self.entries.range(from.min(self.entries.len())..)
+    }
+
     /// The entries after `seq`.
     pub(super) fn since(&self, seq: u64) -> Vec<Entry> {
-        self.entries.iter().filter(|entry| entry.seq > seq).cloned().collect()
+        self.after(seq).cloned().collect()
     }
 }

@@ -6,39 +6,51 @@
 
 mod account;
 mod api;
+mod author;
+mod caller;
+mod connection;
 mod console;
+mod console_tenancy;
 mod control_api;
 mod faults;
+mod insights;
 mod log;
+mod past;
+mod population;
+mod rate;
 mod reply;
 mod roles;
 mod routes;
+mod script;
 mod seed;
+mod shown;
 mod state;
 mod switches;
+mod tenancy;
 mod wire;
 mod world;
 mod write;
 
 use std::{
-    fs,
     future::Future,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use serde_json::json;
 use tokio::task::JoinHandle;
 
 pub use self::{
     account::Account,
     console::{Console, Edit, Refused},
-    faults::{Fault, Rule},
-    log::{Change, Changed, Entry, Event, Received},
+    console_tenancy::{NewRole, NewService},
+    faults::{Fault, Rule, Rules},
+    log::{Change, Changed, Entry, Event, Mailed, Received},
     roles::{BILLING_ADMIN, Role, default_roles},
+    script::{Deed, Playing, Script, Step, When},
     state::State,
-    switches::{BothWritten, ErrorBody, RoleNameWrite, RoleNamesWrite, Switches},
+    switches::*,
+    tenancy::{Organization, Provider, ServiceAccount},
 };
 use self::{
     faults::Faults,
@@ -66,6 +78,14 @@ pub struct Options {
     pub switches: Switches,
     /// Faults from the start.
     pub faults: Vec<Rule>,
+    /// What a human in the console does by itself.
+    pub script: Option<Script>,
+    /// The default population is that of a provider with three organizations, two of which
+    /// `provider@example.com` manages; that administrator has the API key.
+    pub multi_tenant: bool,
+    /// There is a service account with Administrator With Billing, which the connection names instead
+    /// of the API key.
+    pub service_account: bool,
     /// Makes faults with a probability strike the same requests each time.
     pub seed: u64,
 }
@@ -82,6 +102,9 @@ impl Options {
             api_key: None,
             switches: Switches::default(),
             faults: Vec::new(),
+            script: None,
+            multi_tenant: false,
+            service_account: false,
             seed: 1,
         }
     }
@@ -127,35 +150,14 @@ pub struct Running {
     pub url: String,
     /// The API key of the owner, an Administrator With Billing.
     pub api_key: String,
+    /// The organization to name in `x-org-id`, if the key sees several.
+    pub org_id: Option<String>,
+    /// The service account of [`Options::service_account`].
+    pub service_account: Option<ServiceAccount>,
     /// The control API without HTTP.
     pub console: Console,
     /// Ends when it has stopped.
     pub done: JoinHandle<io::Result<()>>,
-}
-
-impl Running {
-    /// Copies the CA certificate to `to`; with plain HTTP there is none, and nothing is written.
-    ///
-    /// # Errors
-    /// [`Error::File`] names the file.
-    pub fn write_ca(&self, to: &Path) -> Result<(), Error> {
-        let Some(ca_file) = &self.ca_file else { return Ok(()) };
-        fs::copy(ca_file, to).map(|_| ()).map_err(|error| Error::File(to.to_owned(), error))
-    }
-
-    /// Writes the connection of an integration, `{"url", "token", "ssl_ca_cert"}`, readable by its
-    /// owner only.
-    ///
-    /// # Errors
-    /// [`Error::File`] names the file.
-    pub fn write_connection(&self, to: &Path) -> Result<(), Error> {
-        let mut connection = json!({"url": self.url, "token": self.api_key});
-        if let Some(ca_file) = &self.ca_file {
-            connection["ssl_ca_cert"] = json!(ca_file);
-        }
-        world::write_private(to, format!("{connection:#}\n").as_bytes())
-            .map_err(|error| Error::File(to.to_owned(), error))
-    }
 }
 
 /// Starts a simulated JumpCloud; it stops soon after `shutdown` resolves.
@@ -172,9 +174,12 @@ pub async fn run(
     };
     let ca_file = transport.ca_file().map(Path::to_owned);
     let state = opened(&options)?;
-    let api_key = owners_key(&state);
     let no_key = || Error::NoKey(options.state_file.clone().unwrap_or_default());
-    let api_key = api_key.ok_or_else(no_key)?;
+    let owner = owner(&state).ok_or_else(no_key)?;
+    let api_key = owner.api_key.clone().ok_or_else(no_key)?;
+    let org_id = owner.provider.then(|| state.home_of(owner).to_owned());
+    let service = state.service_accounts.iter().find(|one| one.client_id.is_some());
+    let service_account = service.filter(|_| options.service_account).cloned();
     let bound = Bound::new(options.listen, transport)?;
     let url = bound.origin();
     let faults = Faults::new(options.faults, options.seed);
@@ -182,7 +187,11 @@ pub async fn run(
     let console = Console::new(shared.clone());
     let router = control_api::router(console.clone()).merge(routes::router(shared));
     let serving = bound.serve(router, shutdown)?;
-    Ok(Running { addr: serving.addr, ca_file, url, api_key, console, done: serving.done })
+    if let Some(script) = options.script {
+        console.play(script);
+    }
+    let (addr, done) = (serving.addr, serving.done);
+    Ok(Running { addr, ca_file, url, api_key, org_id, service_account, console, done })
 }
 
 fn opened(options: &Options) -> Result<State, Error> {
@@ -195,17 +204,23 @@ fn opened(options: &Options) -> Result<State, Error> {
         Some(key) => key.clone(),
         None => state::random_key().map_err(|_| Error::Random)?,
     };
-    let state = match &options.seed_file {
-        Some(path) => seed::load(path, &key, now_ms())?,
-        None => State::populated(&key, now_ms()),
+    let now = now_ms();
+    let mut state = match &options.seed_file {
+        Some(path) => seed::load(path, &key, now)?,
+        None if options.multi_tenant => population::provider(&key, now),
+        None => State::populated(&key, now),
     };
+    if options.service_account && state.service_accounts.iter().all(|one| one.client_id.is_none()) {
+        let service = console_tenancy::service(&mut state, &NewService::default(), now);
+        state.service_accounts.push(service.map_err(|_| Error::Random)?);
+    }
     if let Some(path) = &options.state_file {
         world::write_state(path, &state).map_err(|error| Error::File(path.clone(), error))?;
     }
     Ok(state)
 }
 
-fn owners_key(state: &State) -> Option<String> {
+fn owner(state: &State) -> Option<&Account> {
     let mut owners = state.accounts.iter().filter(|account| state::holds_billing_admin(account));
-    owners.find(|owner| owner.api_key_allowed && !owner.suspended && owner.api_key.is_some())?.api_key.clone()
+    owners.find(|owner| owner.may_use_its_key(now_ms()) && owner.api_key.is_some())
 }

@@ -5,22 +5,22 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{log::Changed, switches::ErrorBody, write::Refusal};
+use super::switches::ErrorBody;
 
-/// An answer, and what it did.
+/// An answer.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     /// HTTP status.
     pub(super) status: u16,
     /// JSON body, unless there is none.
     pub(super) body: Option<Value>,
-    /// The change made, if one was.
-    pub(super) changed: Option<Changed>,
+    /// Headers beside the usual ones; names in lower case.
+    pub(super) headers: Vec<(&'static str, String)>,
 }
 
 impl Reply {
     pub(super) fn json(status: u16, body: Value) -> Self {
-        Self { status, body: Some(body), changed: None }
+        Self { status, body: Some(body), headers: Vec::new() }
     }
 
     /// An error with the body that JumpCloud's errors have in the wild.
@@ -29,36 +29,46 @@ impl Reply {
         Self::json(status, json!({"message": message, "error": error}))
     }
 
+    /// An error that says no more than its status does.
+    pub(super) fn status(status: u16) -> Self {
+        Self::error(status, reason(status))
+    }
+
     pub(super) fn unauthorized() -> Self {
         Self::error(401, "Unauthorized: api key user not found")
     }
 
-    /// Gives an error the body that errors have by the switch; successes stay as they are.
+    /// Gives an error the body that errors have by the switch; successes stay as they are, and so do
+    /// errors of another form, such as those of OAuth.
     pub(super) fn reshape_error(&mut self, shape: ErrorBody) {
         let message = match &self.body {
-            Some(body) if self.status >= 400 => body["message"].clone(),
+            Some(body) if self.status >= 400 && body["message"].is_string() => body["message"].clone(),
             _ => return,
         };
+        let documented = json!({"code": self.status, "message": message, "status": reason(self.status)});
         match shape {
             ErrorBody::Seen => {}
-            ErrorBody::Documented => {
-                let name =
-                    StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
-                self.body = Some(json!({"code": self.status, "message": message, "status": name}));
+            ErrorBody::Documented => self.body = Some(documented),
+            ErrorBody::Details => {
+                let detail = json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                    "reason": reason(self.status), "domain": "simulated.example"});
+                let mut body = documented;
+                body["details"] = json!([detail]);
+                self.body = Some(body);
             }
             // A bare string goes out as plain text.
             ErrorBody::Text => self.body = Some(message),
+            ErrorBody::Html => {
+                let title = reason(self.status);
+                let page = format!("<html><head><title>{title}</title></head><body>{title}</body></html>");
+                self.body = Some(json!(page));
+                self.headers.push(("content-type", "text/html; charset=utf-8".to_owned()));
+            }
             ErrorBody::Empty => self.body = None,
         }
     }
-
-    pub(super) fn not_found() -> Self {
-        Self::error(404, "Not Found")
-    }
 }
 
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
-        Self::error(refusal.status, &refusal.message)
-    }
+fn reason(status: u16) -> &'static str {
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error")
 }

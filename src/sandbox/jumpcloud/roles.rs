@@ -12,6 +12,20 @@ pub const BILLING_ADMIN: &str = "Administrator With Billing";
 /// The scope that stands for writing administrators.
 const WRITE_ADMINS: &str = "administrators";
 
+/// The scope that stands for reading Directory Insights.
+pub(super) const READ_INSIGHTS: &str = "directory_insights.readonly";
+/// The names of the roles that JumpCloud brings along.
+const BUILT_IN: [&str; 8] = [
+    BILLING_ADMIN,
+    "Administrator",
+    "Manager",
+    "Command Runner With Billing",
+    "Command Runner",
+    "Help Desk",
+    "Billing Only",
+    "Read Only",
+];
+
 /// A role as `GET /api/v2/roles` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
@@ -26,6 +40,12 @@ pub struct Role {
 }
 
 impl Role {
+    /// Whether the customer made it.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        !BUILT_IN.contains(&self.name.as_str())
+    }
+
     /// Whether a holder may create, change and delete administrators.
     #[must_use]
     pub fn may_write_admins(&self) -> bool {
@@ -43,6 +63,7 @@ pub fn default_roles() -> Vec<Role> {
         "systems.readonly",
         "groups.readonly",
         "applications.readonly",
+        READ_INSIGHTS,
     ];
     let help = ["users.unlock", "users.reset_password", "systems.lock"];
     let manage = ["users", "systems", "groups"];
@@ -102,6 +123,7 @@ mod tests {
     #[test]
     fn only_administrator_with_billing_may_write_administrators() {
         let writers: Vec<Role> = default_roles().into_iter().filter(Role::may_write_admins).collect();
+        assert_eq!(default_roles().iter().filter(|role| role.is_custom()).count(), 1);
         assert_eq!(writers.iter().map(|role| role.name.as_str()).collect::<Vec<_>>(), [BILLING_ADMIN]);
     }
 }

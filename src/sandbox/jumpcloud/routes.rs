@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::{
     api::Request,
     faults::{Fault, Strike},
-    log::Changed,
+    log::Event,
     reply::Reply,
     wire::Answer,
     world::{Shared, World, received},
@@ -60,6 +60,7 @@ fn read(parts: &Parts, body: Vec<u8>) -> Request {
         path: parts.uri.path().to_owned(),
         query: query.map(|Query(pairs)| pairs).unwrap_or_default(),
         key: text_of(&parts.headers, "x-api-key"),
+        authorization: text_of(&parts.headers, "authorization"),
         org_id: text_of(&parts.headers, "x-org-id"),
         body,
     }
@@ -94,8 +95,11 @@ fn carry_out(world: &mut World, request: &Request, shown: &str, fault: &Fault, e
         reply.reshape_error(world.switches.error_body);
     }
     let mut entry = received(request, shown, done.answer.status(), done.executed);
-    entry.fault = (*fault != Fault::Latency).then(|| fault.kind().to_owned());
-    world.log_request(now, entry, done.changed);
+    entry.fault = match fault {
+        Fault::Latency => done.limited.then(|| "rate_limit".to_owned()),
+        fault => Some(fault.kind().to_owned()),
+    };
+    world.log_request(now, entry, done.events);
     done.answer
 }
 
@@ -107,18 +111,26 @@ async fn execute_late(shared: Shared, request: Request, after_ms: u64, epoch: u6
         return;
     }
     let now = now_ms();
-    let reply = world.execute(&request, now);
-    world.log_change(now, reply.changed);
+    let (_, events) = world.execute(&request, now);
+    world.log_events(now, events);
 }
 
 struct Done {
     answer: Answer,
     executed: bool,
-    changed: Option<Changed>,
+    /// Whether the request was one too many.
+    limited: bool,
+    events: Vec<Event>,
+}
+
+impl Done {
+    const fn new(answer: Answer, executed: bool) -> Self {
+        Self { answer, executed, limited: false, events: Vec::new() }
+    }
 }
 
 fn act(world: &mut World, request: &Request, fault: &Fault, now: i64) -> Done {
-    let without = |answer| Done { answer, executed: false, changed: None };
+    let without = |answer| Done::new(answer, false);
     match fault {
         Fault::TooManyRequests { retry_after } => {
             let reply = Reply::error(429, "Too Many Requests");
@@ -130,15 +142,18 @@ fn act(world: &mut World, request: &Request, fault: &Fault, now: i64) -> Done {
         Fault::Unauthorized => without(Answer::plain(Reply::unauthorized())),
         Fault::Forbidden => without(Answer::plain(Reply::error(403, "Forbidden"))),
         Fault::NoEffect => without(Answer::plain(world.rehearse(request, now))),
-        Fault::Late { hang: true, .. } => Done { answer: Answer::Never, executed: true, changed: None },
+        Fault::Late { hang: true, .. } => Done::new(Answer::Never, true),
         Fault::Late { hang: false, .. } => {
-            let answer = Answer::plain(Reply::error(504, "Gateway Timeout"));
-            Done { answer, executed: true, changed: None }
+            Done::new(Answer::plain(Reply::error(504, "Gateway Timeout")), true)
         }
         _ => {
-            let mut reply = world.execute(request, now);
-            let changed = reply.changed.take();
-            Done { answer: after_effect(fault, reply), executed: true, changed }
+            let left = match world.count(request, now) {
+                Ok(left) => left,
+                Err(refusal) => return Done { limited: true, ..Done::new(Answer::plain(*refusal), false) },
+            };
+            let (mut reply, events) = world.execute(request, now);
+            left.tell(&mut reply, &world.switches);
+            Done { events, ..Done::new(after_effect(fault, reply), true) }
         }
     }
 }

@@ -1,109 +1,160 @@
-//! What the simulated organization is: its accounts and roles, and the one way to change them.
+//! What the simulated service is: organizations, accounts and roles, and the one way to change them.
 //!
-//! Knows nothing of HTTP, faults or clocks. Refuses a second account with an address that is taken.
-//! Keeps its recent past, so that reads can lag.
+//! Knows nothing of HTTP, faults or clocks. Refuses a second account with an address that is taken,
+//! be it in another organization. Keeps its recent past, so that reads can lag, and notes each
+//! change for the log and for Directory Insights.
 
 use std::{collections::VecDeque, fmt::Write as _};
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::{digest, error::Unspecified, rand};
 use serde::{Deserialize, Serialize};
 
 use super::{
     account::Account,
+    author::Author,
+    insights::{Insight, Insights, Subject},
+    log::{Change, Changed, Event},
+    past::Past,
+    population,
     roles::{BILLING_ADMIN, Role, default_roles},
+    tenancy::{Organization, Provider, ServiceAccount, Token},
 };
 
-/// How many changes a lagging read can look back; older ones are always seen.
-const PAST: usize = 256;
-
-/// An organization with its administrators.
+/// Organizations with their administrators.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// 24 hexadecimal digits.
-    #[serde(default = "default_organization")]
+    /// The first organization: 24 hexadecimal digits.
+    #[serde(default = "population::first_organization")]
     pub organization: String,
     /// Its display name.
-    #[serde(default = "default_organization_name")]
+    #[serde(default = "population::first_organization_name")]
     pub organization_name: String,
-    /// The roles there are.
+    /// Further organizations.
+    #[serde(default)]
+    pub organizations: Vec<Organization>,
+    /// Who manages several of them, if anybody does.
+    #[serde(default)]
+    pub provider: Option<Provider>,
+    /// The roles there are, in every organization.
     #[serde(default = "default_roles")]
     pub roles: Vec<Role>,
-    /// The administrators, oldest first.
+    /// The administrators of all organizations, oldest first.
     pub accounts: Vec<Account>,
-    /// Counts the accounts ever made, so that no identifier returns.
+    /// The service accounts.
+    #[serde(default)]
+    pub service_accounts: Vec<ServiceAccount>,
+    /// Counts what was ever made, so that no identifier returns.
     #[serde(default)]
     pub made: u64,
     #[serde(skip)]
-    past: VecDeque<Past>,
+    pub(super) past: Past,
+    #[serde(skip)]
+    pub(super) tokens: Vec<Token>,
+    #[serde(skip)]
+    pub(super) insights: Insights,
+    /// What happened and is not in the log yet.
+    #[serde(skip)]
+    pub(super) events: Vec<Event>,
+    /// Whether it was changed and not kept yet.
+    #[serde(skip)]
+    pub(super) unsaved: bool,
+    /// Deleted accounts, the latest last.
+    #[serde(skip)]
+    pub(super) gone: VecDeque<Account>,
+    /// How many reads of administrators there were.
+    #[serde(skip)]
+    pub(super) reads: u64,
 }
 
-/// How the accounts were until a moment.
-#[derive(Clone)]
-struct Past {
-    until_ms: i64,
-    accounts: Vec<Account>,
-}
+/// How many deleted accounts are remembered.
+const GONE: usize = 1000;
 
 impl State {
     /// One organization: an owner who has `api_key`, a second Administrator With Billing, and eight
     /// people with lesser roles.
     #[must_use]
     pub fn populated(api_key: &str, now_ms: i64) -> Self {
-        let mut state = Self {
-            organization: default_organization(),
-            organization_name: default_organization_name(),
+        population::one_organization(api_key, now_ms)
+    }
+
+    /// A service with the first organization and nobody in it.
+    pub(super) fn empty() -> Self {
+        Self {
+            organization: population::first_organization(),
+            organization_name: population::first_organization_name(),
+            organizations: Vec::new(),
+            provider: None,
             roles: default_roles(),
             accounts: Vec::new(),
+            service_accounts: Vec::new(),
             made: 0,
-            past: VecDeque::new(),
-        };
-        for (email, firstname, lastname, role) in PEOPLE {
-            let mut account = state.blank(email, now_ms);
-            firstname.clone_into(&mut account.firstname);
-            lastname.clone_into(&mut account.lastname);
-            account.roles = vec![role.to_owned()];
-            account.totp_enrolled = true;
-            state.accounts.push(account);
+            past: Past::default(),
+            tokens: Vec::new(),
+            insights: Insights::default(),
+            events: Vec::new(),
+            unsaved: false,
+            gone: VecDeque::new(),
+            reads: 0,
         }
-        state.accounts[0].api_key = Some(api_key.to_owned());
-        state.accounts[0].api_key_allowed = true;
-        state
     }
 
-    /// A new account without roles, not yet part of the organization.
-    pub(super) fn blank(&mut self, email: &str, now_ms: i64) -> Account {
+    /// An identifier that was never used.
+    pub(super) fn new_id(&mut self, now_ms: i64) -> String {
         self.made += 1;
         let seconds = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
-        Account {
-            id: format!("{seconds:08x}{:016x}", self.made),
-            email: email.to_owned(),
-            firstname: String::new(),
-            lastname: String::new(),
-            roles: Vec::new(),
-            suspended: false,
-            enable_multi_factor: true,
-            totp_enrolled: false,
-            created_ms: now_ms,
-            api_key_allowed: false,
-            api_key: None,
-        }
+        format!("{seconds:08x}{:016x}", self.made)
     }
 
-    /// Replaces or adds `account`.
-    pub(super) fn put(&mut self, account: Account, now_ms: i64) {
-        self.remember(now_ms);
-        match self.accounts.iter_mut().find(|known| known.id == account.id) {
-            Some(known) => *known = account,
+    /// A new account without roles, not yet part of an organization.
+    pub(super) fn blank(&mut self, email: &str, now_ms: i64) -> Account {
+        Account::blank(self.new_id(now_ms), email, now_ms)
+    }
+
+    /// Replaces or adds `account`, by `author`.
+    pub(super) fn put(&mut self, account: Account, author: &Author, now_ms: i64) {
+        let at = self.accounts.iter().position(|known| known.id == account.id);
+        let before = at.map(|at| self.accounts[at].clone());
+        self.past.remember(&account.id, at.zip(before.clone()), now_ms);
+        let change = if before.is_some() { Change::Updated } else { Change::Created };
+        self.events.push(Event::Changed(Changed::new(&author.name, change, &account)));
+        self.note(author, before, Some(account.clone()), now_ms);
+        match at {
+            Some(at) => self.accounts[at] = account,
             None => self.accounts.push(account),
         }
     }
 
-    /// Removes and returns the account.
-    pub(super) fn remove(&mut self, id: &str, now_ms: i64) -> Option<Account> {
+    /// Removes and returns the account, by `author`.
+    pub(super) fn remove(&mut self, id: &str, author: &Author, now_ms: i64) -> Option<Account> {
         let at = self.accounts.iter().position(|account| account.id == id)?;
-        self.remember(now_ms);
-        Some(self.accounts.remove(at))
+        let account = self.accounts.remove(at);
+        self.past.remember(id, Some((at, account.clone())), now_ms);
+        self.events.push(Event::Changed(Changed::new(&author.name, Change::Deleted, &account)));
+        self.note(author, Some(account.clone()), None, now_ms);
+        if self.gone.len() == GONE {
+            self.gone.pop_front();
+        }
+        self.gone.push_back(account.clone());
+        Some(account)
+    }
+
+    fn note(&mut self, author: &Author, before: Option<Account>, after: Option<Account>, now_ms: i64) {
+        self.unsaved = true;
+        let Some(account) = after.as_ref().or(before.as_ref()) else { return };
+        let organization = self.home_of(account).to_owned();
+        let id = self.new_id(now_ms);
+        let subject = Subject::Admin { before: before.map(Box::new), after: after.map(Box::new) };
+        self.insights.add(Insight { id, at_ms: now_ms, organization, author: author.clone(), subject });
+    }
+
+    /// Notes that a custom role or a service account was changed, for Directory Insights.
+    pub(super) fn note_thing(&mut self, author: &Author, event: &'static str, id: &str, now_ms: i64) {
+        self.unsaved = true;
+        let organization = author.organization.clone().unwrap_or_else(|| self.organization.clone());
+        let subject = Subject::Thing { event, id: id.to_owned() };
+        let id = self.new_id(now_ms);
+        self.insights.add(Insight { id, at_ms: now_ms, organization, author: author.clone(), subject });
     }
 
     /// The account with this identifier, as it is now.
@@ -111,41 +162,45 @@ impl State {
         self.accounts.iter().find(|account| account.id == id)
     }
 
-    /// Whether another account than `id` has this address.
-    pub(super) fn email_is_taken(&self, email: &str, id: &str) -> bool {
-        self.accounts.iter().any(|account| account.id != id && account.has_email(email))
+    /// The other account than `id` with this address, in whatever organization.
+    pub(super) fn holder_of(&self, email: &str, id: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.id != id && account.has_email(email))
     }
 
-    /// The owner of an API key, unless suspended or not allowed to have one.
-    pub(super) fn owner_of(&self, key: &str) -> Option<&Account> {
-        let owner = self.accounts.iter().find(|account| account.api_key.as_deref() == Some(key));
-        owner.filter(|account| account.api_key_allowed && !account.suspended)
+    /// The organization that an account belongs to; of a provider's administrator, the first that it
+    /// is linked to.
+    pub(super) fn home_of<'a>(&'a self, account: &'a Account) -> &'a str {
+        let own = if account.provider { account.links.first() } else { account.organization.as_ref() };
+        own.map_or(&self.organization, |id| id)
     }
 
-    /// Whether no other account than `id` holds Administrator With Billing, and `id` does.
+    /// Identifier and name of every organization, the first one first.
+    pub(super) fn all_organizations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let further = self.organizations.iter().map(|one| (one.id.as_str(), one.name.as_str()));
+        std::iter::once((self.organization.as_str(), self.organization_name.as_str())).chain(further)
+    }
+
+    /// Whether there is such an organization.
+    pub(super) fn has_organization(&self, id: &str) -> bool {
+        self.all_organizations().any(|(known, _)| known == id)
+    }
+
+    /// Whether `id` holds Administrator With Billing and nobody else does in the same organization.
     pub(super) fn is_last_billing_admin(&self, id: &str) -> bool {
-        let mut holders = self.accounts.iter().filter(|account| holds_billing_admin(account));
-        holders.next().is_some_and(|holder| holder.id == id) && holders.next().is_none()
+        let Some(account) = self.account(id).filter(|account| holds_billing_admin(account)) else {
+            return false;
+        };
+        let home = self.home_of(account);
+        let beside = |other: &Account| {
+            other.provider == account.provider && (account.provider || self.home_of(other) == home)
+        };
+        let mut others = self.accounts.iter().filter(|other| other.id != id && holds_billing_admin(other));
+        !others.any(beside)
     }
 
-    /// The accounts as they were `lag_ms` before `now_ms`.
-    pub(super) fn seen_late(&self, now_ms: i64, lag_ms: u64) -> &[Account] {
-        let moment = now_ms.saturating_sub(i64::try_from(lag_ms).unwrap_or(i64::MAX));
-        let past = self.past.iter().find(|past| lag_ms > 0 && past.until_ms > moment);
-        past.map_or(&self.accounts, |past| &past.accounts)
-    }
-
-    /// The role's exact name, if there is such a role.
-    pub(super) fn role_name(&self, name: &str, case_ignored: bool) -> Option<String> {
-        let same = |role: &&Role| role.name == name || (case_ignored && role.name.eq_ignore_ascii_case(name));
-        self.roles.iter().find(same).map(|role| role.name.clone())
-    }
-
-    fn remember(&mut self, now_ms: i64) {
-        if self.past.len() == PAST {
-            self.past.pop_front();
-        }
-        self.past.push_back(Past { until_ms: now_ms, accounts: self.accounts.clone() });
+    /// The role with exactly this name.
+    pub(super) fn role(&self, name: &str) -> Option<&Role> {
+        self.roles.iter().find(|role| role.name == name)
     }
 }
 
@@ -163,10 +218,18 @@ pub(super) fn hex_digest(secret: &str) -> String {
 ///
 /// # Errors
 /// The system has no randomness.
-pub(super) fn random_key() -> Result<String, aws_lc_rs::error::Unspecified> {
+pub(super) fn random_key() -> Result<String, Unspecified> {
+    Ok(format!("jca_{}", random_hex()?))
+}
+
+/// 40 random hexadecimal digits.
+///
+/// # Errors
+/// The system has no randomness.
+pub(super) fn random_hex() -> Result<String, Unspecified> {
     let mut bytes = [0; 20];
     rand::fill(&mut bytes)?;
-    Ok(format!("jca_{}", hex(&bytes)))
+    Ok(hex(&bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -176,24 +239,3 @@ fn hex(bytes: &[u8]) -> String {
         text
     })
 }
-
-fn default_organization() -> String {
-    "5f00c0de00000000000000aa".to_owned()
-}
-
-fn default_organization_name() -> String {
-    "Simulated Organization".to_owned()
-}
-
-const PEOPLE: [(&str, &str, &str, &str); 10] = [
-    ("owner@example.com", "Olivia", "Owner", BILLING_ADMIN),
-    ("breakglass@example.com", "Bela", "Breakglass", BILLING_ADMIN),
-    ("amara@example.com", "Amara", "Okafor", "Read Only"),
-    ("bruno@example.com", "Bruno", "Silva", "Read Only"),
-    ("chiara@example.com", "Chiara", "Ricci", "Read Only"),
-    ("dmitri@example.com", "Dmitri", "Volkov", "Help Desk"),
-    ("elif@example.com", "Elif", "Demir", "Help Desk"),
-    ("farid@example.com", "Farid", "Haddad", "Help Desk"),
-    ("greta@example.com", "Greta", "Lind", "Manager"),
-    ("hana@example.com", "Hana", "Sato", "Manager"),
-];

@@ -101,6 +101,11 @@ fn whole(reply: &Reply, retry_after: Option<&str>) -> Response<Body> {
         Some(Value::String(_)) => response(reply.status, "text/plain; charset=utf-8", body),
         _ => json(reply.status, body),
     };
+    for (name, value) in &reply.headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(*name, value);
+        }
+    }
     if let Some(value) = retry_after.and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }

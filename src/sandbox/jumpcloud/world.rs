@@ -15,9 +15,12 @@ use tokio::sync::watch;
 use super::{
     account::Account,
     api::{self, Request},
+    author::Author,
     faults::{Faults, Strike},
-    log::{Change, Changed, Event, Log, Received},
+    log::{Event, Log, Received},
+    rate::{Left, Rate},
     reply::Reply,
+    script::Scripts,
     state::{State, hex_digest},
     switches::Switches,
 };
@@ -28,6 +31,9 @@ pub(super) struct World {
     pub(super) switches: Switches,
     pub(super) faults: Faults,
     pub(super) log: Log,
+    /// What humans are going to do by themselves.
+    pub(super) scripts: Scripts,
+    rate: Rate,
     state_file: Option<PathBuf>,
     /// What a reset returns to.
     start: Start,
@@ -47,18 +53,25 @@ pub(super) struct Shared {
     world: Arc<Mutex<World>>,
     /// The number of the last entry in the log that is a change.
     changes: watch::Receiver<u64>,
+    /// The number of the last entry of any kind.
+    all: watch::Receiver<u64>,
 }
 
 impl Shared {
     pub(super) fn new(world: World) -> Self {
-        let changes = world.log.changes();
-        Self { world: Arc::new(Mutex::new(world)), changes }
+        let (changes, all) = (world.log.changes(), world.log.all());
+        Self { world: Arc::new(Mutex::new(world)), changes, all }
     }
 
     /// Waits until the log has a change after entry `seq`.
     pub(super) async fn changed_after(&self, seq: u64) {
         // The sender lives in the world, which `self` keeps alive.
         let _ = self.changes.clone().wait_for(|last| *last > seq).await;
+    }
+
+    /// Waits until the log has any entry after entry `seq`.
+    pub(super) async fn anything_after(&self, seq: u64) {
+        let _ = self.all.clone().wait_for(|last| *last > seq).await;
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, World> {
@@ -70,7 +83,8 @@ impl Shared {
 impl World {
     pub(super) fn new(state: State, switches: Switches, faults: Faults, state_file: Option<PathBuf>) -> Self {
         let start = Start { state: state.clone(), switches: switches.clone(), faults: faults.clone() };
-        Self { state, switches, faults, log: Log::default(), state_file, start, resets: 0 }
+        let (log, scripts, rate) = (Log::default(), Scripts::default(), Rate::default());
+        Self { state, switches, faults, log, scripts, rate, state_file, start, resets: 0 }
     }
 
     /// The fault that strikes `request`, and the [`Self::epoch`] to which the request belongs.
@@ -92,6 +106,8 @@ impl World {
         self.switches = self.start.switches.clone();
         self.faults = self.start.faults.clone();
         self.log.clear();
+        self.scripts.stop();
+        self.rate = Rate::default();
         self.resets += 1;
         self.save();
     }
@@ -101,48 +117,57 @@ impl World {
         self.start.state.account(account).map(|account| account.roles.clone())
     }
 
-    /// Carries `request` out; the caller logs both it and [`Reply::changed`].
-    pub(super) fn execute(&mut self, request: &Request, now_ms: i64) -> Reply {
+    /// Counts `request` against the limit of its credential.
+    pub(super) fn count(&mut self, request: &Request, now_ms: i64) -> Result<Left, Box<Reply>> {
+        self.rate.count(request.credential().unwrap_or_default(), &self.switches, now_ms)
+    }
+
+    /// Carries `request` out; the caller logs both it and what happened.
+    pub(super) fn execute(&mut self, request: &Request, now_ms: i64) -> (Reply, Vec<Event>) {
         let reply = api::answer(&mut self.state, &self.switches, request, now_ms);
-        if reply.changed.is_some() {
+        let events = std::mem::take(&mut self.state.events);
+        if std::mem::take(&mut self.state.unsaved) {
             self.save();
         }
-        reply
+        (reply, events)
     }
 
     /// What `request` would be answered, without any effect.
     pub(super) fn rehearse(&self, request: &Request, now_ms: i64) -> Reply {
-        let mut reply = api::answer(&mut self.state.clone(), &self.switches, request, now_ms);
-        reply.changed = None;
-        reply
+        api::answer(&mut self.state.clone(), &self.switches, request, now_ms)
     }
 
-    /// Writes a request and what it changed into the log, in this order.
-    pub(super) fn log_request(&mut self, now_ms: i64, received: Received, changed: Option<Changed>) {
+    /// Writes a request and what it did into the log, in this order.
+    pub(super) fn log_request(&mut self, now_ms: i64, received: Received, events: Vec<Event>) {
         self.log.push(now_ms, Event::Request(received));
-        self.log_change(now_ms, changed);
+        self.log_events(now_ms, events);
     }
 
-    /// Writes a change into the log.
-    pub(super) fn log_change(&mut self, now_ms: i64, changed: Option<Changed>) {
-        if let Some(changed) = changed {
-            self.log.push(now_ms, Event::Changed(changed));
+    /// Writes what happened into the log.
+    pub(super) fn log_events(&mut self, now_ms: i64, events: Vec<Event>) {
+        for event in events {
+            self.log.push(now_ms, event);
         }
     }
 
     /// A human in the console creates or changes an account.
-    pub(super) fn console_put(&mut self, account: Account, change: Change, now_ms: i64) {
-        self.log_change(now_ms, Some(Changed::new("console", change, &account)));
-        self.state.put(account, now_ms);
-        self.save();
+    pub(super) fn console_put(&mut self, account: Account, by: &Author, now_ms: i64) {
+        self.state.put(account, by, now_ms);
+        self.console_done(now_ms);
     }
 
     /// A human in the console deletes an account.
-    pub(super) fn console_remove(&mut self, id: &str, now_ms: i64) -> Option<Account> {
-        let account = self.state.remove(id, now_ms)?;
-        self.log_change(now_ms, Some(Changed::new("console", Change::Deleted, &account)));
-        self.save();
+    pub(super) fn console_remove(&mut self, id: &str, by: &Author, now_ms: i64) -> Option<Account> {
+        let account = self.state.remove(id, by, now_ms)?;
+        self.console_done(now_ms);
         Some(account)
+    }
+
+    /// Logs and keeps what a human in the console did to the state.
+    pub(super) fn console_done(&mut self, now_ms: i64) {
+        let events = std::mem::take(&mut self.state.events);
+        self.log_events(now_ms, events);
+        self.save();
     }
 
     fn save(&self) {
@@ -163,7 +188,7 @@ pub(super) fn received(
     Received {
         method: request.method.clone(),
         path: path_and_query.to_owned(),
-        key_digest: request.key.as_deref().map(hex_digest),
+        key_digest: request.credential().map(hex_digest),
         status,
         fault: None,
         executed,

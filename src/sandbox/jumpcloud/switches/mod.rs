@@ -4,12 +4,8 @@
 //! A switch is a lasting property of the simulated service; what happens now and then is a fault.
 //! Refuses unknown names, so that a misspelt switch does not pass for a tested behaviour.
 
-mod values;
-
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-pub use self::values::{BothWritten, ErrorBody, RoleNameWrite, RoleNamesWrite};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
 /// `name: type = default, [other values worth testing];`, so that no switch can be left out of
 /// [`Switches::domain`].
@@ -39,56 +35,40 @@ macro_rules! switches {
     };
 }
 
+mod list;
+mod values;
+
+pub use self::{list::Switches, values::*};
+
 fn value<T: Serialize>(value: T) -> Value {
     serde_json::to_value(value).expect("a switch is a number, a text, a list of texts or nothing")
 }
 
-switches! {
-    /// Whether answers carry `roles` and `roleNames`.
-    plural_roles_shown: bool = true, [false];
-    /// What a written `roleNames` does.
-    role_names: RoleNamesWrite = RoleNamesWrite::Replaces, [RoleNamesWrite::Adds, RoleNamesWrite::Ignored, RoleNamesWrite::Refused];
-    /// What a written `roleName` does without `roleNames` beside it.
-    role_name: RoleNameWrite = RoleNameWrite::ReplacesAll, [RoleNameWrite::ReplacesFirst, RoleNameWrite::Adds, RoleNameWrite::IgnoredWithSeveral];
-    /// Which of the two counts if both are written.
-    both: BothWritten = BothWritten::RoleNamesWins, [BothWritten::RoleNameWins];
-    /// Whether role names are matched without regard to case.
-    role_case_ignored: bool = false, [true];
-    /// Whether `roleNames: []` takes every role away; otherwise it is refused with 400.
-    empty_roles_accepted: bool = false, [true];
-    /// The role of a new administrator if none is written; without one, such a request is refused.
-    default_role: Option<String> = Some("Administrator".to_owned()), [Some("Read Only".to_owned()), None];
-    /// The status of a successful `POST /api/users`.
-    create_status: u16 = 200, [201];
-    /// Whether `DELETE` answers 200 with the deleted account; otherwise 204.
-    delete_shows_account: bool = true, [false];
-    /// Whether `/api/users/getSelf` exists.
-    get_self: bool = true, [false];
-    /// Whether `/api/v2/roles` exists.
-    roles_route: bool = true, [false];
-    /// Whether `filter` is understood (`email:$eq:…`, `roleName:$eq:…`); otherwise it is ignored.
-    filter: bool = false, [true];
-    /// Whether lists without `sort` come in another order each time.
-    unstable_order: bool = false, [true];
-    /// Whether `x-org-id` is refused with 403 under `/api/users`.
-    users_refuse_org_id: bool = false, [true];
-    /// The status for deleting oneself, or removing the last Administrator With Billing.
-    protected_status: u16 = 400, [403, 409];
-    /// Whether a role change by `PUT` may take the last Administrator With Billing away.
-    last_admin_may_be_demoted: bool = false, [true];
-    /// The status for an e-mail address that is taken.
-    duplicate_status: u16 = 400, [409, 422];
-    /// What is in the body of an error.
-    error_body: ErrorBody = ErrorBody::Seen, [ErrorBody::Documented, ErrorBody::Text, ErrorBody::Empty];
-    /// How long reads go on showing the state before a change, in milliseconds.
-    read_lag_ms: u64 = 0, [300, 1500];
+impl Switches {
+    /// These switches with `settings` changed, each `NAME=VALUE`; the value is JSON or a bare word.
+    ///
+    /// # Errors
+    /// The setting that is none, and why.
+    pub fn with(self, settings: &[String]) -> Result<Self, String> {
+        let mut switches = value(self);
+        for setting in settings {
+            let (name, given) =
+                setting.split_once('=').ok_or_else(|| format!("{setting:?}: expected NAME=VALUE"))?;
+            let given = serde_json::from_str(given).unwrap_or_else(|_| json!(given));
+            switches[name] = given;
+            read::<Self>(switches.clone()).map_err(|error| format!("{setting:?}: {error}"))?;
+        }
+        read(switches)
+    }
+}
+
+fn read<T: DeserializeOwned>(switches: Value) -> Result<T, String> {
+    serde_json::from_value(switches).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use serde_json::json;
 
     use super::*;
 
@@ -111,5 +91,38 @@ mod tests {
     #[test]
     fn a_misspelt_switch_is_refused() {
         assert!(serde_json::from_value::<Switches>(json!({"role_nam": "adds"})).is_err());
+    }
+
+    #[test]
+    fn a_switch_is_set_by_a_word_or_by_json() {
+        let set = |setting: &str| Switches::default().with(&[setting.to_owned()]);
+        assert_eq!(set("role_name=adds").unwrap().role_name, RoleNameWrite::Adds);
+        assert_eq!(set("read_lag_ms=20").unwrap().read_lag_ms, 20);
+        assert_eq!(set("default_role=null").unwrap().default_role, None);
+        assert_eq!(set("create_requires=[\"email\",\"roleName\"]").unwrap().create_requires.len(), 2);
+        for wrong in ["role_nam=adds", "role_name=multiplies", "read_lag_ms=soon", "role_name"] {
+            let said = set(wrong).unwrap_err();
+            assert!(said.contains(wrong), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_guide_has_a_row_for_every_switch_with_its_default() {
+        let guide = include_str!("../../../../docs/sandbox.md");
+        for (name, values) in Switches::domain() {
+            let default = match &values[0] {
+                Value::String(word) => word.clone(),
+                other => other.to_string(),
+            };
+            let row = guide.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let row = row.unwrap_or_else(|| panic!("docs/sandbox.md has no row for the switch {name}"));
+            let shown = row.split('|').nth(2).unwrap().trim().trim_matches('`').trim_matches('"').to_owned();
+            assert_eq!(shown, default.trim_matches('"'), "the default of {name} in docs/sandbox.md");
+        }
+        let rows = guide.lines().skip_while(|line| *line != "## Switches").filter(|l| l.starts_with("| `"));
+        for row in rows {
+            let name = row.split('`').nth(1).unwrap();
+            assert!(Switches::domain().iter().any(|(known, _)| *known == name), "no switch is called {name}");
+        }
     }
 }

@@ -16,10 +16,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+mod more;
+
 use super::{
     account::Account,
     console::{Console, Edit, Refused},
-    faults::Rule,
+    faults::Rules,
+    shown,
+    state::State,
     switches::Switches,
 };
 
@@ -37,6 +41,7 @@ pub(super) fn router(console: Console) -> Router {
         .route("/_sandbox/admins/{who}", put(change).delete(delete))
         .route("/_sandbox/faults", get(show_faults).post(add_faults).put(set_faults).delete(clear_faults))
         .route("/_sandbox/switches", get(show_switches).put(set_switches))
+        .merge(more::router())
         .route_layer(middleware::from_fn(this_machine_only))
         .with_state(console)
 }
@@ -56,15 +61,21 @@ async fn this_machine_only(
 }
 
 async fn show_state(Extract(console): Extract<Console>) -> Json<Value> {
-    let state = console.state();
-    let shown = |account: &Account| account.shown_to_the_sandbox(&state.roles, &state.organization);
+    Json(of(&console.state()))
+}
+
+fn of(state: &State) -> Value {
+    let shown = |account: &Account| shown::admin_to_the_sandbox(account, state);
     let admins: Vec<Value> = state.accounts.iter().map(shown).collect();
-    Json(json!({
+    json!({
         "organization": state.organization,
         "organizationName": state.organization_name,
+        "organizations": state.organizations,
+        "provider": state.provider,
         "roles": state.roles,
         "admins": admins,
-    }))
+        "serviceAccounts": state.service_accounts.iter().map(more::service).collect::<Vec<_>>(),
+    })
 }
 
 #[derive(Default, Deserialize)]
@@ -119,29 +130,18 @@ async fn delete(Extract(console): Extract<Console>, Path(who): Path<String>) -> 
 }
 
 fn shown(console: &Console, done: Result<Account, Refused>) -> Response {
-    let state = console.state();
     match done {
-        Ok(account) => Json(account.shown_to_the_sandbox(&state.roles, &state.organization)).into_response(),
-        Err(error) => {
-            let status = match error {
-                Refused::NoSuchAdmin(_) => StatusCode::NOT_FOUND,
-                Refused::Invalid(_) => StatusCode::BAD_REQUEST,
-            };
-            (status, Json(json!({"error": error.to_string()}))).into_response()
-        }
+        Ok(account) => Json(shown::admin_to_the_sandbox(&account, &console.state())).into_response(),
+        Err(refused) => refusal(&refused),
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rules {
-    faults: Vec<Rule>,
-    #[serde(default = "first_seed")]
-    seed: u64,
-}
-
-const fn first_seed() -> u64 {
-    1
+fn refusal(refused: &Refused) -> Response {
+    let status = match refused {
+        Refused::NoSuchAdmin(_) => StatusCode::NOT_FOUND,
+        Refused::Invalid(_) => StatusCode::BAD_REQUEST,
+    };
+    (status, Json(json!({"error": refused.to_string()}))).into_response()
 }
 
 async fn show_faults(Extract(console): Extract<Console>) -> Json<Value> {
@@ -159,7 +159,7 @@ async fn set_faults(Extract(console): Extract<Console>, Json(rules): Json<Rules>
 }
 
 async fn clear_faults(Extract(console): Extract<Console>) -> Json<Value> {
-    console.set_faults(Vec::new(), first_seed());
+    console.set_faults(Vec::new(), 1);
     show_faults(Extract(console)).await
 }
 
