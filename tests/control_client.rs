@@ -8,7 +8,7 @@ use ephemerald::{
     clock,
     control::{
         client::{Client, ControlError, Speaker},
-        enroll::{self, EnrollError, TokenSource},
+        enroll::{self, About, EnrollError, TokenSource},
         identity::{Identity, load_key},
         keys::{KeyError, KeyPair},
         poll::{self, ControlEvent, Line, Wants},
@@ -84,7 +84,7 @@ fn entropy(byte: u8) -> Zeroizing<[u8; 32]> {
 async fn enrol(plane: &Plane, token: &AgentToken, dir: &Path) -> Result<(Identity, KeyPair), EnrollError> {
     let key = enroll::prepare(dir, &entropy(9))?;
     let client = Client::unenrolled(plane.door(), key.clone(), speaker(), clock::now);
-    let identity = enroll::enroll(&client, &key, token, None, dir, clock::now().wall).await?;
+    let identity = enroll::enroll(&client, &key, token, About::default(), dir, clock::now().wall).await?;
     Ok((identity, key))
 }
 
@@ -133,6 +133,7 @@ impl Polling {
             pace_s: pace_rx,
             stop: stop_rx,
             wait_s: 55,
+            offers: None,
             clock: clock::now,
         };
         let task = tokio::spawn(poll::run(line));
@@ -170,8 +171,10 @@ async fn an_enrolment_whose_answer_was_lost_is_repeated_with_the_same_key_and_ge
     let thief = tempfile::tempdir().unwrap();
     let key = enroll::prepare(thief.path(), &entropy(8)).unwrap();
     let client = Client::unenrolled(plane.door(), key.clone(), speaker(), clock::now);
-    let refused = enroll::enroll(&client, &key, &token, None, thief.path(), Timestamp(0)).await.unwrap_err();
-    assert!(matches!(refused, EnrollError::Control(ControlError::NotAccepted { .. })), "{refused}");
+    let refused = enroll::enroll(&client, &key, &token, About::default(), thief.path(), Timestamp(0))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, EnrollError::Control(ControlError::TokenRefused { .. })), "{refused}");
     assert!(!refused.to_string().contains(&token.secret));
     assert_eq!(Identity::load(thief.path()).unwrap(), None);
 }

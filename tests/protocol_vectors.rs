@@ -9,6 +9,7 @@ use ephemerald::{
         jws,
         keys::{KEY_SET_TYP, KeyPair, KeySet, PublicKey},
         proof::{self, ProofClaims},
+        rotation,
         token::AgentToken,
         verify::Verifier,
         wire::{self, JOB_TYP, JOB_TYPES, Jwk, KeySetClaims},
@@ -22,6 +23,14 @@ use ephemerald::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use files::*;
+use generate::{
+    more::{Inventory, Rotations},
+    session::Session,
+};
+
+#[path = "protocol_vectors/files.rs"]
+mod files;
 #[path = "protocol_vectors/generate.rs"]
 mod generate;
 
@@ -37,144 +46,6 @@ fn read(path: &str) -> Value {
 
 fn vectors<T: for<'a> Deserialize<'a>>(file: &str) -> T {
     serde_json::from_value(read(&format!("vectors/{file}"))).unwrap()
-}
-
-/// `vectors/jobs.json`.
-#[derive(Serialize, Deserialize)]
-struct Jobs {
-    about: String,
-    agent_id: AgentId,
-    ledger_created_at: i64,
-    now: i64,
-    max_start_by_s: u64,
-    max_skew_s: u64,
-    root: Jwk,
-    key_set: String,
-    cases: Vec<JobCase>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct JobCase {
-    name: String,
-    jws: String,
-    expect: JobExpect,
-}
-
-#[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
-struct JobExpect {
-    accepted: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    job_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
-}
-
-impl Jobs {
-    fn verifier(&self) -> Verifier {
-        let pinned = self.root.kid.clone().unwrap();
-        Verifier {
-            agent: self.agent_id.clone(),
-            keys: KeySet::verify(&self.key_set, &self.root, &pinned).unwrap(),
-            ledger_created_at: Timestamp(self.ledger_created_at * 1000),
-            max_start_by: Millis::from_secs(self.max_start_by_s),
-            max_skew: Millis::from_secs(self.max_skew_s),
-        }
-    }
-}
-
-fn judge(verifier: &Verifier, jws: &str, now: i64) -> JobExpect {
-    let hex = |digest| serde_json::to_value::<ephemerald::engine::job::Digest>(digest).unwrap();
-    let hex = |digest| hex(digest).as_str().unwrap().to_owned();
-    match verifier.verify(jws, Timestamp(now * 1000)) {
-        Ok(job) => JobExpect {
-            accepted: true,
-            code: None,
-            rule: None,
-            job_id: Some(job.claims.job_id.to_string()),
-            digest: Some(hex(job.digest)),
-        },
-        Err(refusal) => JobExpect {
-            accepted: false,
-            code: Some(refusal.code.to_string()),
-            rule: refusal.rule.map(|rule| rule.to_string()),
-            job_id: refusal.job_id.map(|id| id.to_string()),
-            digest: refusal.digest.map(hex),
-        },
-    }
-}
-
-/// `vectors/key-sets.json`.
-#[derive(Serialize, Deserialize)]
-struct KeySets {
-    about: String,
-    pinned_root: String,
-    held: String,
-    cases: Vec<KeySetCase>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeySetCase {
-    name: String,
-    root: Jwk,
-    key_set: String,
-    accepted: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    version: Option<u64>,
-}
-
-/// `vectors/proofs.json`.
-#[derive(Serialize, Deserialize)]
-struct Proofs {
-    about: String,
-    agent_key: Jwk,
-    cases: Vec<ProofCase>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ProofCase {
-    name: String,
-    origin: String,
-    method: String,
-    path: String,
-    body: String,
-    proof: String,
-    accepted: bool,
-}
-
-/// `vectors/agent-tokens.json`.
-#[derive(Serialize, Deserialize)]
-struct Tokens {
-    about: String,
-    cases: Vec<TokenCase>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct TokenCase {
-    name: String,
-    token: String,
-    accepted: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-}
-
-/// `vectors/thumbprints.json`.
-#[derive(Serialize, Deserialize)]
-struct Thumbprints {
-    about: String,
-    cases: Vec<ThumbprintCase>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ThumbprintCase {
-    name: String,
-    jwk: Jwk,
-    accepted: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    thumbprint: Option<String>,
 }
 
 #[test]
@@ -232,6 +103,52 @@ fn every_thumbprint_vector_is_computed_as_published() {
     }
 }
 
+#[test]
+fn every_rotation_vector_is_judged_as_published() {
+    let file: Rotations = vectors("rotations.json");
+    let old = PublicKey::from_jwk(&file.old).unwrap();
+    for case in &file.cases {
+        let got = rotation::verify(&case.request, &file.agent_id, &file.origin, &old);
+        assert_eq!(got.is_ok(), case.accepted, "{}: {got:?}", case.name);
+    }
+}
+
+#[test]
+fn every_inventory_vector_is_hashed_as_published() {
+    let file: Inventory = vectors("inventory.json");
+    for case in &file.cases {
+        let sha = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, case.canonical.as_bytes());
+        let sha: String = sha.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(case.hash, sha, "{}: the published hash is of the published text", case.name);
+        assert_eq!(wire::InventoryPage::hash_of(&case.items), case.hash, "{}", case.name);
+    }
+}
+
+#[test]
+fn the_published_session_and_walkthrough_are_what_the_code_makes() {
+    let made = generate::session::session();
+    assert_eq!(vectors::<Session>("session.json"), made);
+    let walkthrough = fs::read_to_string(docs().join("walkthrough.md")).unwrap();
+    assert!(walkthrough == generate::session::walkthrough(&made), "walkthrough.md: write the vectors anew");
+}
+
+#[test]
+fn every_request_of_the_session_is_proven_by_the_key_in_force_and_no_proof_comes_twice() {
+    let session: Session = vectors("session.json");
+    let keys: Vec<PublicKey> =
+        session.agent_keys.iter().map(|jwk| PublicKey::from_jwk(jwk).unwrap()).collect();
+    let announced = session.exchanges.iter().position(|it| it.path.ends_with("rotate-key")).unwrap();
+    let mut seen = BTreeSet::new();
+    for (number, it) in session.exchanges.iter().enumerate() {
+        let key = &keys[usize::from(number > announced)];
+        let claims = proof::verify(it.authorization.strip_prefix("Agent ").unwrap(), key).unwrap();
+        assert!(claims.covers("https://cp.example.com", "POST", &it.path, it.body.as_bytes()), "{}", it.name);
+        let issuer = if number == 0 { keys[0].thumbprint() } else { session.agent_id.to_string() };
+        assert_eq!((claims.iss, claims.iat), (issuer, it.now), "{}", it.name);
+        assert!(seen.insert(claims.jti), "{}", it.name);
+    }
+}
+
 /// The words in the first column of the table under `## heading` of `codes.md`.
 fn listed(heading: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(docs().join("codes.md")).unwrap();
@@ -248,13 +165,20 @@ fn enumerations() -> Vec<(&'static str, &'static str, BTreeSet<String>)> {
     fn set<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> BTreeSet<String> {
         all.iter().map(|value| word(*value).to_owned()).collect()
     }
+    fn own(words: &[&str]) -> BTreeSet<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
     vec![
         ("Result codes", "result_code", set(ResultCode::ALL, ResultCode::as_str)),
         ("Rules", "rule", set(Rule::ALL, Rule::as_str)),
         ("Event codes", "event_code", set(EventCode::ALL, EventCode::as_str)),
         ("End reasons", "end_reason", set(EndReason::ALL, EndReason::as_str)),
         ("Woken by", "woken_by", set(WokenBy::ALL, WokenBy::as_str)),
-        ("Job types", "job_type", JOB_TYPES.into_iter().map(str::to_owned).collect()),
+        ("Job types", "job_type", own(&JOB_TYPES)),
+        ("Features", "feature", own(&wire::FEATURES)),
+        ("Role modes", "role_mode", own(&wire::ROLE_MODES)),
+        ("Targets", "target", own(&wire::TARGETS)),
+        ("Problems", "problem", own(&wire::PROBLEMS)),
     ]
 }
 
@@ -283,7 +207,7 @@ fn survives<T: Serialize + for<'a> Deserialize<'a>>(file: &str, example: &Value)
 
 type Survives = fn(&str, &Value);
 
-const MESSAGES: [(&str, Survives); 22] = [
+const MESSAGES: [(&str, Survives); 23] = [
     ("acquire-request", survives::<wire::AcquireRequest>),
     ("acquire-answer", survives::<wire::AcquireAnswer>),
     ("agent-token", survives::<AgentToken>),
@@ -295,6 +219,7 @@ const MESSAGES: [(&str, Survives); 22] = [
     ("inventory-answer", survives::<wire::InventoryAnswer>),
     ("job-claims", survives::<wire::JobClaims>),
     ("key-set-claims", survives::<KeySetClaims>),
+    ("offers", survives::<wire::Offers>),
     ("problem", survives::<wire::Problem>),
     ("proof-claims", survives::<ProofClaims>),
     ("recover-request", survives::<wire::RecoverRequest>),

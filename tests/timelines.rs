@@ -24,8 +24,14 @@ macro_rules! check {
     };
 }
 
+#[path = "timelines/abroad.rs"]
+mod abroad;
 #[path = "timelines/extend.rs"]
 mod extend;
+#[path = "timelines/neighbours.rs"]
+mod neighbours;
+#[path = "timelines/sync.rs"]
+mod sync;
 
 #[test]
 fn a_grant_is_applied_read_back_expired_and_restored() {

@@ -1,6 +1,6 @@
-//! Asks the running daemon over its socket: one HTTP/1.0 GET, one JSON answer.
+//! Asks the running daemon over its socket: one HTTP/1.0 request, one JSON answer.
 //!
-//! Refuses: answers beyond 64 MiB, and waiting longer than 5 seconds. HTTP/1.0 keeps the answer
+//! Refuses: answers beyond 64 MiB, and waiting longer than 5 seconds (two minutes for a deed). HTTP/1.0 keeps the answer
 //! unchunked, so that no HTTP client is needed for a local file.
 
 use std::{
@@ -16,10 +16,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::view::{GrantView, HealthView, StatusView};
+use super::view::{GrantView, HealthView, RotationView, StatusView};
 
 const LIMIT: u64 = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE_FOR_A_DEED: Duration = Duration::from_secs(120);
 
 /// Why the daemon could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +32,7 @@ pub enum AskError {
     #[error("no permission to use {path}: join its group, or ask as root", path = .0.display())]
     Forbidden(PathBuf),
     /// The daemon did not answer in time.
-    #[error("the daemon did not answer on {path} within 5 s: see its log", path = .0.display())]
+    #[error("the daemon did not answer on {path} in time: see its log", path = .0.display())]
     Slow(PathBuf),
     /// The conversation broke.
     #[error("talking to the daemon on {path} failed", path = .0.display())]
@@ -70,8 +71,20 @@ pub async fn health(socket: &Path) -> Result<HealthView, AskError> {
     ask(socket, "/v1/health").await
 }
 
+/// Asks for a new key for the agent, and waits for what comes of it.
+///
+/// # Errors
+/// [`AskError`] says who must act.
+pub async fn rotate_key(socket: &Path) -> Result<RotationView, AskError> {
+    request(socket, "POST /v1/rotate-key", PATIENCE_FOR_A_DEED).await
+}
+
 async fn ask<T: DeserializeOwned>(socket: &Path, target: &str) -> Result<T, AskError> {
-    let answer = timeout(PATIENCE, exchange(socket, target))
+    request(socket, &format!("GET {target}"), PATIENCE).await
+}
+
+async fn request<T: DeserializeOwned>(socket: &Path, what: &str, patience: Duration) -> Result<T, AskError> {
+    let answer = timeout(patience, exchange(socket, what))
         .await
         .map_err(|_| AskError::Slow(socket.to_path_buf()))?
         .map_err(|error| match error.kind() {
@@ -84,9 +97,9 @@ async fn ask<T: DeserializeOwned>(socket: &Path, target: &str) -> Result<T, AskE
     parse(&answer).map_err(|problem| AskError::Unexpected { path: socket.to_path_buf(), problem })
 }
 
-async fn exchange(socket: &Path, target: &str) -> io::Result<Vec<u8>> {
+async fn exchange(socket: &Path, what: &str) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket).await?;
-    stream.write_all(format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
+    stream.write_all(format!("{what} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(LIMIT).read_to_end(&mut answer).await?;
     Ok(answer)

@@ -1,7 +1,7 @@
-//! The operator's window: a read-only HTTP server on a local Unix socket, and its client.
+//! The operator's window: an HTTP server on a local Unix socket, and its client.
 //!
-//! Refuses: anything that changes state, any network address. Who may ask is the file mode of
-//! the socket (0660) and of its directory.
+//! Refuses: any network address. Who may look is the file mode of the socket (0660) and of its
+//! directory; who may change something is root and the daemon's own user.
 
 pub mod client;
 pub mod server;

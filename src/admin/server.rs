@@ -1,7 +1,9 @@
-//! Serves the views on a Unix socket. Every answer is asked from the agent loop.
+//! Serves the views on a Unix socket, and the few things that may be asked for there. Every answer is
+//! asked from the agent loop.
 //!
 //! Refuses: taking over a socket that somebody listens on, replacing a file that is no socket,
-//! every method but GET.
+//! every method but GET for a view and POST for a deed, and deeds for anybody but root and the
+//! daemon's own user.
 
 use std::{
     fs, io,
@@ -12,10 +14,11 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{ConnectInfo, State, connect_info::Connected},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
+    serve::IncomingStream,
 };
 use serde::Serialize;
 use tokio::{
@@ -24,7 +27,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::view::{GrantView, HealthView, StatusView};
+use super::view::{GrantView, HealthView, RotationView, StatusView};
 
 /// A question for the agent loop, with the channel that takes the answer.
 #[derive(Debug)]
@@ -35,6 +38,26 @@ pub enum Query {
     Grants(oneshot::Sender<Vec<GrantView>>),
     /// Whether it lives and is ready.
     Health(oneshot::Sender<HealthView>),
+    /// A new key for the agent.
+    RotateKey(oneshot::Sender<RotationView>),
+}
+
+/// Who sits at the other end of the socket.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    uid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self { uid: stream.io().peer_cred().ok().map(|peer| peer.uid()) }
+    }
+}
+
+impl Peer {
+    fn may_act(self) -> bool {
+        self.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
+    }
 }
 
 /// Why the socket cannot be served.
@@ -92,7 +115,8 @@ impl AdminServer {
         queries: mpsc::Sender<Query>,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        let served = axum::serve(self.listener, router(queries)).with_graceful_shutdown(shutdown).await;
+        let router = router(queries).into_make_service_with_connect_info::<Peer>();
+        let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown).await;
         // Left behind it would do no harm: the next start replaces it.
         let _ = fs::remove_file(&self.path);
         served.map_err(|error| ServeError::Listen(self.path, error))
@@ -120,35 +144,48 @@ async fn make_room(path: &Path) -> Result<(), ServeError> {
 
 fn router(queries: mpsc::Sender<Query>) -> Router {
     Router::new()
-        .route("/v1/status", get(|State(tx): State<mpsc::Sender<Query>>| ask(tx, Query::Status)))
-        .route("/v1/grants", get(|State(tx): State<mpsc::Sender<Query>>| ask(tx, Query::Grants)))
-        .route("/v1/health", get(|State(tx): State<mpsc::Sender<Query>>| ask(tx, Query::Health)))
+        .route("/v1/status", get(|State(tx): State<Queries>| ask(tx, Query::Status, ANSWER_TIMEOUT)))
+        .route("/v1/grants", get(|State(tx): State<Queries>| ask(tx, Query::Grants, ANSWER_TIMEOUT)))
+        .route("/v1/health", get(|State(tx): State<Queries>| ask(tx, Query::Health, ANSWER_TIMEOUT)))
+        .route("/v1/rotate-key", post(rotate_key))
         .with_state(queries)
+}
+
+type Queries = mpsc::Sender<Query>;
+
+async fn rotate_key(ConnectInfo(peer): ConnectInfo<Peer>, State(queries): State<Queries>) -> Response {
+    if !peer.may_act() {
+        return (StatusCode::FORBIDDEN, "only root and the daemon's own user may do this").into_response();
+    }
+    ask(queries, Query::RotateKey, DEED_TIMEOUT).await
 }
 
 /// A loop that does not answer within this time is the news that the operator needs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// A deed may need several calls to the control plane, of 30 s each at most.
+const DEED_TIMEOUT: Duration = Duration::from_secs(100);
 
 async fn ask<T: Serialize>(
     queries: mpsc::Sender<Query>,
     query: impl FnOnce(oneshot::Sender<T>) -> Query,
+    patience: Duration,
 ) -> Response {
     let (tx, rx) = oneshot::channel();
     let question = async {
         queries.send(query(tx)).await.ok()?;
         rx.await.ok()
     };
-    match timeout(ANSWER_TIMEOUT, question).await {
+    match timeout(patience, question).await {
         Ok(Some(view)) => Json(view).into_response(),
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping").into_response(),
-        Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the agent loop did not answer in 3 s").into_response(),
+        Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the agent did not answer in time").into_response(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::client;
+    use crate::admin::{client, view::RotationOutcome};
 
     fn answering() -> mpsc::Sender<Query> {
         let (tx, mut rx) = mpsc::channel(4);
@@ -160,6 +197,12 @@ mod tests {
                     }
                     Query::Grants(reply) => drop(reply.send(vec![GrantView::default()])),
                     Query::Health(reply) => drop(reply.send(HealthView { live: true, ..Default::default() })),
+                    Query::RotateKey(reply) => drop(reply.send(RotationView {
+                        outcome: RotationOutcome::Done,
+                        key: None,
+                        previous: None,
+                        problem: None,
+                    })),
                 }
             }
         });
@@ -177,9 +220,18 @@ mod tests {
         assert_eq!(client::status(&path).await.unwrap().outbox_depth, 7);
         assert_eq!(client::grants(&path).await.unwrap().len(), 1);
         assert!(client::health(&path).await.unwrap().live);
+        assert_eq!(client::rotate_key(&path).await.unwrap().outcome, RotationOutcome::Done);
         drop(stop);
         task.await.unwrap().unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn deeds_are_for_root_and_the_daemons_own_user() {
+        let own = rustix::process::geteuid().as_raw();
+        for (uid, may) in [(Some(0), true), (Some(own), true), (Some(own ^ 0x5a5a), false), (None, false)] {
+            assert_eq!(Peer { uid }.may_act(), may, "{uid:?}");
+        }
     }
 
     #[tokio::test]

@@ -146,6 +146,33 @@ pub struct GrantView {
     pub last_fault: Option<String>,
 }
 
+/// What came of a change of the agent's key. Keys are named by their thumbprints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotationView {
+    /// How it ended.
+    pub outcome: RotationOutcome,
+    /// The key in force.
+    pub key: Option<String>,
+    /// The key that it replaced.
+    pub previous: Option<String>,
+    /// What was in the way.
+    pub problem: Option<String>,
+}
+
+/// How a change of the agent's key ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RotationOutcome {
+    /// The new key is in force.
+    Done,
+    /// The old key stays.
+    Refused,
+    /// It goes on by itself; both keys are kept until then.
+    Pending,
+    /// There is no control plane to announce it to.
+    Impossible,
+}
+
 /// Whether the daemon lives and is ready to work.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthView {

@@ -10,8 +10,9 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
+    rotation::Ask,
     status::Snapshot,
-    talk::Talk,
+    talk::{self, Talk},
     turn::{Ears, Turn},
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
         Engine, Restored,
         action::Raise,
         ids::{AgentId, IntegrationId, OrgId},
+        inventory::Inventory,
         policy::Policy,
         settings::Settings,
     },
@@ -33,10 +35,10 @@ use crate::{
     secrets::{self, TagKey},
 };
 
-/// Jobs that are taken at once at most.
-const CAPACITY: u32 = 64;
+/// Jobs that an integration may have in hand at most.
+pub(super) const CAPACITY: u32 = 64;
 /// The largest answer of the control plane that is read; the protocol guide says 8 MiB.
-const MAX_ANSWER: usize = 8 * 1024 * 1024;
+pub(super) const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Why the agent cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,11 @@ pub(super) struct Parts {
     pub(super) outbox: Arc<Notify>,
     pub(super) wants: watch::Sender<Wants>,
     pub(super) snapshot: watch::Sender<Snapshot>,
+    /// Where a person's wish for a new key goes.
+    pub(super) new_key: mpsc::Sender<Ask>,
+    /// Where inventories go to be handed over.
+    pub(super) inventories: mpsc::Sender<Inventory>,
+    /// Jobs that each integration may have in hand.
     pub(super) capacity: u32,
     pub(super) agent_id: Option<AgentId>,
     pub(super) control_url: Option<String>,
@@ -93,14 +100,13 @@ impl Parts {
 /// [`AgentError`]: it could not start. Once it runs, nothing but `stop` ends it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
     let options = Options { created_at: clock::now().wall.0 };
-    let (ledger, opened, ledger_events) = Ledger::open(&config.agent.state_dir, options).await?;
+    let (ledger, opened, ledger_seen) = Ledger::open(&config.agent.state_dir, options).await?;
     let ledger = Arc::new(ledger);
     let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
     let (clients, broken) = connect(&config);
-    let (wants, wants_seen) = watch::channel(Wants::default());
-    let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
+    let (ends, wires) = talk::wires();
     let identity = identity(&config.agent.state_dir);
     let parts = Parts {
         settings: config.settings(),
@@ -111,25 +117,30 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         policy_error: None,
         tag_key: tag_key(&config.agent.state_dir),
         outbox: Arc::new(Notify::new()),
-        wants,
-        snapshot,
+        wants: ends.wants,
+        snapshot: ends.snapshot,
+        new_key: ends.new_key,
+        inventories: ends.inventories,
         capacity: CAPACITY,
         agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
         control_url: identity.as_ref().map(|i| control_url(&config, i)),
         broken,
     };
-    let (control_events, control) = mpsc::channel(64);
     let (queries, admin) = mpsc::channel(16);
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
-    let mut tasks = vec![];
-    if let Some(identity) = identity {
-        let speak = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
-        tasks = speak.start(identity, control_events, wants_seen, snapshot_seen);
-    }
-    let seed = entropy()?;
+    let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
+    let tasks = identity.map_or_else(Vec::new, move |identity| talk.start(identity, wires));
+    let (reload, seed) = (hangups()?, entropy()?);
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
-    let ears =
-        Ears { ledger: ledger_events, executor: executor_events, control, admin, reload: hangups()?, stop };
+    let ears = Ears {
+        ledger: ledger_seen,
+        executor: executor_events,
+        control: ends.control,
+        admin,
+        reload,
+        inventories: ends.delivered,
+        stop,
+    };
     Turn::new(engine, parts, seed).run(first, ears).await;
     for task in tasks {
         let _ = task.await;

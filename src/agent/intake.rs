@@ -101,8 +101,13 @@ fn address(
         return Err(Rule::DomainNotAllowed);
     }
     let key = parts.tag_key.as_ref().ok_or(Rule::EphemeralNotAllowed)?;
+    if engine.integrations().all(|i| i.id != *integration) {
+        return Err(Rule::UnknownIntegration);
+    }
     let org = org_of(engine, integration).ok_or(Rule::NotObservable)?;
-    key.address(&rules.template, requester, &domain, &org, &body.grant_id).map_err(|_| Rule::Malformed)
+    let own = parts.settings.integrations.iter().find(|i| i.id == *integration);
+    let template = own.and_then(|i| i.email_template.as_deref()).unwrap_or(&rules.template);
+    key.address(template, requester, &domain, &org, &body.grant_id).map_err(|_| Rule::Malformed)
 }
 
 fn request(request: &wire::Request) -> AccessRequest {

@@ -13,13 +13,20 @@
 //! connection: then it raises nothing, and says so.
 
 mod assemble;
+mod heard;
 mod intake;
+mod inventory;
 mod journal_log;
+mod offers;
+mod pages;
+mod parked;
 mod report;
 mod reporter;
+mod rotation;
 mod status;
 mod talk;
 mod turn;
 mod views;
 
 pub use assemble::{AgentError, connection, control_door, run};
+pub use offers::offers;

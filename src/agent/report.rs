@@ -116,6 +116,7 @@ fn answered(base: impl Fn(Code) -> Report, answer: &Answer) -> Report {
     let evidence = Evidence {
         observed: answer.observed.clone(),
         roles_after: answer.would_write.clone(),
+        inventory: answer.inventory,
         ..Evidence::default()
     };
     Report {

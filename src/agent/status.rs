@@ -5,15 +5,19 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 
-use super::{turn::Turn, views};
+use super::{
+    rotation::{Ask, Rotation},
+    turn::Turn,
+    views,
+};
 use crate::{
     clock,
     control::{
-        client::Client,
+        client::{Client, ControlError},
         identity::Identity,
         poll::ControlEvent,
         verify::Verifier,
-        wire::{IntegrationStatus, JournalHead, StatusAnswer, StatusRequest, Utc},
+        wire::{IntegrationStatus, JournalHead, Offers, StatusAnswer, StatusRequest, Utc},
     },
     engine::{action::Raise, grant::Phase, time::Timestamp},
     ledger::Ledger,
@@ -62,6 +66,13 @@ pub(super) struct Status {
     pub(super) started_at: Timestamp,
     pub(super) events: mpsc::Sender<ControlEvent>,
     pub(super) stop: watch::Receiver<bool>,
+    pub(super) offers: Offers,
+    pub(super) rotation: Rotation,
+    /// People who ask for a new key.
+    pub(super) asked: mpsc::Receiver<Ask>,
+    /// What a person was told last about a control plane that does not go along.
+    pub(super) told: Option<String>,
+    pub(super) replaced: bool,
 }
 
 impl Status {
@@ -73,24 +84,61 @@ impl Status {
             let before = clock::now().boot;
             // A long poll may be silent for a minute: it is this call that tells soon whether the control
             // plane answers, and what time it is there.
-            let event = match self.client.status(&request).await {
+            let answer = self.client.status(&request).await;
+            let rtt = clock::now().boot.since(before);
+            self.complain(answer.as_ref().err());
+            self.change_key(&answer, &request).await;
+            let event = match answer {
                 Ok(answer) => {
                     self.take(&answer);
-                    ControlEvent::Contact {
-                        server_time: answer.server_time,
-                        rtt: clock::now().boot.since(before),
-                    }
+                    ControlEvent::Contact { server_time: answer.server_time, rtt }
                 }
                 Err(error) => ControlEvent::Lost { error },
             };
             if self.events.send(event).await.is_err() {
                 return;
             }
-            tokio::select! {
+            let ask = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = tokio::time::sleep(self.every) => {}
+                Some(ask) = self.asked.recv() => Some(ask),
+                () = tokio::time::sleep(self.every) => None,
+            };
+            if let Some(ask) = ask {
+                self.change_key_for(ask).await;
             }
         }
+    }
+
+    /// Finishes what was begun, and does what the control plane wishes.
+    async fn change_key(&mut self, answer: &Result<StatusAnswer, ControlError>, request: &StatusRequest) {
+        self.rotation.tidy(&mut self.identity);
+        let wish = answer.as_ref().ok().and_then(|answer| answer.rotate_key.as_deref());
+        let why = if self.rotation.is_due(answer) {
+            "a change that was begun is finished"
+        } else if self.rotation.is_wished(wish) {
+            "the control plane asks for it"
+        } else {
+            return;
+        };
+        self.rotation.attempt(why, &mut self.identity, request).await;
+    }
+
+    async fn change_key_for(&mut self, ask: Ask) {
+        let request = self.request().await;
+        let view = self.rotation.attempt("an operator asks for it", &mut self.identity, &request).await;
+        let _ = ask.send(view); // one who has gone away finds it in the log
+    }
+
+    /// A control plane that will not go along whatever the network does is a person's business: said
+    /// loudly, once for each reason.
+    fn complain(&mut self, error: Option<&ControlError>) {
+        let text = error.filter(|error| error.needs_a_person()).map(ToString::to_string);
+        if let Some(text) = &text
+            && self.told.as_ref() != Some(text)
+        {
+            tracing::error!(error = text, "control plane: does not go along; live grants are ended on time");
+        }
+        self.told = text;
     }
 
     async fn request(&self) -> StatusRequest {
@@ -113,11 +161,18 @@ impl Status {
             policy_hash: snapshot.policy_hash,
             key_set_version: self.verifier.borrow().keys.version(),
             integrations: snapshot.integrations,
+            offers: Some(self.offers.clone()),
         }
     }
 
     fn take(&mut self, answer: &StatusAnswer) {
         self.pace.send_replace(answer.poll_after_s.unwrap_or(0));
+        if answer.replaced && !self.replaced {
+            tracing::error!(
+                "control plane: another process of this agent with a later epoch is known there, so this one gets no jobs: a cloned machine, or a state directory put back from a copy; stop the one that should not be"
+            );
+        }
+        self.replaced = answer.replaced;
         let Some(set) = &answer.key_set else { return };
         match self.identity.adopt(set) {
             Ok(keys) if keys.version() > self.verifier.borrow().keys.version() => {

@@ -6,7 +6,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     assemble::{Parts, control_door, control_url, entropy},
+    inventory::{self, Delivered, Orders, Porter},
+    offers::offers,
     reporter::Reporter,
+    rotation::{Ask, Rotation},
     status::{Snapshot, Status},
 };
 use crate::{
@@ -18,7 +21,7 @@ use crate::{
         poll::{self, ControlEvent, Line, Wants},
         verify::{DEFAULT_MAX_SKEW, DEFAULT_MAX_START_BY, Verifier},
     },
-    engine::time::Timestamp,
+    engine::{inventory::Inventory, time::Timestamp},
     ledger::Opened,
 };
 
@@ -30,16 +33,40 @@ pub(super) struct Talk<'a> {
     pub(super) stop: &'a watch::Receiver<bool>,
 }
 
+/// The ends of the channels that the tasks hold.
+pub(super) struct Wires {
+    pub(super) events: mpsc::Sender<ControlEvent>,
+    pub(super) wants: watch::Receiver<Wants>,
+    pub(super) snapshot: watch::Receiver<Snapshot>,
+    pub(super) new_key: mpsc::Receiver<Ask>,
+    pub(super) orders: Orders,
+}
+
+/// The ends that the agent's loop holds.
+pub(super) struct LoopEnds {
+    pub(super) control: mpsc::Receiver<ControlEvent>,
+    pub(super) wants: watch::Sender<Wants>,
+    pub(super) snapshot: watch::Sender<Snapshot>,
+    pub(super) new_key: mpsc::Sender<Ask>,
+    pub(super) inventories: mpsc::Sender<Inventory>,
+    pub(super) delivered: mpsc::Receiver<Delivered>,
+}
+
+/// The channels between the loop and the tasks.
+pub(super) fn wires() -> (LoopEnds, Wires) {
+    let (events, control) = mpsc::channel(64);
+    let (wants, wants_seen) = watch::channel(Wants::default());
+    let (snapshot, snapshot_seen) = watch::channel(Snapshot::default());
+    let (new_key, new_key_asked) = mpsc::channel(1);
+    let (inventories, orders, delivered) = inventory::channels();
+    let wires = Wires { events, wants: wants_seen, snapshot: snapshot_seen, new_key: new_key_asked, orders };
+    (LoopEnds { control, wants, snapshot, new_key, inventories, delivered }, wires)
+}
+
 impl Talk<'_> {
-    pub(super) fn start(
-        &self,
-        identity: Identity,
-        events: mpsc::Sender<ControlEvent>,
-        wants: watch::Receiver<Wants>,
-        snapshot: watch::Receiver<Snapshot>,
-    ) -> Vec<tokio::task::JoinHandle<()>> {
+    pub(super) fn start(&self, identity: Identity, wires: Wires) -> Vec<tokio::task::JoinHandle<()>> {
         match self.prepare(&identity) {
-            Ok((client, verifier)) => self.spawn(identity, client, verifier, events, wants, snapshot),
+            Ok((client, verifier)) => self.spawn(identity, client, verifier, wires),
             Err(problem) => {
                 tracing::error!(
                     error = problem,
@@ -69,22 +96,24 @@ impl Talk<'_> {
 
     fn spawn(
         &self,
-        identity: Identity,
+        mut identity: Identity,
         client: Arc<Client>,
         verifier: Verifier,
-        events: mpsc::Sender<ControlEvent>,
-        wants: watch::Receiver<Wants>,
-        snapshot: watch::Receiver<Snapshot>,
+        wires: Wires,
     ) -> Vec<tokio::task::JoinHandle<()>> {
         let (verifier, verifier_seen) = watch::channel(Arc::new(verifier));
         let (pace, pace_s) = watch::channel(0);
         let stop = || self.stop.clone();
         let ledger = Arc::clone(&self.parts.ledger);
+        let offers = offers(self.config, self.parts.tag_key.is_some());
+        let state_dir = self.config.agent.state_dir.clone();
+        let rotation = Rotation::resume(Arc::clone(&client), state_dir.clone(), &mut identity);
         let line = Line {
             client: Arc::clone(&client),
             verifier: verifier_seen,
-            wants,
-            events: events.clone(),
+            wants: wires.wants,
+            events: wires.events.clone(),
+            offers: Some(offers.clone()),
             wait_s: u32::try_from(self.config.control_plane.poll_max.0 / 1000).unwrap_or(u32::MAX),
             pace_s,
             stop: stop(),
@@ -97,19 +126,26 @@ impl Talk<'_> {
             outbox: Arc::clone(&self.parts.outbox),
             stop: stop(),
         };
+        let porter = Porter::new(&client, wires.orders, stop());
         let status = Status {
             client,
             ledger,
-            snapshot,
+            snapshot: wires.snapshot,
             verifier,
             pace,
             identity,
-            state_dir: self.config.agent.state_dir.clone(),
+            state_dir,
             every: Duration::from_millis(self.config.control_plane.report_interval.0),
             started_at: clock::now().wall,
-            events: events.clone(),
+            events: wires.events,
             stop: stop(),
+            offers,
+            rotation,
+            asked: wires.new_key,
+            told: None,
+            replaced: false,
         };
-        vec![tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()), tokio::spawn(status.run())]
+        let (polls, reports) = (tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()));
+        vec![polls, reports, tokio::spawn(porter.run()), tokio::spawn(status.run())]
     }
 }

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{assemble::Parts, intake, journal_log, status::Snapshot, views};
+use super::{
+    assemble::Parts, heard::Contact, inventory::Delivered, journal_log, parked::Parked, status::Snapshot,
+    views,
+};
 use crate::{
     admin::server::Query,
     clock,
-    control::poll::{ControlEvent, Wants},
+    control::poll::ControlEvent,
     engine::{
         Engine, Restored,
         action::{Action, Raise, Step},
         input::Input,
+        inventory::Inventory,
         time::{Millis, Now},
     },
     executor,
@@ -28,8 +32,6 @@ const REOPEN_CAP: Millis = Millis(60_000);
 
 /// How often old job ids are forgotten.
 const FORGET_EVERY: Millis = Millis::from_secs(600);
-/// How long a start waits for JumpCloud before it takes jobs all the same.
-const PATIENCE: Millis = Millis(10_000);
 
 type Reopened = Result<Restored, ledger::LedgerError>;
 
@@ -40,6 +42,7 @@ pub(super) struct Ears {
     pub(super) control: mpsc::Receiver<ControlEvent>,
     pub(super) admin: mpsc::Receiver<Query>,
     pub(super) reload: mpsc::Receiver<()>,
+    pub(super) inventories: mpsc::Receiver<Delivered>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -55,16 +58,9 @@ pub(super) struct Turn {
     /// Where the reopening task puts what it found.
     reopened: (mpsc::Sender<Reopened>, mpsc::Receiver<Reopened>),
     seed: u64,
-    started: Now,
+    /// Jobs that cannot be put into the engine's words yet.
+    pub(super) parked: Parked,
     forgot: Now,
-}
-
-/// What is known of the control plane.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Contact {
-    pub(super) last: Option<Now>,
-    pub(super) error: Option<String>,
-    pub(super) skew_ms: Option<i64>,
 }
 
 impl Turn {
@@ -78,7 +74,7 @@ impl Turn {
             reopening: false,
             reopened: mpsc::channel(1),
             seed,
-            started: clock::now(),
+            parked: Parked::default(),
             forgot: clock::now(),
         }
     }
@@ -97,6 +93,7 @@ impl Turn {
                 Some(event) = ears.control.recv() => self.control_event(event),
                 Some(query) = ears.admin.recv() => views::answer(&self, query).await,
                 Some(()) = ears.reload.recv() => self.load_policy(),
+                Some((jobs, counts)) = ears.inventories.recv() => self.feed(Input::Inventoried(jobs, counts)),
                 () = tokio::time::sleep(nap) => {
                     self.feed(Input::Tick);
                     self.forget_old_jobs();
@@ -104,6 +101,7 @@ impl Turn {
                 _ = ears.stop.wait_for(|stop| *stop) => break,
             }
             self.reopen_if_due();
+            self.unpark();
         }
         self.drain(ears).await;
     }
@@ -130,8 +128,19 @@ impl Turn {
                 Action::Read(read) => self.parts.executor.read(read),
                 Action::Lower(lower) => self.parts.executor.lower(lower),
                 Action::Requeue(seq) => self.parts.requeue(ledger::Seq(seq.0)),
+                Action::Inventory(inventory) => self.hand_over(*inventory),
                 Action::Warn(warning) => journal_log::warning(&warning),
             }
+        }
+    }
+
+    /// Gives an inventory to the task that hands it over.
+    fn hand_over(&mut self, inventory: Inventory) {
+        if let Err(refused) = self.parts.inventories.try_send(inventory) {
+            let (mpsc::error::TrySendError::Full(inventory) | mpsc::error::TrySendError::Closed(inventory)) =
+                refused;
+            tracing::error!(integration = %inventory.integration, "inventory: too many wait to be handed over; ask again later");
+            self.feed(Input::Inventoried(inventory.jobs, None));
         }
     }
 
@@ -202,37 +211,6 @@ impl Turn {
         }
     }
 
-    fn control_event(&mut self, event: ControlEvent) {
-        match event {
-            ControlEvent::Contact { server_time, rtt } => {
-                if self.contact.error.take().is_some() || self.contact.last.is_none() {
-                    tracing::info!("control plane: in contact");
-                }
-                let now = clock::now();
-                self.contact.last = Some(now);
-                self.contact.skew_ms = Some(now.wall.0 - server_time.0.0);
-                if rtt < Millis::from_secs(5) {
-                    self.feed(Input::ControlTime(server_time.0));
-                }
-            }
-            ControlEvent::Lost { error } => {
-                if self.contact.error.is_none() {
-                    tracing::warn!(error = %error, "control plane: out of contact; live grants run to their end");
-                }
-                self.contact.error = Some(error.to_string());
-            }
-            ControlEvent::Cancelled(job) => self.feed(Input::Cancelled(job)),
-            ControlEvent::Job(job) => match intake::job(&job, &self.engine, &self.parts) {
-                Ok(job) => self.feed(Input::Job(Box::new(job))),
-                Err(refusal) => self.feed(Input::Refused(refusal)),
-            },
-            ControlEvent::Refused { delivered_as, refusal } => {
-                let refusal = intake::refusal(delivered_as, &refusal);
-                self.feed(Input::Refused(refusal));
-            }
-        }
-    }
-
     /// Reads the policy anew; a bad file keeps the old policy and says so.
     fn load_policy(&mut self) {
         match crate::config::policy_file::load(&self.parts.policy_file) {
@@ -270,19 +248,6 @@ impl Turn {
         self.parts.snapshot.send_replace(Snapshot::of(self));
     }
 
-    fn wants(&self) -> Wants {
-        let in_hand = self.engine.jobs_in_hand();
-        if !self.is_settled() {
-            return Wants::default();
-        }
-        let room = self.parts.capacity.saturating_sub(u32::try_from(in_hand.len()).unwrap_or(u32::MAX));
-        Wants {
-            capacity: if self.ledger_ok { room } else { 0 },
-            integrations: views::reachable(&self.engine),
-            in_hand: in_hand.into_iter().map(|job| (job, crate::control::wire::JobState::Running)).collect(),
-        }
-    }
-
     /// Job ids whose memory window is over leave the ledger, now and then; only while the clock can be
     /// believed, because with a wrong one a job could be played back.
     fn forget_old_jobs(&mut self) {
@@ -297,12 +262,6 @@ impl Turn {
                 tracing::warn!(error = %error, "journal: old job ids cannot be forgotten yet");
             }
         });
-    }
-
-    /// Jobs are taken once each integration has said which organization it is, or has had its time.
-    fn is_settled(&self) -> bool {
-        let known = self.engine.integrations().all(|i| i.org.is_some());
-        known || clock::now().boot.since(self.started.boot) > PATIENCE
     }
 
     /// No new work; what is in flight is given a moment to come back and be recorded. Live grants stay

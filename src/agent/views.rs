@@ -1,12 +1,14 @@
 //! Answers the operator's questions from the loop's own state.
 
+use tokio::sync::mpsc::error::TrySendError;
+
 use super::turn::Turn;
 use crate::{
     admin::{
         server::Query,
         view::{
             ClockView, ControlPlaneView, GrantCounts, GrantView, HealthView, IntegrationView, LedgerView,
-            PolicyView, StatusView,
+            PolicyView, RotationOutcome, RotationView, StatusView,
         },
     },
     clock,
@@ -27,7 +29,24 @@ pub(super) async fn answer(turn: &Turn, query: Query) {
             drop(to.send(turn.engine.grants().map(|g| grant(&turn.engine, g, now)).collect()));
         }
         Query::Health(to) => drop(to.send(health(turn))),
+        Query::RotateKey(to) => rotate_key(turn, to),
     }
+}
+
+/// The task that talks to the control plane answers; without one nobody could.
+fn rotate_key(turn: &Turn, to: super::rotation::Ask) {
+    let Err(back) = turn.parts.new_key.try_send(to) else { return };
+    let (problem, to) = match back {
+        TrySendError::Full(to) => ("a change of the key is under way", to),
+        TrySendError::Closed(to) => ("nobody speaks with a control plane: enrol first, or see the log", to),
+    };
+    let view = RotationView {
+        outcome: RotationOutcome::Impossible,
+        key: None,
+        previous: None,
+        problem: Some(problem.to_owned()),
+    };
+    drop(to.send(view));
 }
 
 /// Which integrations answered lately.

@@ -11,6 +11,7 @@ pub mod exit;
 mod grants;
 mod health;
 mod output;
+mod rotate_key;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -84,6 +85,8 @@ enum Command {
     Grants(grants::Args),
     /// Say whether the running daemon lives and is ready
     Health,
+    /// Change the key by which the control plane knows this agent
+    RotateKey,
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -117,6 +120,7 @@ impl Cli {
             Command::Status => status::run(&global.load()?.config, global.output).await,
             Command::Grants(args) => grants::run(&global.load()?.config, &args, global.output).await,
             Command::Health => health::run(&global.load()?.config, global.output).await,
+            Command::RotateKey => rotate_key::run(&global.load()?.config, global.output).await,
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
             Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output),
             #[cfg(feature = "sandbox")]

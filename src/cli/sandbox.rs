@@ -3,6 +3,7 @@
 //! Refuses: an agent token on standard output, where terminals and logs keep it.
 
 mod operator;
+mod oversight;
 mod part;
 
 use super::{Exit, Failure, Output};
@@ -29,8 +30,22 @@ enum Part {
     Request(operator::Request),
     /// Approve an access request
     Approve(operator::Approve),
+    /// Ask for more time for granted access, and approve it
+    Extend(operator::Extend),
+    /// Have an agent send its inventory
+    Sync(operator::Sync),
     /// List access requests
     Requests(operator::Requests),
+    /// Show the agents of a sandbox's control plane
+    Agents(oversight::Look),
+    /// Show what its operator must look at
+    Alarms(oversight::Look),
+    /// Show the inventories that it has received
+    Inventory(oversight::Look),
+    /// Show or change its job-signing keys
+    Keys(oversight::Keys),
+    /// Have it ask an agent to change its key
+    NewKey(oversight::NewKey),
 }
 
 /// Starts what was asked for.
@@ -41,7 +56,14 @@ pub(super) async fn run(args: Args, form: Output) -> Result<Exit, Failure> {
         Some(Part::ControlPlane(args)) => part::control_plane(args).await,
         Some(Part::Request(args)) => operator::request(&args, form).await,
         Some(Part::Approve(args)) => operator::approve(&args, form).await,
+        Some(Part::Extend(args)) => operator::extend(&args, form).await,
+        Some(Part::Sync(args)) => operator::sync(&args, form).await,
         Some(Part::Requests(args)) => operator::requests(&args, form).await,
+        Some(Part::Agents(args)) => oversight::agents(&args, form).await,
+        Some(Part::Alarms(args)) => oversight::alarms(&args, form).await,
+        Some(Part::Inventory(args)) => oversight::inventory(&args, form).await,
+        Some(Part::Keys(args)) => oversight::keys(&args, form).await,
+        Some(Part::NewKey(args)) => oversight::new_key(&args, form).await,
     }
 }
 

@@ -102,6 +102,8 @@ fn integration(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<In
             role_order: role_order(check, &key("role_order"), &raw.role_order)?,
             floor_role: check.name(&key("floor_role"), &raw.floor_role, RoleName::new)?,
             exclude_accounts: raw.exclude_accounts.iter().map(excluded).collect::<Result<_, _>>()?,
+            offered_roles: None,
+            email_template: None,
             observe_interval: check.duration(&key("observe_interval"), &raw.observe_interval, &observe)?,
             rate_per_second: raw.rate_limit,
         },

@@ -12,17 +12,20 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{
     Method,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use super::error::ControlError;
 use super::{
+    error::{problem, refusal},
     keys::KeyPair,
     proof::{ProofClaims, SCHEME, body_digest},
+    rotation,
     wire::{
         AcquireAnswer, AcquireRequest, EnrollAnswer, EnrollRequest, HeartbeatAnswer, HeartbeatRequest,
-        InventoryAnswer, InventoryRequest, NONCE_HEADER, Problem, RecoverAnswer, RecoverRequest, Report,
-        ReportsAnswer, StatusAnswer, StatusRequest, USE_NONCE,
+        InventoryAnswer, InventoryRequest, NONCE_HEADER, RecoverAnswer, RecoverRequest, Report,
+        ReportsAnswer, RotateKeyAnswer, StatusAnswer, StatusRequest, USE_NONCE, VERSION,
     },
 };
 use crate::{
@@ -30,11 +33,16 @@ use crate::{
         ids::{AgentId, JobId},
         time::Now,
     },
-    http::{Answer, Door, Request, SendFault},
+    http::{Answer, Door, Request},
 };
 
 /// The longest wait of a long poll that the protocol allows, seconds.
 pub const MAX_WAIT_S: u32 = 55;
+
+const ENROLL: &str = "/v1/agent/enroll";
+const ACQUIRE: &str = "/v1/agent/jobs/acquire";
+const STATUS: &str = "/v1/agent/status";
+const ROTATE: &str = "/v1/agent/rotate-key";
 
 /// Time on top of a long poll's wait before it counts as lost.
 const GRACE: Duration = Duration::from_secs(10);
@@ -51,7 +59,7 @@ pub struct Speaker {
 /// One control plane, spoken to with one key.
 pub struct Client {
     door: Arc<Door>,
-    key: KeyPair,
+    key: Mutex<KeyPair>,
     issuer: String,
     speaker: Speaker,
     clock: fn() -> Now,
@@ -69,7 +77,32 @@ impl Client {
     #[must_use]
     pub fn unenrolled(door: Arc<Door>, key: KeyPair, speaker: Speaker, clock: fn() -> Now) -> Self {
         let issuer = key.public().thumbprint();
-        Self { door, key, issuer, speaker, clock, nonce: Mutex::new(None) }
+        Self { door, key: Mutex::new(key), issuer, speaker, clock, nonce: Mutex::new(None) }
+    }
+
+    /// The key that proves the requests.
+    #[must_use]
+    pub fn key(&self) -> KeyPair {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same agent with another key, to try whether that is accepted.
+    #[must_use]
+    pub fn with_key(&self, key: KeyPair) -> Self {
+        let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self {
+            door: Arc::clone(&self.door),
+            key: Mutex::new(key),
+            issuer: self.issuer.clone(),
+            speaker: self.speaker.clone(),
+            clock: self.clock,
+            nonce: Mutex::new(nonce),
+        }
+    }
+
+    /// Proves all requests from now on with this key.
+    pub fn replace_key(&self, key: KeyPair) {
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     /// Spends the one-time secret.
@@ -77,7 +110,9 @@ impl Client {
     /// # Errors
     /// [`ControlError`].
     pub async fn enroll(&self, request: &EnrollRequest) -> Result<EnrollAnswer, ControlError> {
-        self.post("/v1/agent/enroll", request, None).await
+        let answer: EnrollAnswer = self.post(ENROLL, request, None).await?;
+        self.agreed(ENROLL, answer.version)?;
+        Ok(answer)
     }
 
     /// Waits for jobs, for `request.wait_s` and a little more.
@@ -86,7 +121,9 @@ impl Client {
     /// [`ControlError`].
     pub async fn acquire(&self, request: &AcquireRequest) -> Result<AcquireAnswer, ControlError> {
         let wait = Duration::from_secs(u64::from(request.wait_s.min(MAX_WAIT_S))) + GRACE;
-        self.post("/v1/agent/jobs/acquire", request, Some(wait)).await
+        let answer: AcquireAnswer = self.post(ACQUIRE, request, Some(wait)).await?;
+        self.agreed(ACQUIRE, answer.version)?;
+        Ok(answer)
     }
 
     /// Extends the lease of a job in hand; learns whether it was cancelled.
@@ -119,7 +156,24 @@ impl Client {
     /// # Errors
     /// [`ControlError`].
     pub async fn status(&self, request: &StatusRequest) -> Result<StatusAnswer, ControlError> {
-        self.post("/v1/agent/status", request, None).await
+        let answer: StatusAnswer = self.post(STATUS, request, None).await?;
+        self.agreed(STATUS, answer.version)?;
+        Ok(answer)
+    }
+
+    /// Announces a new key of this agent, proven by it and by the one in force.
+    ///
+    /// # Errors
+    /// [`ControlError`]; also if the control plane says that it took another key.
+    pub async fn rotate_key(&self, new: &KeyPair) -> Result<RotateKeyAnswer, ControlError> {
+        let agent = AgentId::new(&self.issuer).expect("an enrolled agent's issuer is its id");
+        let old = self.key();
+        let request = rotation::announce(&agent, self.door.origin(), old.public(), new, self.seconds());
+        let answer: RotateKeyAnswer = self.post(ROTATE, &request, None).await?;
+        if answer.key != new.public().thumbprint() {
+            return Err(ControlError::Garbled { endpoint: self.endpoint(ROTATE), line: 1, column: 1 });
+        }
+        Ok(answer)
     }
 
     /// Announces or sends pages of the inventory.
@@ -149,15 +203,30 @@ impl Client {
         if answer.status == 401 && problem(&answer).kind == USE_NONCE {
             answer = self.send(path, body, timeout).await?;
         }
-        let endpoint = || format!("{}{path}", self.door.origin());
         if answer.status != 200 {
-            return Err(refusal(endpoint(), &answer));
+            return Err(refusal(self.endpoint(path), &answer));
         }
         serde_json::from_slice(&answer.body).map_err(|error| ControlError::Garbled {
-            endpoint: endpoint(),
+            endpoint: self.endpoint(path),
             line: error.line(),
             column: error.column(),
         })
+    }
+
+    /// Refuses to go on with a control plane that answers in a version which was not offered.
+    fn agreed(&self, path: &str, version: Option<u32>) -> Result<(), ControlError> {
+        match version {
+            None | Some(VERSION) => Ok(()),
+            Some(other) => Err(ControlError::no_common_version(self.endpoint(path), &[other])),
+        }
+    }
+
+    fn endpoint(&self, path: &str) -> String {
+        format!("{}{path}", self.door.origin())
+    }
+
+    fn seconds(&self) -> i64 {
+        (self.clock)().wall.0.div_euclid(1000)
     }
 
     async fn send(
@@ -172,10 +241,9 @@ impl Client {
         ];
         let request =
             Request { method: Method::POST, path: path.to_owned(), headers, body: Some(body), total_timeout };
-        let answer = self.door.send(request).await.map_err(|fault| ControlError::Unreachable {
-            endpoint: format!("{}{path}", self.door.origin()),
-            fault,
-        })?;
+        let answer = self.door.send(request).await;
+        let answer =
+            answer.map_err(|fault| ControlError::Unreachable { endpoint: self.endpoint(path), fault })?;
         if let Some(nonce) = nonce(&answer.headers) {
             *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce);
         }
@@ -192,13 +260,13 @@ impl Client {
             htm: "POST".to_owned(),
             htu: format!("{origin}{path}"),
             body: body_digest(body),
-            iat: (self.clock)().wall.0.div_euclid(1000),
+            iat: self.seconds(),
             jti: URL_SAFE_NO_PAD.encode(id),
             nonce: self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             instance: self.speaker.instance.clone(),
             epoch: self.speaker.epoch,
         };
-        let text = format!("{SCHEME} {}", claims.sign(&self.key));
+        let text = format!("{SCHEME} {}", claims.sign(&self.key()));
         let mut value = HeaderValue::from_str(&text).expect("base64url and dots are header characters");
         value.set_sensitive(true);
         value
@@ -211,115 +279,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// Why a call brought nothing. Nothing here touches a live grant: it runs to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    /// Nobody answered: tried again; the network's owner must act if it lasts.
-    #[error("{endpoint}: {fault}")]
-    Unreachable {
-        /// The URL.
-        endpoint: String,
-        /// What happened on the way.
-        #[source]
-        fault: SendFault,
-    },
-    /// The control plane does not know this agent, its key or its token: its operator must act.
-    #[error(
-        "{endpoint}: answered {status} ({kind}): the control plane does not accept this agent; check the clock, then enrol again with a new agent token"
-    )]
-    NotAccepted {
-        /// The URL.
-        endpoint: String,
-        /// 401 or 403.
-        status: u16,
-        /// The problem's type, cleaned.
-        kind: String,
-    },
-    /// It is overloaded or down: tried again, not before the time it names.
-    #[error("{endpoint}: answered {status}: the control plane is busy or down; tried again")]
-    Busy {
-        /// The URL.
-        endpoint: String,
-        /// 408, 429 or 5xx.
-        status: u16,
-        /// When it wants to be asked again.
-        retry_after: Option<Duration>,
-    },
-    /// It will not take this request: a bug or a version too far apart.
-    #[error(
-        "{endpoint}: answered {status} ({kind}): it does not take this request; compare the versions of agent and control plane"
-    )]
-    Refused {
-        /// The URL.
-        endpoint: String,
-        /// Any other status.
-        status: u16,
-        /// The problem's type, cleaned.
-        kind: String,
-    },
-    /// 200, and not the message that belongs there: something between us, or its bug.
-    #[error(
-        "{endpoint}: answered 200 with something else than the protocol's answer (line {line}, column {column}); is a proxy or another server in between?"
-    )]
-    Garbled {
-        /// The URL.
-        endpoint: String,
-        /// Line of the first misfit, from 1.
-        line: usize,
-        /// Its column.
-        column: usize,
-    },
-}
-
-impl ControlError {
-    /// When the control plane wants to be asked again, if it said so.
-    #[must_use]
-    pub const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Busy { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-
-    /// Whether the control plane no longer knows the thing asked about (404 or 410).
-    #[must_use]
-    pub const fn is_gone(&self) -> bool {
-        matches!(self, Self::Refused { status: 404 | 410, .. })
-    }
-}
-
-fn refusal(endpoint: String, answer: &Answer) -> ControlError {
-    let status = answer.status;
-    match status {
-        401 | 403 => ControlError::NotAccepted { endpoint, status, kind: kind(answer) },
-        408 | 429 | 500.. => {
-            ControlError::Busy { endpoint, status, retry_after: retry_after(&answer.headers) }
-        }
-        _ => ControlError::Refused { endpoint, status, kind: kind(answer) },
-    }
-}
-
-fn problem(answer: &Answer) -> Problem {
-    serde_json::from_slice(&answer.body).unwrap_or_default()
-}
-
-/// The problem's type as far as it is plainly a name: it goes into logs.
-fn kind(answer: &Answer) -> String {
-    let kind = problem(answer).kind;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '/');
-    if kind.is_empty() || kind.len() > 128 || !kind.chars().all(plain) {
-        return "no problem document".to_owned();
-    }
-    kind
-}
-
 fn nonce(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(HeaderName::from_static(NONCE_HEADER))?.to_str().ok()?;
     (!value.is_empty() && value.len() <= 256).then(|| value.to_owned())
-}
-
-/// Whole seconds, clamped to 1 s to 5 min; a date or junk counts as not said.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.clamp(1, 300)))
 }

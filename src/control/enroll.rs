@@ -16,7 +16,7 @@ use super::{
     identity::{Identity, IdentityError, load_or_create_key},
     keys::{KeyError, KeyPair, KeySet},
     token::{AgentToken, TokenError},
-    wire::{EnrollRequest, Utc},
+    wire::{EnrollRequest, Offers, Utc},
 };
 use crate::{
     engine::time::Timestamp,
@@ -67,6 +67,15 @@ pub fn prepare(dir: &Path, entropy: &Zeroizing<[u8; 32]>) -> Result<KeyPair, Enr
     Ok(load_or_create_key(dir, entropy)?)
 }
 
+/// What an agent tells of itself.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// A name for people, such as the host's.
+    pub name: Option<String>,
+    /// What it can do.
+    pub offers: Option<Offers>,
+}
+
 /// Spends the token with the prepared key and stores who we are. `client` is unenrolled and speaks
 /// to the token's URL.
 ///
@@ -76,7 +85,7 @@ pub async fn enroll(
     client: &Client,
     key: &KeyPair,
     token: &AgentToken,
-    name: Option<String>,
+    about: About,
     dir: &Path,
     now: Timestamp,
 ) -> Result<Identity, EnrollError> {
@@ -84,7 +93,8 @@ pub async fn enroll(
         secret: token.secret.clone(),
         key: key.public().to_jwk(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        name,
+        name: about.name,
+        offers: about.offers,
     };
     let answer = client.enroll(&request).await?;
     KeySet::verify(&answer.key_set, &answer.root, &token.root)?;

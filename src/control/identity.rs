@@ -1,8 +1,7 @@
-//! What an enrolled agent keeps on disk: `agent.key` (its seed) and `identity.json` (who it is and
-//! whom it trusts), both 0600, both written beside their place, synced and renamed.
+//! What an enrolled agent keeps on disk beside its key: `identity.json`, who it is and whom it trusts;
+//! 0600, written beside its place, synced and renamed.
 //!
-//! Refuses files that others can read, and never overwrites a key: the key is durable before the
-//! one-time secret is spent, and the same key presents itself again until it has been accepted.
+//! Refuses files that others can read.
 
 use std::{
     fs, io,
@@ -11,17 +10,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use super::key_file::{load_key, load_or_create_key};
 use super::{
-    keys::{KeyError, KeyPair, KeySet},
+    keys::{KeyError, KeySet},
     wire::{Jwk, Utc},
 };
 use crate::engine::ids::AgentId;
 
-const KEY_FILE: &str = "agent.key";
 const IDENTITY_FILE: &str = "identity.json";
 const MAX_BYTES: u64 = 64 * 1024;
 
@@ -92,38 +90,6 @@ impl Identity {
     }
 }
 
-/// The agent's key of a directory; `None` if there is none.
-///
-/// # Errors
-/// [`IdentityError`] names the file.
-pub fn load_key(dir: &Path) -> Result<Option<KeyPair>, IdentityError> {
-    let path = dir.join(KEY_FILE);
-    let Some(text) = read_private(&path)? else { return Ok(None) };
-    let damaged = || IdentityError::Damaged {
-        path: path.clone(),
-        problem: "is not 43 characters of base64url; enrol again with a new agent token".to_owned(),
-    };
-    let seed = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim_ascii()).map_err(|_| damaged())?);
-    let seed: &[u8; 32] = seed.as_slice().try_into().map_err(|_| damaged())?;
-    Ok(Some(KeyPair::from_seed(seed)))
-}
-
-/// The agent's key of a directory, made and durable if there was none. `entropy` is 32 random bytes.
-///
-/// # Errors
-/// [`IdentityError`] names the file.
-pub fn load_or_create_key(dir: &Path, entropy: &Zeroizing<[u8; 32]>) -> Result<KeyPair, IdentityError> {
-    if let Some(key) = load_key(dir)? {
-        return Ok(key);
-    }
-    let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(**entropy));
-    write_private(&dir.join(KEY_FILE), text.as_bytes())?;
-    load_key(dir)?.ok_or_else(|| IdentityError::Io {
-        path: dir.join(KEY_FILE),
-        source: io::Error::from(io::ErrorKind::NotFound),
-    })
-}
-
 /// Why a file of the identity cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
@@ -153,7 +119,7 @@ pub enum IdentityError {
     },
 }
 
-fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityError> {
+pub(super) fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityError> {
     let io = |source| IdentityError::Io { path: path.to_owned(), source };
     let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let file = match fs::OpenOptions::new().read(true).custom_flags(nofollow).open(path) {
@@ -170,7 +136,7 @@ fn read_private(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityError
     Ok(Some(bytes))
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
     let beside = path.with_extension("new");
     let write = || {
         // A torn file of an earlier crash is ours to remove; `create_new` then sets the mode.
@@ -182,45 +148,12 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&beside, path)?;
-        fs::File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
+        sync_dir(path)
     };
     write().map_err(|source| IdentityError::Io { path: path.to_owned(), source })
 }
 
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn the_same_key_presents_itself_again_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = load_or_create_key(dir.path(), &Zeroizing::new([1; 32])).unwrap();
-        let again = load_or_create_key(dir.path(), &Zeroizing::new([2; 32])).unwrap();
-        assert_eq!(first.public(), again.public());
-        let mode = fs::metadata(dir.path().join(KEY_FILE)).unwrap().mode();
-        assert_eq!(mode & 0o7777, 0o600);
-    }
-
-    #[test]
-    fn a_crash_while_writing_leaves_no_torn_key() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("agent.new"), b"torn").unwrap();
-        let key = load_or_create_key(dir.path(), &Zeroizing::new([1; 32])).unwrap();
-        assert_eq!(key.public(), KeyPair::from_seed(&[1; 32]).public());
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_is_refused_with_the_command_that_mends_it() {
-        let dir = tempfile::tempdir().unwrap();
-        load_or_create_key(dir.path(), &Zeroizing::new([1; 32])).unwrap();
-        let path = dir.path().join(KEY_FILE);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = load_key(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("0640") && error.contains("chmod 600"), "{error}");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::write(&path, "short").unwrap();
-        assert!(matches!(load_key(dir.path()), Err(IdentityError::Damaged { .. })));
-    }
+/// Makes the names in the directory of `path` durable.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    fs::File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }

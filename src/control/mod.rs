@@ -6,11 +6,14 @@
 pub mod backoff;
 pub mod client;
 pub mod enroll;
+mod error;
 pub mod identity;
 pub mod jws;
+pub mod key_file;
 pub mod keys;
 pub mod poll;
 pub mod proof;
+pub mod rotation;
 pub mod token;
 pub mod verify;
 pub mod wire;

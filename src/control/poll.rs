@@ -11,7 +11,7 @@ use super::{
     backoff::Waits,
     client::{Client, ControlError, MAX_WAIT_S},
     verify::{Refusal, VerifiedJob, Verifier},
-    wire::{AcquireRequest, Delivery, HeartbeatRequest, JobState, Reachable, Utc},
+    wire::{AcquireRequest, Delivery, HeartbeatRequest, JobState, Offers, Reachable, Utc},
 };
 use crate::engine::{
     codes::{ResultCode, Rule},
@@ -73,6 +73,8 @@ pub struct Line {
     pub events: mpsc::Sender<ControlEvent>,
     /// How long one poll may stay open, seconds; at most [`MAX_WAIT_S`].
     pub wait_s: u32,
+    /// What the agent can do.
+    pub offers: Option<Offers>,
     /// Seconds to wait between polls, as the newest status answer asked; 0 to 300.
     pub pace_s: watch::Receiver<u32>,
     /// Turns true, or is dropped, at shutdown.
@@ -128,7 +130,7 @@ async fn polls(mut line: Line) {
 
 /// One poll; the pause that should follow.
 async fn poll(line: &mut Line, seen: &mut BTreeSet<JobId>) -> Result<Result<Duration, ControlError>, Deaf> {
-    let request = request(&line.wants.borrow_and_update(), line.wait_s);
+    let request = request(&line.wants.borrow_and_update(), line.wait_s, line.offers.clone());
     let before = (line.clock)();
     let answer = match line.client.acquire(&request).await {
         Ok(answer) => answer,
@@ -151,12 +153,13 @@ async fn poll(line: &mut Line, seen: &mut BTreeSet<JobId>) -> Result<Result<Dura
     Ok(Ok(Duration::from_secs(u64::from(asked)).max(floor)))
 }
 
-fn request(wants: &Wants, wait_s: u32) -> AcquireRequest {
+fn request(wants: &Wants, wait_s: u32, offers: Option<Offers>) -> AcquireRequest {
     AcquireRequest {
         capacity: wants.capacity,
         wait_s: wait_s.min(MAX_WAIT_S),
         integrations: wants.integrations.clone(),
         known: wants.in_hand.iter().map(|(id, _)| id.clone()).collect(),
+        offers,
     }
 }
 

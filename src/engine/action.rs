@@ -5,6 +5,7 @@
 use super::{
     account::AccountRef,
     ids::{AccountId, Email, IntegrationId, RoleName},
+    inventory::Inventory,
     record::{Record, Seq},
     time::{BootTime, Timestamp},
 };
@@ -42,6 +43,8 @@ pub enum Action {
     Read(Read),
     /// Take access away.
     Lower(Lower),
+    /// Hand an inventory to the control plane.
+    Inventory(Box<Inventory>),
     /// A job came again after its result was acknowledged: send the stored result again.
     Requeue(Seq),
     /// Something that a person should know and that changes no state; logged, never stored.

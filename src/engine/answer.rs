@@ -4,6 +4,7 @@ use super::{
     Engine,
     codes::{ResultCode, Rule},
     ids::{GrantId, RoleName},
+    inventory::Counts,
     job::{Ask, ExtendJob, Job},
     observed::Fault,
     record::{Answer, Record},
@@ -18,6 +19,7 @@ pub(super) struct Evidence {
     pub(super) fault: Option<Fault>,
     pub(super) observed: Option<Vec<RoleName>>,
     pub(super) would_write: Option<Vec<RoleName>>,
+    pub(super) inventory: Option<Counts>,
 }
 
 impl Engine {
@@ -44,6 +46,7 @@ impl Engine {
             fault: evidence.fault,
             observed: evidence.observed,
             would_write: evidence.would_write,
+            inventory: evidence.inventory,
             policy_hash: self.policy.as_ref().map(|p| p.hash.clone()),
             forget_at: Timestamp(job.start_by.0.saturating_add(JOB_MEMORY_MS)),
         }));

@@ -32,6 +32,8 @@ pub(super) struct Budget {
     blocked: BootTime,
     /// Since when: lowers wait from here, however often we are told to stay away.
     blocked_since: BootTime,
+    /// Observing pays for long listings by waiting.
+    observe_after: BootTime,
 }
 
 const ONE: u64 = 1000;
@@ -53,6 +55,7 @@ impl Budget {
             slowed: now,
             blocked: now,
             blocked_since: now,
+            observe_after: now,
         }
     }
 
@@ -66,6 +69,16 @@ impl Budget {
         true
     }
 
+    /// A call took so many requests more than the one that it was let out for. What is there beyond the
+    /// share of lowers pays at once; the rest is owed by those who only observe.
+    pub(super) fn debit(&mut self, requests: u32, now: BootTime) {
+        self.refill(now);
+        let cost = u64::from(requests) * ONE;
+        let paid = cost.min(self.tokens.saturating_sub(self.reserve()));
+        self.tokens -= paid;
+        self.observe_after = self.observe_after.max(now) + Millis((cost - paid).div_ceil(self.rate));
+    }
+
     /// When a token for `lane` will be there, if nobody else takes it.
     #[must_use]
     pub(super) fn ready_at(&self, lane: Lane, now: BootTime) -> BootTime {
@@ -76,7 +89,7 @@ impl Budget {
         } else {
             self.blocked
         };
-        filled.max(open)
+        if lane == Lane::Observe { filled.max(open).max(self.observe_after) } else { filled.max(open) }
     }
 
     /// The server asked us to slow down: half the rate, and nothing but lowers before `retry_after`.
@@ -127,6 +140,17 @@ mod tests {
         assert_eq!(taken, 6, "a quarter stays");
         assert!(!budget.take(Lane::Observe, now));
         assert_eq!((0..100).filter(|_| budget.take(Lane::Lower, now)).count(), 2);
+    }
+
+    #[test]
+    fn a_long_listing_is_paid_by_those_who_observe_and_never_by_lowers() {
+        let now = BootTime(0);
+        let mut budget = Budget::new(8, now);
+        budget.debit(99, now);
+        assert_eq!((0..100).filter(|_| budget.take(Lane::Lower, now)).count(), 2, "their share is there");
+        assert!(budget.ready_at(Lane::Raise, now) <= BootTime(500));
+        let next = budget.ready_at(Lane::Observe, now);
+        assert!(next > BootTime(11_000) && next < BootTime(13_000), "{next:?}");
     }
 
     #[test]

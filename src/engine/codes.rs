@@ -107,7 +107,7 @@ codes! {
         NotLonger = "not_longer",
         /// No readable policy: nothing may be raised.
         NoPolicy = "no_policy",
-        /// The policy does not name the role.
+        /// The policy does not name the role, or the integration does not offer it.
         RoleNotGrantable = "role_not_grantable",
         /// The role can manage administrators and the policy does not name it.
         RoleManagesAdmins = "role_manages_admins",
@@ -157,6 +157,8 @@ codes! {
         NotConfirmed = "not_confirmed",
         /// The raise was not sent in time.
         NotSentInTime = "not_sent_in_time",
+        /// The inventory could not be handed over in time.
+        NotDelivered = "not_delivered",
         /// The credential is not accepted, or belongs to another organization.
         Credential = "credential",
         /// The grant was ended before it became active.

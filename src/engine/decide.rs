@@ -13,10 +13,11 @@ use super::{
     ids::{AccountId, Email, GrantId, JobId, RoleName},
     job::{Ask, GrantJob, Job, Target},
     plan,
+    probe::WHOAMI_AGE,
     record::Record,
     settings::RoleMode,
     tenant::Errand,
-    time::Millis,
+    time::{BootTime, Millis},
 };
 
 /// How old the listing may be on which an ephemeral account is created.
@@ -305,6 +306,7 @@ impl Engine {
     fn may_raise_again(&self, at: &AccountRef, terms: &Terms, seen: &Sighting, mode: RoleMode) -> bool {
         let allowed = |p: &super::policy::Policy| !p.dry_run && p.roles.contains_key(&terms.role);
         let account = &seen.account;
+        let offered = self.tenants.get(&at.integration).is_some_and(|t| t.settings.offers(&terms.role));
         let plain = !account.suspended
             && match mode {
                 RoleMode::Single => account.roles.len() == 1,
@@ -316,14 +318,16 @@ impl Engine {
             && self.policy.as_ref().is_some_and(allowed)
             && self.is_known_organization(at)
             && plain
+            && offered
             && self.judge_account(at, &account.id, &account.email).is_ok()
     }
 
-    /// The pinned organization answered last, and takes the credential.
+    /// The pinned organization answered last, not long ago, and takes the credential.
     pub(super) fn is_known_organization(&self, at: &AccountRef) -> bool {
         let pinned = self.state.organizations.get(&at.integration);
         self.tenants.get(&at.integration).is_some_and(|tenant| {
-            let same = tenant.org_seen.as_ref().is_some_and(|(org, _)| Some(org) == pinned);
+            let recent = |seen: BootTime| self.now.boot.since(seen) <= WHOAMI_AGE;
+            let same = tenant.org_seen.as_ref().is_some_and(|(org, at)| Some(org) == pinned && recent(*at));
             same && !tenant.wrong_org && !tenant.credential_refused
         })
     }

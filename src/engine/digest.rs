@@ -207,6 +207,7 @@ impl Engine {
                 fault: None,
                 observed: observed.map(<[RoleName]>::to_vec),
                 would_write: None,
+                inventory: None,
                 policy_hash: self.policy.as_ref().map(|p| p.hash.clone()),
                 forget_at: Timestamp(self.now.wall.0.saturating_add(JOB_MEMORY_MS * 8)),
             }));

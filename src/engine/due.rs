@@ -1,7 +1,7 @@
 //! What time brings: starts, wake-ups, the sweep. Every way into an ending passes [`Engine::end`].
 
 use super::{
-    Engine,
+    Engine, Flight, Purpose,
     account::{AttemptEnd, Effect},
     action::Warning,
     alarms::Wake,
@@ -12,12 +12,15 @@ use super::{
     input::Outcome,
     observed::{Fault, FaultClass},
     record::{About, GrantActive, GrantEnding, Record},
+    tenant::Errand,
     time::{Millis, Now, Timestamp},
 };
 
 /// A call that has not come back after this long is taken for lost; the client's own time-outs end
 /// every call well before.
 const LOST: Millis = Millis(90_000);
+/// The same for a listing, whose pages are paced: ten thousand accounts at one request a second.
+const LOST_LISTING: Millis = Millis(10 * 60_000);
 
 /// Overdue ages at which a revocation is reported anew, in milliseconds, after the configured first.
 const OVERDUE_RUNGS: [u64; 3] = [5 * 60_000, 15 * 60_000, 60 * 60_000];
@@ -192,7 +195,11 @@ impl Engine {
     }
 
     fn give_up_lost_calls(&mut self) {
-        let lost = self.calls.iter().filter(|(_, f)| self.now.boot.since(f.began) > LOST);
+        let patience = |f: &Flight| match f.purpose {
+            Purpose::Errand(Errand::List | Errand::Survey) => LOST_LISTING,
+            _ => LOST,
+        };
+        let lost = self.calls.iter().filter(|(_, f)| self.now.boot.since(f.began) > patience(f));
         for call in lost.map(|(call, _)| *call).collect::<Vec<_>>() {
             self.outcome(call, Outcome::Lost);
         }

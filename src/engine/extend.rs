@@ -66,6 +66,9 @@ impl Engine {
         let policy = self.open_gate()?;
         policy.judge_extension(&grant.terms.role, ask.duration, request).map_err(refuse)?;
         let at = grant.account_ref();
+        if !self.offers(&at.integration, &grant.terms.role) {
+            return Err(refuse(Rule::RoleNotGrantable));
+        }
         match (&grant.terms.requester, self.id_of(&at)) {
             (Some(requester), _) => policy.judge_ephemeral(requester).map_err(refuse)?,
             (None, Some(id)) => self.judge_account(&at, &id, &grant.terms.email).map_err(refuse)?,

@@ -3,7 +3,8 @@
 use super::{
     action::CallId,
     codes::{ResultCode, Rule},
-    ids::{AccountId, GrantId, JobId},
+    ids::{AccountId, GrantId, IntegrationId, JobId},
+    inventory::Counts,
     job::{Digest, Job},
     observed::{DiscoveredRole, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome},
     policy::Policy,
@@ -26,12 +27,17 @@ pub enum Input {
     OperatorEnds(GrantId),
     /// The policy was read anew; `None`: there is none that can be read.
     Policy(Option<Box<Policy>>),
+    /// Somebody else seems to have changed an administrator there: look soon. Changes no state and is
+    /// no observation; the listing that follows is.
+    Hint(IntegrationId),
     /// Authenticated time of the control plane, a second witness for the wall clock.
     ControlTime(Timestamp),
     /// Everything up to this record is durable.
     Durable(Seq),
     /// The journal cannot be written. The shell refolds the engine once it can again.
     LedgerDown,
+    /// An inventory was handed over for these jobs; `None`: it could not be.
+    Inventoried(Vec<JobId>, Option<Counts>),
     /// A call came back.
     Outcome(CallId, Outcome),
 }

@@ -8,14 +8,14 @@ use super::{
     answer::Evidence,
     codes::{EndReason, ResultCode, Rule, WokenBy},
     grant::Phase,
-    ids::{GrantId, JobId},
+    ids::{GrantId, IntegrationId, JobId, RoleName},
     input::Refusal,
     job::{Ask, GrantJob, Job, Target},
     policy::Policy,
     record::{Answer, Record},
     state::JOB_MEMORY_MS,
     tenant::Errand,
-    time::Timestamp,
+    time::{Millis, Timestamp},
 };
 
 /// Refused deliveries are remembered by digest so that a flood of them does not fill the journal.
@@ -39,9 +39,13 @@ impl Engine {
         if job.start_by <= self.now.wall {
             return self.answer(&job, ResultCode::ExpiredBeforeStart, None, Evidence::default());
         }
+        if matches!(job.ask, Ask::Grant(..)) && self.is_abroad(&job.integration) {
+            return self.reject(&job, Rule::Credential);
+        }
         match job.ask.clone() {
             Ask::Extend(ask, request) => self.extend(&job, &ask, &request),
-            Ask::Sync | Ask::Revoke(_) => {
+            Ask::Sync => self.begin_sync(job),
+            Ask::Revoke(_) => {
                 self.answer(&job, ResultCode::UnsupportedJobType, None, Evidence::default());
             }
             Ask::Test => self.begin_test(job),
@@ -65,10 +69,23 @@ impl Engine {
         let refuse = |rule| (ResultCode::Rejected, Some(rule));
         let policy = self.open_gate()?;
         policy.judge_job(grant, request).map_err(refuse)?;
+        if !self.offers(&job.integration, &grant.role) {
+            return Err(refuse(Rule::RoleNotGrantable));
+        }
         if self.state.live_grants() >= policy.max_live_grants as usize {
             return Err(refuse(Rule::Quota));
         }
         Ok(())
+    }
+
+    /// Whether the credential is known to belong to another organization than the pinned one.
+    fn is_abroad(&self, integration: &IntegrationId) -> bool {
+        self.tenants.get(integration).is_some_and(|t| t.wrong_org)
+    }
+
+    /// Whether the integration offers the role at all.
+    pub(super) fn offers(&self, integration: &IntegrationId, role: &RoleName) -> bool {
+        self.tenants.get(integration).is_none_or(|t| t.settings.offers(role))
     }
 
     /// What must hold before anybody is given anything; the policy to judge it by.
@@ -109,6 +126,7 @@ impl Engine {
             fault: None,
             observed: None,
             would_write: None,
+            inventory: None,
             policy_hash: None,
             forget_at: Timestamp(self.now.wall.0.saturating_add(JOB_MEMORY_MS)),
         }));
@@ -140,9 +158,18 @@ impl Engine {
         if self.now.boot < pending.deadline {
             return;
         }
+        if let Some(until) = self.more_patience(&pending) {
+            self.alarms.set(until, Wake::Job(job.clone()));
+            self.pending.entry(job.clone()).and_modify(|p| p.deadline = until);
+            return;
+        }
         let fault = self.tenants.get(&pending.job.integration).and_then(|t| t.last_fault.clone());
         let evidence = Evidence { fault, ..Evidence::default() };
-        if pending.job.start_by <= self.now.wall {
+        if self.is_abroad(&pending.job.integration) {
+            self.answer(&pending.job, ResultCode::Rejected, Some(Rule::Credential), evidence);
+        } else if pending.handed {
+            self.answer(&pending.job, ResultCode::Failed, Some(Rule::NotDelivered), evidence);
+        } else if pending.job.start_by <= self.now.wall {
             self.answer(&pending.job, ResultCode::ExpiredBeforeStart, None, evidence);
         } else {
             self.answer(&pending.job, ResultCode::Failed, Some(Rule::NotObservable), evidence);
@@ -193,7 +220,7 @@ impl Engine {
         let integration = job.integration.clone();
         let at = at.map(|account| AccountRef { integration: integration.clone(), account });
         let id = job.id.clone();
-        self.wait_for(job, at.clone());
+        self.wait_for(job, at.clone(), self.settings.timing.raise_timeout);
         self.want_probes(&integration);
         match at {
             Some(at) => {
@@ -206,17 +233,17 @@ impl Engine {
 
     fn begin_test(&mut self, job: Job) {
         let integration = job.integration.clone();
-        self.wait_for(job, None);
-        for errand in [Errand::WhoAmI, Errand::Roles, Errand::List] {
+        self.wait_for(job, None, self.settings.timing.raise_timeout);
+        for errand in [Errand::WhoAmI, Errand::Roles, Errand::Survey] {
             self.want(&integration, errand);
         }
     }
 
-    fn wait_for(&mut self, job: Job, at: Option<AccountRef>) {
-        let patience = self.settings.timing.raise_timeout.min(job.start_by.since(self.now.wall));
+    pub(super) fn wait_for(&mut self, job: Job, at: Option<AccountRef>, patience: Millis) {
+        let patience = patience.min(job.start_by.since(self.now.wall));
         let deadline = self.now.boot + patience;
         let id = job.id.clone();
         self.alarms.set(deadline, Wake::Job(id.clone()));
-        self.pending.insert(id, Pending { job, received: self.now.boot, deadline, at });
+        self.pending.insert(id, Pending { job, received: self.now.boot, deadline, at, handed: false });
     }
 }

@@ -25,17 +25,20 @@ const ABSENCE_GAP: Millis = Millis(2_000);
 const ORG_AGE: Millis = Millis(120_000);
 
 impl Engine {
-    pub(super) fn listed(&mut self, flight: &Flight, listing: Listing) {
+    pub(super) fn listed(&mut self, flight: &Flight, errand: Errand, listing: Listing) {
         let integration = &flight.integration;
         self.note_success(integration);
         self.note_org(integration, listing.org.clone(), flight.began);
         let proves = self.proves_absence(integration, &listing);
+        let now = self.now.boot;
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
-        tenant.listing.failures = 0;
+        tenant.budget.debit(listing.requests.saturating_sub(1), now);
+        let probe = if errand == Errand::Survey { &mut tenant.survey } else { &mut tenant.listing };
+        probe.failures = 0;
         if tenant.wrong_org {
             return; // not our organization: nothing in it is an observation
         }
-        tenant.listing.last = Some((flight.began, ()));
+        probe.last = Some((flight.began, ()));
         let controls = std::mem::take(&mut tenant.known);
         tenant.known = controls.iter().chain(listing.accounts.iter().map(|a| &a.id)).cloned().collect();
         let index = Index::of(&listing);
@@ -45,6 +48,7 @@ impl Engine {
             self.spread(&at, flight.began, &index, counts);
         }
         self.resolve_all(integration, flight.began, &index, listing.complete);
+        self.keep_listing(integration, flight.began, listing);
     }
 
     /// What one account learns from a listing that began at `began`.
@@ -211,7 +215,7 @@ impl Engine {
             let since = pending.received;
             let read = tenant.whoami.is_since(since)
                 && tenant.roles.is_since(since)
-                && tenant.listing.is_since(since);
+                && (tenant.survey.is_since(since) || tenant.listing.is_since(since));
             let fault = tenant.last_fault.clone();
             let hopeless = fault.as_ref().is_some_and(|f| f.class == FaultClass::Credential);
             if tenant.wrong_org || hopeless {

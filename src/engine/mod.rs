@@ -34,6 +34,7 @@ pub mod grant;
 pub mod ids;
 pub mod input;
 mod intake;
+pub mod inventory;
 pub mod job;
 mod listing;
 mod lowering;
@@ -108,6 +109,8 @@ struct Pending {
     deadline: BootTime,
     /// The account that it is about, once resolved.
     at: Option<AccountRef>,
+    /// A sync whose inventory is with the shell.
+    handed: bool,
 }
 
 /// A call whose outcome has not come back.
@@ -187,9 +190,11 @@ impl Engine {
             Input::Cancelled(job) => self.cancel(&job),
             Input::OperatorEnds(grant) => self.operator_ends(&grant),
             Input::Policy(policy) => self.policy = policy.map(|p| *p),
+            Input::Hint(integration) => self.hinted(&integration),
             Input::ControlTime(theirs) => self.witness(theirs),
             Input::Durable(upto) => self.durable(upto),
             Input::LedgerDown => self.ledger_down(),
+            Input::Inventoried(jobs, counts) => self.inventoried(&jobs, counts),
             Input::Outcome(call, outcome) => self.outcome(call, outcome),
         }
         self.settle_down();

@@ -33,10 +33,13 @@ pub struct ObservedAccount {
 pub struct Listing {
     /// All administrators.
     pub accounts: Vec<ObservedAccount>,
-    /// Whether the number read equals the total that JumpCloud stated and no id came twice.
+    /// Whether no id came twice, and either every page stated the number that came, or nothing was
+    /// stated and two whole passes in a row showed the same accounts.
     pub complete: bool,
     /// The organization that answered, where it can be read.
     pub org: Option<OrgId>,
+    /// How many requests it took: what it costs of the integration's rate.
+    pub requests: u32,
 }
 
 /// One admin role as `/api/v2/roles` lists it.

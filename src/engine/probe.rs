@@ -18,18 +18,20 @@ use super::{
 };
 
 /// How old a probe may be before a raise asks for a new one.
-const WHOAMI_AGE: Millis = Millis(5 * 60_000);
+pub(super) const WHOAMI_AGE: Millis = Millis(5 * 60_000);
 const ROLES_AGE: Millis = Millis(10 * 60_000);
 /// How often a wrong organization is asked again who it is.
 const WRONG_ORG_RETRY: Millis = Millis(15_000);
+/// Hints ask for a listing at most this often, however many there are.
+const HINT_GAP: Millis = Millis(5_000);
 /// What a 429 without a hint means.
 const THROTTLED_FOR: Millis = Millis(1_000);
 
-const ERRANDS: [Errand; 3] = [Errand::WhoAmI, Errand::Roles, Errand::List];
+const ERRANDS: [Errand; 4] = [Errand::WhoAmI, Errand::Roles, Errand::List, Errand::Survey];
 
 impl Engine {
     pub(super) fn probe_all(&mut self, integration: &IntegrationId) {
-        for errand in ERRANDS {
+        for errand in [Errand::WhoAmI, Errand::Roles, Errand::List] {
             self.want(integration, errand);
         }
     }
@@ -39,7 +41,8 @@ impl Engine {
         let Some(tenant) = self.tenants.get(integration) else { return };
         let old =
             |last: Option<BootTime>, age: Millis| last.is_none_or(|began| self.now.boot.since(began) > age);
-        let whoami = old(tenant.whoami.last.as_ref().map(|l| l.0), WHOAMI_AGE);
+        let whoami = old(tenant.whoami.last.as_ref().map(|l| l.0), WHOAMI_AGE)
+            || old(tenant.org_seen.as_ref().map(|(_, seen)| *seen), WHOAMI_AGE);
         let roles = old(tenant.roles.last.as_ref().map(|l| l.0), ROLES_AGE);
         if whoami {
             self.want(integration, Errand::WhoAmI);
@@ -62,8 +65,20 @@ impl Engine {
         tenant.alarm = None;
         if tenant.observe_at <= self.now.boot {
             tenant.observe_at = self.now.boot + tenant.settings.observe_interval;
-            tenant.listing.wanted |= held;
+            tenant.survey.wanted |= held;
         }
+    }
+
+    /// A hint moves the next regular look nearer, never further away, and is no observation itself.
+    pub(super) fn hinted(&mut self, integration: &IntegrationId) {
+        let now = self.now.boot;
+        let Some(tenant) = self.tenants.get_mut(integration) else { return };
+        if tenant.hinted_at.is_some_and(|at| at > now) {
+            return; // one is due soon already
+        }
+        let at = tenant.hinted_at.map_or(now, |last| now.max(last + HINT_GAP));
+        tenant.hinted_at = Some(at);
+        tenant.observe_at = tenant.observe_at.min(at);
     }
 
     pub(super) fn pump_all(&mut self) {
@@ -110,7 +125,7 @@ impl Engine {
             let (wanted, flying, not_before) = tenant.waiting(*errand);
             *wanted && !flying && not_before <= now
         };
-        let lane = |errand| if errand == Errand::List { listing } else { Lane::Raise };
+        let lane = |errand| lane_of(errand, listing);
         let all = ERRANDS.into_iter().filter(|e| ready(e, tenant)).map(|e| (lane(e), e));
         all.min_by_key(|(lane, _)| *lane)
     }
@@ -122,7 +137,8 @@ impl Engine {
         if self.state.grants.values().any(ending) {
             return Lane::Lower;
         }
-        let waiting = self.pending.values().any(|p| p.job.integration == *integration);
+        let grant = |p: &super::Pending| matches!(p.job.ask, Ask::Grant(..));
+        let waiting = self.pending.values().any(|p| grant(p) && p.job.integration == *integration);
         if waiting { Lane::Raise } else { Lane::Observe }
     }
 
@@ -132,14 +148,18 @@ impl Engine {
         let what = match errand {
             Errand::WhoAmI => Look::WhoAmI,
             Errand::Roles => Look::Roles,
-            Errand::List => Look::List,
+            Errand::List | Errand::Survey => Look::List,
         };
         if let Some(tenant) = self.tenants.get_mut(integration) {
             *tenant.waiting(errand).0 = false;
             match errand {
                 Errand::WhoAmI => tenant.whoami.flight = Some((call, began)),
                 Errand::Roles => tenant.roles.flight = Some((call, began)),
-                Errand::List => tenant.listing.flight = Some((call, began)),
+                Errand::List => {
+                    tenant.listing.flight = Some((call, began));
+                    tenant.survey.wanted = false; // this one serves everybody
+                }
+                Errand::Survey => tenant.survey.flight = Some((call, began)),
             }
         }
         self.out.actions.push(Action::Read(Read { call, integration: integration.clone(), what }));
@@ -155,7 +175,7 @@ impl Engine {
             at.push(tenant.budget.ready_at(*lane, now));
         }
         for errand in ERRANDS {
-            let lane = if errand == Errand::List { listing } else { Lane::Raise };
+            let lane = lane_of(errand, listing);
             let ready = tenant.budget.ready_at(lane, now);
             let (wanted, flying, not_before) = tenant.waiting(errand);
             if *wanted && !flying {
@@ -184,18 +204,20 @@ impl Engine {
                 Errand::WhoAmI => tenant.whoami.flight = None,
                 Errand::Roles => tenant.roles.flight = None,
                 Errand::List => tenant.listing.flight = None,
+                Errand::Survey => tenant.survey.flight = None,
             }
         }
         match outcome {
             Outcome::WhoAmI(Ok(me)) => self.learnt_whoami(flight, me),
             Outcome::Roles(roles) => self.learnt_roles(flight, roles),
-            Outcome::List(Ok(listing)) => self.listed(flight, listing),
+            Outcome::List(Ok(listing)) => self.listed(flight, errand, listing),
             Outcome::WhoAmI(Err(fault)) | Outcome::List(Err(fault)) => {
                 self.errand_failed(&integration, errand, fault)
             }
             _ => self.errand_failed(&integration, errand, Fault::of(FaultClass::Ambiguous)),
         }
         self.tests_done(&integration);
+        self.syncs_done(&integration);
         self.reconsider(&integration);
     }
 
@@ -235,6 +257,7 @@ impl Engine {
         }
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
         let news = wrong && !tenant.wrong_org;
+        let back = !wrong && tenant.wrong_org;
         tenant.wrong_org = wrong;
         tenant.org_seen = Some((org, began));
         if wrong {
@@ -243,6 +266,17 @@ impl Engine {
         }
         if news {
             self.warn(Warning::WrongOrganization(integration.clone()));
+        }
+        if back {
+            self.look_everywhere(integration);
+        }
+    }
+
+    /// The right organization answers again: what waited for it waits no longer.
+    fn look_everywhere(&mut self, integration: &IntegrationId) {
+        for (at, desk) in self.desks.iter_mut().filter(|(at, _)| at.integration == *integration) {
+            desk.calm();
+            self.dirty.insert(at.clone());
         }
     }
 
@@ -284,6 +318,7 @@ impl Engine {
             Errand::WhoAmI => (&mut tenant.whoami.failures, &mut tenant.whoami.not_before),
             Errand::Roles => (&mut tenant.roles.failures, &mut tenant.roles.not_before),
             Errand::List => (&mut tenant.listing.failures, &mut tenant.listing.not_before),
+            Errand::Survey => (&mut tenant.survey.failures, &mut tenant.survey.not_before),
         };
         let wait = (250u64 << (*failures).min(6)).min(15_000);
         *failures += 1;
@@ -300,5 +335,14 @@ impl Engine {
         while let Some(at) = self.dirty.pop_first() {
             self.drive(&at);
         }
+    }
+}
+
+/// A listing is as urgent as whoever waits for it; the other reads are those of a raise.
+fn lane_of(errand: Errand, listing: Lane) -> Lane {
+    match errand {
+        Errand::List => listing,
+        Errand::Survey => Lane::Observe,
+        Errand::WhoAmI | Errand::Roles => Lane::Raise,
     }
 }

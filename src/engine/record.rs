@@ -11,6 +11,7 @@ use super::{
     extension::{Extension, ExtensionDropped, GrantExtended},
     grant::Terms,
     ids::{AccountId, Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
+    inventory::Counts,
     job::Digest,
     observed::Fault,
     time::Timestamp,
@@ -222,6 +223,9 @@ pub struct Answer {
     /// The exact roles a dry run would have written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub would_write: Option<Vec<RoleName>>,
+    /// What a sync handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Counts>,
     /// The policy in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_hash: Option<String>,

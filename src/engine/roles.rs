@@ -93,6 +93,12 @@ impl RoleOrder {
         }
     }
 
+    /// The roles that the tenant lists, if it serves a list.
+    #[must_use]
+    pub fn names(&self) -> Option<Vec<RoleName>> {
+        self.discovered.then(|| self.scopes.keys().cloned().collect())
+    }
+
     /// The members that no other member covers strictly.
     #[must_use]
     pub fn highest(&self, roles: &[RoleName]) -> Vec<RoleName> {

@@ -27,10 +27,23 @@ pub struct IntegrationSettings {
     pub floor_role: RoleName,
     /// Accounts that this integration never raises.
     pub exclude_accounts: Vec<Email>,
+    /// The roles that this integration offers; `None` offers all of the tenant's. Beside the policy:
+    /// a role must pass both.
+    pub offered_roles: Option<Vec<RoleName>>,
+    /// How ephemeral addresses of this integration are built, instead of the policy's template.
+    pub email_template: Option<String>,
     /// How often live grants are looked at.
     pub observe_interval: Millis,
     /// Requests a second that the tenant is asked for at most.
     pub rate_per_second: u32,
+}
+
+impl IntegrationSettings {
+    /// Whether a grant of this role may be asked of this integration at all.
+    #[must_use]
+    pub fn offers(&self, role: &RoleName) -> bool {
+        self.offered_roles.as_ref().is_none_or(|offered| offered.contains(role))
+    }
 }
 
 /// How a tenant gives roles.

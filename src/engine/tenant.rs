@@ -9,7 +9,7 @@ use super::{
     alarms::Alarm,
     budget::{Budget, Lane},
     ids::{AccountId, Email, OrgId},
-    observed::{Fault, WhoAmI},
+    observed::{Fault, Listing, WhoAmI},
     roles::RoleOrder,
     settings::IntegrationSettings,
     time::BootTime,
@@ -30,8 +30,12 @@ pub(super) struct Tenant {
     pub whoami: Probe<WhoAmI>,
     /// Whether the roles were read.
     pub roles: Probe<()>,
-    /// The shared listing.
+    /// The shared listing that somebody waits for.
     pub listing: Probe<()>,
+    /// The listing that nobody is in a hurry for: it takes its time and holds up no other.
+    pub survey: Probe<()>,
+    /// A listing that a sync waits to hand over, and when it began.
+    pub kept: Option<(BootTime, Listing)>,
     /// The organization that answered last, and when.
     pub org_seen: Option<(OrgId, BootTime)>,
     /// The organization that answers is not the pinned one.
@@ -40,6 +44,8 @@ pub(super) struct Tenant {
     pub known: BTreeSet<AccountId>,
     /// When live grants are looked at next.
     pub observe_at: BootTime,
+    /// The last listing that a hint asked for.
+    pub hinted_at: Option<BootTime>,
     /// The wake-up that is set.
     pub alarm: Option<Alarm>,
     /// The fault that a call met last; cleared by success.
@@ -59,6 +65,8 @@ pub(super) enum Errand {
     Roles,
     /// A listing.
     List,
+    /// A listing for observation, tests and syncs.
+    Survey,
 }
 
 /// A read that several may wait for.
@@ -101,10 +109,13 @@ impl Tenant {
             whoami: Probe::default(),
             roles: Probe::default(),
             listing: Probe::default(),
+            survey: Probe::default(),
+            kept: None,
             org_seen: None,
             wrong_org: false,
             known: BTreeSet::new(),
             observe_at: now,
+            hinted_at: None,
             alarm: None,
             last_fault: None,
             answered_at: None,
@@ -121,6 +132,7 @@ impl Tenant {
             Errand::List => {
                 (&mut self.listing.wanted, self.listing.flight.is_some(), self.listing.not_before)
             }
+            Errand::Survey => (&mut self.survey.wanted, self.survey.flight.is_some(), self.survey.not_before),
         }
     }
 

@@ -104,14 +104,23 @@ impl Engine {
         self.policy.as_ref().map(|p| p.hash.as_str())
     }
 
-    /// Jobs in hand: waiting, or with a grant that has had no result.
+    /// Whether a job in hand still waits to be decided: nothing of it has been sent.
     #[must_use]
-    pub fn jobs_in_hand(&self) -> Vec<super::ids::JobId> {
-        let unanswered = self.state.grants.values().filter(|g| !g.answered).map(|g| g.terms.job.clone());
-        let revokes =
-            self.state.grants.values().flat_map(|g| g.revoke_jobs.iter().map(|(job, _)| job.clone()));
-        let extensions = self.state.grants.values().flat_map(|g| g.extensions.iter());
-        let extensions = extensions.map(|(_, extension)| extension.job.clone());
-        self.pending.keys().cloned().chain(unanswered).chain(revokes).chain(extensions).collect()
+    pub fn is_waiting(&self, job: &super::ids::JobId) -> bool {
+        self.pending.contains_key(job)
+    }
+
+    /// Jobs in hand, and where: waiting, or with a grant that has had no result.
+    #[must_use]
+    pub fn jobs_in_hand(&self) -> Vec<(super::ids::JobId, IntegrationId)> {
+        let pending = self.pending.values().map(|p| (p.job.id.clone(), p.job.integration.clone()));
+        let of_grants = self.state.grants.values().flat_map(|grant| {
+            let own = (!grant.answered).then_some(&grant.terms.job);
+            let revokes = grant.revoke_jobs.iter().map(|(job, _)| job);
+            let extensions = grant.extensions.iter().map(|(_, extension)| &extension.job);
+            let all = own.into_iter().chain(revokes).chain(extensions);
+            all.map(|job| (job.clone(), grant.terms.integration.clone()))
+        });
+        pending.chain(of_grants).collect()
     }
 }

@@ -298,5 +298,10 @@ fn whole(accounts: Vec<wire::Found>, ids: usize, totals: &[Option<u64>]) -> List
     let complete = ids == count && totals.iter().all(|total| *total == Some(count as u64));
     let org = accounts.first().and_then(|(_, org)| org.clone());
     let org = org.filter(|org| accounts.iter().all(|(_, other)| other.as_ref() == Some(org)));
-    Listing { accounts: accounts.into_iter().map(|(account, _)| account).collect(), complete, org }
+    Listing {
+        accounts: accounts.into_iter().map(|(account, _)| account).collect(),
+        complete,
+        org,
+        requests: u32::try_from(totals.len()).unwrap_or(u32::MAX),
+    }
 }

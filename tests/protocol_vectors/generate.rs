@@ -7,6 +7,10 @@ use super::*;
 
 #[path = "jobs.rs"]
 mod jobs;
+#[path = "more.rs"]
+pub(crate) mod more;
+#[path = "session.rs"]
+pub(crate) mod session;
 
 const NOW: i64 = 1_795_500_000;
 const ORIGIN: &str = "https://cp.example.com";
@@ -17,6 +21,11 @@ pub(crate) fn all() {
     write("proofs.json", &proofs());
     write("agent-tokens.json", &tokens());
     write("thumbprints.json", &thumbprints());
+    write("rotations.json", &more::rotations());
+    write("inventory.json", &more::inventory());
+    let session = session::session();
+    write("session.json", &session);
+    fs::write(docs().join("walkthrough.md"), session::walkthrough(&session)).unwrap();
 }
 
 fn write<T: Serialize>(file: &str, content: &T) {

@@ -52,9 +52,14 @@ impl Plane {
     }
 
     pub(crate) async fn restart(self) -> Self {
+        Self::with(self.stopped().await).await
+    }
+
+    /// Stops it; what it is to be started with again.
+    pub(crate) async fn stopped(self) -> Options {
         drop(self.stop);
         self.running.done.await.unwrap().unwrap();
-        Self::with(self.options).await
+        self.options
     }
 
     pub(crate) fn operator(&self) -> Operator {
@@ -77,6 +82,7 @@ pub(crate) struct Agent {
     /// Added to the clock, seconds.
     pub(crate) skew_s: i64,
     pub(crate) epoch: u64,
+    pub(crate) instance: String,
     next_jti: Cell<u64>,
 }
 
@@ -92,6 +98,7 @@ impl Agent {
             nonce: None,
             skew_s: 0,
             epoch: 1,
+            instance: "test".to_owned(),
             next_jti: Cell::new(0),
         }
     }
@@ -108,6 +115,7 @@ impl Agent {
             nonce: None,
             skew_s: 0,
             epoch: 1,
+            instance: "test".to_owned(),
             next_jti: Cell::new(0),
         };
         agent.id = agent.enroll(&token).await.unwrap().agent_id.to_string();
@@ -173,7 +181,7 @@ impl Agent {
             iat: now_s() + self.skew_s,
             jti: format!("{}-{}", self.key.kid(), self.next_jti.get()),
             nonce: self.nonce.clone(),
-            instance: "test".to_owned(),
+            instance: self.instance.clone(),
             epoch: self.epoch,
         };
         claims.sign(&self.key)

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
 mod bench;
+mod inventory;
+mod keys;
 mod killed;
 mod operator;
+mod oversight;
 mod shipped_client;
 
 use std::time::Duration;
@@ -36,10 +39,10 @@ async fn a_token_enrols_one_key_once_and_the_same_key_gets_the_same_answer() {
     assert_eq!(agent.enroll(&token).await.unwrap().agent_id, first.agent_id);
     KeySet::verify(&first.key_set, &first.root, &token.root).unwrap();
 
-    assert_eq!(Agent::new(&plane, 2).enroll(&token).await.unwrap_err(), StatusCode::FORBIDDEN);
+    assert_eq!(Agent::new(&plane, 2).enroll(&token).await.unwrap_err(), StatusCode::UNAUTHORIZED);
     let mut invented = token.clone();
     "invented, but long enough".clone_into(&mut invented.secret);
-    assert_eq!(Agent::new(&plane, 3).enroll(&invented).await.unwrap_err(), StatusCode::FORBIDDEN);
+    assert_eq!(Agent::new(&plane, 3).enroll(&invented).await.unwrap_err(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use ephemerald::{
     clock,
     control::{
         client::{Client, Speaker},
-        enroll,
+        enroll::{self, About},
         token::AgentToken,
         wire::{AcquireRequest, HeartbeatRequest, JOB_TYP, JobState, MAX_JOB_BYTES, Report},
     },
@@ -44,7 +44,8 @@ async fn the_shipped_client_enrols_acquires_and_reports_with_a_nonce_in_every_pr
     let key = enroll::prepare(state.path(), &Zeroizing::new([9; 32])).unwrap();
     let stranger = Client::unenrolled(door(&plane), key.clone(), speaker.clone(), clock::now);
     let now = clock::now().wall;
-    let identity = enroll::enroll(&stranger, &key, &token, None, state.path(), now).await.unwrap();
+    let identity =
+        enroll::enroll(&stranger, &key, &token, About::default(), state.path(), now).await.unwrap();
     let keys = identity.keys().unwrap();
     let client = Client::new(door(&plane), key, &identity.agent_id, speaker, clock::now);
 

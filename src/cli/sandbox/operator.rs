@@ -11,7 +11,9 @@ use super::super::{
 use crate::{
     control::wire,
     engine::ids::{Email, IntegrationId, RoleName},
-    sandbox::control_plane::{Operator, OperatorError, RequestSpec, RequestView},
+    sandbox::control_plane::{
+        ExtensionSpec, Operator, OperatorError, Queued, RequestSpec, RequestView, SyncSpec,
+    },
 };
 
 /// Which control plane.
@@ -62,6 +64,37 @@ pub(super) struct Approve {
     by: Vec<Email>,
 }
 
+/// More time.
+#[derive(Debug, clap::Args)]
+pub(super) struct Extend {
+    #[command(flatten)]
+    place: Where,
+    /// The number of the access request, such as AR-1001
+    number: String,
+    /// For how long from the agent's acceptance of the extension
+    #[arg(long, value_name = "TIME")]
+    duration: humantime::Duration,
+    /// Who approves; may be given several times
+    #[arg(long, value_name = "EMAIL", required = true, value_parser = Email::new)]
+    by: Vec<Email>,
+    /// Who asks; else the requester of the access
+    #[arg(long, value_name = "EMAIL", value_parser = Email::new)]
+    requester: Option<Email>,
+    /// Why
+    #[arg(long, value_name = "TEXT", default_value = "trying the sandbox")]
+    justification: String,
+}
+
+/// The inventory.
+#[derive(Debug, clap::Args)]
+pub(super) struct Sync {
+    #[command(flatten)]
+    place: Where,
+    /// The agent's name for the JumpCloud organization
+    #[arg(long, value_name = "NAME", default_value = "jumpcloud", value_parser = IntegrationId::new)]
+    integration: IntegrationId,
+}
+
 /// A list.
 #[derive(Debug, clap::Args)]
 pub(super) struct Requests {
@@ -98,6 +131,29 @@ pub(super) async fn request(args: &Request, form: Output) -> Result<Exit, Failur
 pub(super) async fn approve(args: &Approve, form: Output) -> Result<Exit, Failure> {
     let view = operator(&args.place)?.approve(&args.number, &args.by).await.map_err(failure)?;
     show(&view, form, "")
+}
+
+pub(super) async fn extend(args: &Extend, form: Output) -> Result<Exit, Failure> {
+    let asked = ExtensionSpec {
+        duration_s: args.duration.as_secs(),
+        requester: args.requester.clone(),
+        approvers: args.by.clone(),
+        justification: Some(args.justification.clone()),
+    };
+    queued(&operator(&args.place)?.extend(&args.number, &asked).await.map_err(failure)?, form)
+}
+
+pub(super) async fn sync(args: &Sync, form: Output) -> Result<Exit, Failure> {
+    let asked = SyncSpec { integration: args.integration.clone(), agent: None };
+    queued(&operator(&args.place)?.sync(&asked).await.map_err(failure)?, form)
+}
+
+fn queued(queued: &Queued, form: Output) -> Result<Exit, Failure> {
+    match form {
+        Output::Json => output::json(queued)?,
+        Output::Human => output::text(&format!("{} is signed and waits for the agent\n", queued.job_id))?,
+    }
+    Ok(Exit::Done)
 }
 
 pub(super) async fn requests(args: &Requests, form: Output) -> Result<Exit, Failure> {
@@ -140,7 +196,7 @@ fn operator(place: &Where) -> Result<Operator, Failure> {
     Operator::of_data_dir(&place.data_dir).map_err(failure)
 }
 
-fn failure(error: OperatorError) -> Failure {
+pub(super) fn failure(error: OperatorError) -> Failure {
     let exit = match error {
         OperatorError::Unreachable(..) => Exit::Transient,
         OperatorError::Refused { .. } => Exit::Refused,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Utc;
+use super::{Offers, Utc};
 use crate::engine::ids::AgentId;
 
 /// `POST /v1/agent/enroll`. The proof of this one request is signed by the key in it.
@@ -17,6 +17,9 @@ pub struct EnrollRequest {
     /// A name for people, such as the host's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What the agent can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offers: Option<Offers>,
 }
 
 // Written by hand: the secret must not reach a log through `{:?}`.
@@ -38,6 +41,9 @@ pub struct EnrollAnswer {
     pub root: Jwk,
     /// The job-signing keys: a compact JWS by the root key over [`KeySetClaims`].
     pub key_set: String,
+    /// The protocol version that is spoken from now on; 1 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
     /// The control plane's clock.
     pub server_time: Utc,
 }

@@ -1,5 +1,6 @@
 //! The inventory: roles, accounts and permissions in pages, each sent only when its content changed.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::Utc;
@@ -32,6 +33,28 @@ pub struct InventoryPage {
     /// At most 200 items; absent when only announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<InventoryItem>>,
+}
+
+impl InventoryPage {
+    /// The hash of a page with these items.
+    ///
+    /// Items hold strings and booleans only, and their keys are ASCII: sorted keys, no white space and
+    /// the writer's escapes are then all that RFC 8785 asks for.
+    #[must_use]
+    pub fn hash_of(items: &[InventoryItem]) -> String {
+        Self::hash_of_json(&serde_json::to_value(items).expect("checked names and booleans serialise"))
+    }
+
+    /// The hash of a page whose items came as JSON, unknown fields included.
+    #[must_use]
+    pub fn hash_of_json(items: &serde_json::Value) -> String {
+        use std::fmt::Write as _;
+        let sha = digest(&SHA256, items.to_string().as_bytes());
+        sha.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+            text
+        })
+    }
 }
 
 /// What a page lists.

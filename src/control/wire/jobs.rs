@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Utc;
+use super::{Offers, Utc};
 use crate::engine::ids::{IntegrationId, JobId};
 
 /// `POST /v1/agent/jobs/acquire`, a long poll.
@@ -16,6 +16,9 @@ pub struct AcquireRequest {
     pub integrations: Vec<Reachable>,
     /// Jobs that the agent holds without a result: their leases are renewed, they are not sent again.
     pub known: Vec<JobId>,
+    /// What the agent can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offers: Option<Offers>,
 }
 
 /// One integration of the agent.
@@ -35,6 +38,9 @@ pub struct AcquireAnswer {
     /// When to ask again, seconds, 0 to 300; 0 or absent = at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll_after_s: Option<u32>,
+    /// The protocol version that is spoken; 1 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
     /// The control plane's clock.
     pub server_time: Utc,
 }

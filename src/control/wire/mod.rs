@@ -7,6 +7,7 @@ mod enroll;
 mod inventory;
 mod job;
 mod jobs;
+mod offers;
 mod problem;
 mod recover;
 mod reports;
@@ -28,7 +29,8 @@ pub use job::{
 pub use jobs::{
     AcquireAnswer, AcquireRequest, Delivery, HeartbeatAnswer, HeartbeatRequest, JobState, Reachable,
 };
-pub use problem::{Problem, USE_NONCE};
+pub use offers::{FEATURES, IntegrationOffer, Limits, Offers, ROLE_MODES, TARGETS};
+pub use problem::{NO_COMMON_VERSION, PROBLEM_PREFIX, PROBLEMS, Problem, TOKEN_REFUSED, USE_NONCE};
 pub use recover::{Believed, RecoverAnswer, RecoverReason, RecoverRequest};
 pub use reports::{
     AccountRef, Code, Evidence, RefusedReport, Report, ReportKind, ReportsAnswer, ReportsRequest,

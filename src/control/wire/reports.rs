@@ -6,6 +6,7 @@ use super::Utc;
 use crate::engine::{
     codes::{EndReason, EventCode, ResultCode, Rule, WokenBy},
     ids::{AccountId, Email, GrantId, IntegrationId, JobId, RoleName},
+    inventory::Counts,
 };
 
 /// `POST /v1/agent/reports`.
@@ -145,6 +146,9 @@ pub struct Evidence {
     /// Whether an ephemeral account waits for the person's first sign-in, where that can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting_activation: Option<bool>,
+    /// What was handed over, with `synced`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Counts>,
 }
 
 /// Which reports need not be sent again.

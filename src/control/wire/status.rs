@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Utc;
+use super::{Offers, Utc};
 use crate::engine::ids::IntegrationId;
 
 /// `POST /v1/agent/status`.
@@ -44,6 +44,9 @@ pub struct StatusRequest {
     pub key_set_version: u64,
     /// The integrations.
     pub integrations: Vec<IntegrationStatus>,
+    /// What the agent can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offers: Option<Offers>,
 }
 
 /// The head of the journal's hash chain.
@@ -77,6 +80,15 @@ pub struct StatusAnswer {
     /// A newer job-signing key set, signed by the root key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_set: Option<String>,
+    /// Thumbprint of the agent's key that it should replace; nothing happens if it has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate_key: Option<String>,
+    /// A process of this agent with a later epoch has been heard of: this one gets no jobs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
+    /// The protocol version that is spoken; 1 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
     /// The journal head that the control plane has stored, so that a rolled-back ledger notices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalHead>,

@@ -16,21 +16,20 @@ use axum::{
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
-    Shared, agents,
-    agents::AgentView,
-    dispatch,
+    Shared, agents, dispatch,
     faults::Faults,
     jobs,
     lifecycle::{Happening, RequestState},
+    oversight,
     problem::Problem,
     reports::{self, ResultView},
-    requests::{self, RequestSpec, RequestView},
+    requests::{self, ExtensionSpec, RequestSpec, RequestView},
     store::now_ms,
 };
-use crate::engine::ids::{AgentId, Email, JobId};
+use crate::engine::ids::{AgentId, Email, IntegrationId, JobId};
 
 /// A job of a test's own making.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -56,6 +55,8 @@ pub enum SignWith {
     /// The current job-signing key.
     #[default]
     Good,
+    /// The job-signing key before the current one, whether it is still trusted or not.
+    Previous,
     /// A key that nobody trusts, under the good key's `kid`.
     Forged,
     /// A key that nobody trusts, under its own `kid`.
@@ -71,6 +72,24 @@ pub struct Sent {
     pub agent: AgentId,
     /// The signed job, as it will be delivered.
     pub jws: String,
+}
+
+/// A wish for an integration's inventory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncSpec {
+    /// The agent's name for the JumpCloud organization.
+    pub integration: IntegrationId,
+    /// Which agent; may be left out while only one is enrolled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+}
+
+/// A job that was signed and waits for the agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Queued {
+    /// The id under which its result arrives.
+    pub job_id: JobId,
 }
 
 #[derive(Serialize)]
@@ -107,10 +126,12 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/v1/admin/requests/{number}", get(show))
         .route("/v1/admin/requests/{number}/approve", post(approve))
         .route("/v1/admin/requests/{number}/revoke", post(revoke))
+        .route("/v1/admin/requests/{number}/extend", post(extend))
+        .route("/v1/admin/sync", post(sync))
         .route("/v1/admin/jobs", post(inject))
         .route("/v1/admin/results", get(results))
-        .route("/v1/admin/agents", get(list_agents))
         .route("/v1/admin/faults", get(faults).post(set_faults))
+        .merge(oversight::routes())
         .layer(middleware::from_fn_with_state(Arc::clone(shared), only_the_operator))
 }
 
@@ -173,6 +194,7 @@ async fn approve(
 ) -> Answer<RequestView> {
     let view = shared.store.write(|tx| {
         let number = requests::number(&number)?;
+        dispatch::check_offered(tx, &requests::get(tx, number)?)?;
         requests::approve(tx, number, &approval.approvers, now_ms())?;
         dispatch::queue_approved(tx, &shared, now_ms())?;
         requests::get(tx, number)
@@ -203,6 +225,27 @@ async fn revoke(
     Ok(Json(view))
 }
 
+async fn extend(
+    State(shared): App,
+    Path(number): Path<String>,
+    Json(asked): Json<ExtensionSpec>,
+) -> Answer<Queued> {
+    let job_id = shared.store.write(|tx| {
+        let view = requests::get(tx, requests::number(&number)?)?;
+        dispatch::queue_extend(tx, &shared, &view, &asked, now_ms())
+    })?;
+    shared.work.notify_waiters();
+    Ok(Json(Queued { job_id }))
+}
+
+async fn sync(State(shared): App, Json(asked): Json<SyncSpec>) -> Answer<Queued> {
+    let claims = json!({ "integration": asked.integration, "job": { "type": "sync" } });
+    let spec = JobSpec { agent: asked.agent, claims, ..JobSpec::default() };
+    let sent = shared.store.write(|tx| dispatch::inject(tx, &shared, spec, now_ms()))?;
+    shared.work.notify_waiters();
+    Ok(Json(Queued { job_id: sent.job_id }))
+}
+
 async fn inject(State(shared): App, Json(spec): Json<JobSpec>) -> Answer<Sent> {
     let sent = shared.store.write(|tx| dispatch::inject(tx, &shared, spec, now_ms()))?;
     shared.work.notify_waiters();
@@ -211,10 +254,6 @@ async fn inject(State(shared): App, Json(spec): Json<JobSpec>) -> Answer<Sent> {
 
 async fn results(State(shared): App) -> Answer<Vec<ResultView>> {
     Ok(Json(shared.store.write(reports::list)?))
-}
-
-async fn list_agents(State(shared): App) -> Answer<Vec<AgentView>> {
-    Ok(Json(shared.store.write(agents::list)?))
 }
 
 async fn faults(State(shared): App) -> Answer<Faults> {

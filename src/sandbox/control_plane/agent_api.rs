@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, Request, State},
-    http::{HeaderName, HeaderValue, request::Parts},
+    extract::{DefaultBodyLimit, Path, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::post,
@@ -18,8 +18,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    LONG_POLL_S, Shared, agents, dispatch, inventory, jobs,
-    keys::Keys,
+    LONG_POLL_S, Shared, agents, dispatch, inventory, jobs, offers,
     problem::Problem,
     proofs::{self, Sender},
     reports, requests,
@@ -27,13 +26,12 @@ use super::{
 };
 use crate::{
     control::{
-        jws,
         keys::PublicKey,
+        rotation,
         wire::{
             AcquireAnswer, AcquireRequest, Delivery, EnrollAnswer, EnrollRequest, HeartbeatAnswer,
-            HeartbeatRequest, InventoryAnswer, InventoryRequest, NONCE_HEADER, ROTATION_TYP, RecoverAnswer,
-            RecoverRequest, ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, RotationClaims, StatusAnswer,
-            StatusRequest,
+            HeartbeatRequest, InventoryAnswer, InventoryRequest, NONCE_HEADER, RecoverAnswer, RecoverRequest,
+            ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, StatusAnswer, StatusRequest,
         },
     },
     engine::ids::{AgentId, JobId},
@@ -41,10 +39,10 @@ use crate::{
 
 /// The most jobs in one answer, whatever capacity the agent claims.
 const MOST_JOBS: u32 = 100;
+/// The longest body.
+const MOST_BYTES: usize = 2 << 20;
 /// The most reports in one request.
 const MOST_REPORTS: usize = 100;
-/// The longest such JWS.
-const MAX_ROTATION_BYTES: usize = 4096;
 
 type App = State<Arc<Shared>>;
 type Answer<T> = Result<Json<T>, Problem>;
@@ -60,6 +58,8 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/v1/agent/inventory", post(take_inventory))
         .route("/v1/agent/recover", post(recover))
         .route("/v1/agent/rotate-key", post(rotate_key))
+        .route("/v1/agent/{*unknown}", post(unknown_call))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(middleware::from_fn_with_state(Arc::clone(shared), outage_and_nonce))
 }
 
@@ -68,7 +68,10 @@ async fn outage_and_nonce(State(shared): App, request: Request, next: Next) -> R
         Some(seconds) => Problem::unavailable(seconds).into_response(),
         None => next.run(request).await,
     };
-    if let Ok(nonce) = HeaderValue::from_str(&shared.nonces.current()) {
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        response = Problem::too_large().into_response();
+    }
+    if let Ok(nonce) = HeaderValue::from_str(&shared.nonces.current(shared.faults.get().nonce_s)) {
         response.headers_mut().insert(HeaderName::from_static(NONCE_HEADER), nonce);
     }
     response
@@ -79,19 +82,30 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         .map_err(|error| Problem::malformed(format!("the body is not this message: {error}")))
 }
 
+async fn unknown_call() -> Problem {
+    Problem::not_found("this control plane does not have this call".to_owned())
+}
+
 async fn enroll(State(shared): App, parts: Parts, body: Bytes) -> Answer<EnrollAnswer> {
     let request: EnrollRequest = parse(&body)?;
     let key = PublicKey::from_jwk(&request.key).map_err(|error| Problem::malformed(error.to_string()))?;
     proofs::check_enrolment(&shared, &parts, &body, &key)?;
-    let agent_id = shared.store.write(|tx| {
+    let version = offers::agree(&shared, request.offers.as_ref())?;
+    let enrolled = shared.store.write(|tx| {
         let agent = agents::enroll(tx, &request.secret, &key, now_ms())?;
+        offers::keep(tx, &agent, request.offers.as_ref())?;
         dispatch::queue_approved(tx, &shared, now_ms())?;
         Ok::<_, Problem>(agent)
-    })?;
+    });
+    if enrolled.as_ref().is_err_and(Problem::is_about_the_token) {
+        shared.store.write(|tx| agents::note_leak(tx, &request.secret, &key, now_ms()))?;
+    }
+    let agent_id = enrolled?;
     Ok(Json(EnrollAnswer {
         agent_id,
         root: shared.keys.root.public().to_jwk(),
-        key_set: shared.keys.key_set.clone(),
+        key_set: shared.keys.key_set().1,
+        version: Some(version),
         server_time: server_time(),
     }))
 }
@@ -99,6 +113,8 @@ async fn enroll(State(shared): App, parts: Parts, body: Bytes) -> Answer<EnrollA
 async fn acquire(State(shared): App, parts: Parts, body: Bytes) -> Answer<AcquireAnswer> {
     let sender = proofs::check(&shared, &parts, &body)?;
     let mut request: AcquireRequest = parse(&body)?;
+    let version = offers::agree(&shared, request.offers.as_ref())?;
+    shared.store.write(|tx| offers::keep(tx, &sender.agent, request.offers.as_ref()))?;
     if sender.replaced {
         // Another process of this agent runs on a later epoch: the jobs are for that one.
         request = AcquireRequest { wait_s: request.wait_s, ..AcquireRequest::default() };
@@ -114,7 +130,12 @@ async fn acquire(State(shared): App, parts: Parts, body: Bytes) -> Answer<Acquir
         let now = now_ms();
         if !jobs.is_empty() || now >= deadline || *stop.borrow() {
             let poll_after_s = shared.faults.get().poll_after_s.map(u32::from);
-            return Ok(Json(AcquireAnswer { jobs, poll_after_s, server_time: server_time() }));
+            return Ok(Json(AcquireAnswer {
+                jobs,
+                poll_after_s,
+                version: Some(version),
+                server_time: server_time(),
+            }));
         }
         let until = next_expiry.unwrap_or(deadline).clamp(now, deadline);
         let wait = Duration::from_millis(u64::try_from(until - now).unwrap_or(0));
@@ -183,22 +204,40 @@ async fn take_reports(State(shared): App, parts: Parts, body: Bytes) -> Answer<R
 }
 
 async fn status(State(shared): App, parts: Parts, body: Bytes) -> Answer<StatusAnswer> {
-    let Sender { agent, .. } = proofs::check(&shared, &parts, &body)?;
+    let Sender { agent, replaced, .. } = proofs::check(&shared, &parts, &body)?;
     let status: StatusRequest = parse(&body)?;
+    let version = offers::agree(&shared, status.offers.as_ref())?;
     let text = String::from_utf8_lossy(&body);
-    let journal = shared.store.write(|tx| agents::set_status(tx, &agent, &status, &text))?;
+    let (journal, rotate_key, queued) = shared.store.write(|tx| {
+        offers::keep(tx, &agent, status.offers.as_ref())?;
+        // What could not be signed for the agent as it was may be possible now.
+        let queued = dispatch::queue_approved(tx, &shared, now_ms())?;
+        let journal = agents::set_status(tx, &agent, &status, &text, now_ms())?;
+        Ok::<_, Problem>((journal, agents::wished_away(tx, &agent)?, queued))
+    })?;
+    if queued > 0 {
+        shared.work.notify_waiters();
+    }
+    let (newest, key_set) = shared.keys.key_set();
+    let key_set = match shared.faults.get().key_set {
+        Some(how) => Some(shared.keys.bad_set(how)),
+        None => (status.key_set_version < newest).then_some(key_set),
+    };
     Ok(Json(StatusAnswer {
         server_time: server_time(),
         poll_after_s: shared.faults.get().poll_after_s.map(u32::from),
-        key_set: (status.key_set_version < Keys::VERSION).then(|| shared.keys.key_set.clone()),
+        key_set,
+        rotate_key,
+        replaced,
+        version: Some(version),
         journal,
     }))
 }
 
 async fn take_inventory(State(shared): App, parts: Parts, body: Bytes) -> Answer<InventoryAnswer> {
     let Sender { agent, .. } = proofs::check(&shared, &parts, &body)?;
-    let request: InventoryRequest = parse(&body)?;
-    let missing = shared.store.write(|tx| inventory::receive(tx, &agent, &request, now_ms()))?;
+    let (request, raw): (InventoryRequest, Value) = (parse(&body)?, parse(&body)?);
+    let missing = shared.store.write(|tx| inventory::receive(tx, &agent, &request, &raw, now_ms()))?;
     Ok(Json(InventoryAnswer { missing, server_time: server_time() }))
 }
 
@@ -213,16 +252,14 @@ async fn recover(State(shared): App, parts: Parts, body: Bytes) -> Answer<Recove
 async fn rotate_key(State(shared): App, parts: Parts, body: Bytes) -> Answer<RotateKeyAnswer> {
     let Sender { agent, key: old, .. } = proofs::check(&shared, &parts, &body)?;
     let request: RotateKeyRequest = parse(&body)?;
-    let refused = |why: &str| Problem::malformed(format!("the new key does not vouch for itself: {why}"));
-    let new = PublicKey::from_jwk(&request.key).map_err(|error| refused(&error.to_string()))?;
-    let find = |kid: &str| (kid == new.thumbprint()).then(|| new.clone());
-    let proven = jws::verify(&request.proof, ROTATION_TYP, MAX_ROTATION_BYTES, find)
-        .map_err(|error| refused(&error.to_string()))?;
-    let claims: RotationClaims = parse(&proven.payload)?;
-    let said = (&claims.iss, claims.aud.as_str(), claims.old, claims.new);
-    if said != (&agent, shared.url.as_str(), old.thumbprint(), new.thumbprint()) {
-        return Err(refused("it was signed for another agent, control plane or key"));
+    if shared.faults.get().refuse_rotations {
+        return Err(Problem::conflict("this control plane takes no new keys".to_owned()));
     }
+    let new = rotation::verify(&request, &agent, &shared.url, &old)
+        .map_err(|error| Problem::malformed(error.to_string()))?;
     shared.store.write(|tx| agents::add_key(tx, &agent, &new))?;
+    if shared.faults.takes_rotation() {
+        return Err(Problem::unavailable(1));
+    }
     Ok(Json(RotateKeyAnswer { key: new.thumbprint(), server_time: server_time() }))
 }

@@ -7,19 +7,20 @@ use aws_lc_rs::{
     digest::{SHA256, digest},
     rand,
 };
-use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    alarms::{self, AlarmKind},
+    instances::{self, InstanceView},
     problem::Problem,
     store::{self, StoreError},
 };
 use crate::{
     control::{
         keys::PublicKey,
-        wire::{JournalHead, StatusRequest},
+        wire::{JournalHead, Offers, StatusRequest},
     },
     engine::ids::AgentId,
 };
@@ -38,10 +39,20 @@ pub struct AgentView {
     pub enrolled_at: i64,
     /// When its last valid proof arrived, UTC milliseconds since 1970.
     pub last_seen_at: Option<i64>,
-    /// The process that sent it.
+    /// The process of the newest epoch that sent one.
     pub instance: Option<String>,
     /// The epoch of that process.
     pub epoch: Option<u64>,
+    /// Every process that has spoken, newest epoch first.
+    pub instances: Vec<InstanceView>,
+    /// Thumbprint of its key.
+    pub key: String,
+    /// Thumbprint of a key that was announced and not used yet.
+    pub next_key: Option<String>,
+    /// Whether it is asked to replace its key.
+    pub new_key_wished: bool,
+    /// What it says that it can do.
+    pub offers: Option<Offers>,
     /// Its last status message.
     pub status: Option<serde_json::Value>,
 }
@@ -63,7 +74,10 @@ pub(super) fn enroll(
     key: &PublicKey,
     now: i64,
 ) -> Result<AgentId, Problem> {
-    let forbidden = |kind, detail: &str| Problem::new(StatusCode::FORBIDDEN, kind, detail.to_owned());
+    // One answer for all: which it was is nobody's business who has not got a good token.
+    let refused = || {
+        Problem::unauthorized("token-refused", "the agent token is not taken: ask for a new one".to_owned())
+    };
     let token: Option<(i64, Option<AgentId>)> = tx
         .query_row("select expires_at, agent from token where hash = ?1", [hash(secret)], |row| {
             Ok((row.get(0)?, store::id(row, 1, AgentId::new)?))
@@ -72,13 +86,27 @@ pub(super) fn enroll(
         .map_err(StoreError::Database)?;
     match token {
         Some((_, Some(id))) if keys_of(tx, &id)?.is_some_and(|keys| keys.contains(key)) => Ok(id),
-        Some((_, Some(_))) => {
-            tracing::warn!("a spent agent token was shown with another key: it has leaked");
-            Err(forbidden("token-spent", "the agent token is spent: ask for a new one"))
-        }
+        Some((_, Some(_))) => Err(refused()),
         Some((expires_at, None)) if expires_at > now => insert(tx, secret, key, now),
-        _ => Err(forbidden("token-unknown", "the agent token is unknown or too old: ask for a new one")),
+        _ => Err(refused()),
     }
+}
+
+/// Alarms if the refused token is one that another key has spent.
+pub(super) fn note_leak(
+    tx: &Transaction<'_>,
+    secret: &str,
+    key: &PublicKey,
+    now: i64,
+) -> Result<(), StoreError> {
+    let spent: Option<Option<AgentId>> = tx
+        .query_row("select agent from token where hash = ?1", [hash(secret)], |row| {
+            store::id(row, 0, AgentId::new)
+        })
+        .optional()?;
+    let Some(Some(agent)) = spent else { return Ok(()) };
+    let text = "the agent token that this agent spent was shown with another key: somebody else has seen it";
+    alarms::raise(tx, Some(&agent), AlarmKind::TokenLeaked, &key.thumbprint(), text, now)
 }
 
 fn insert(tx: &Transaction<'_>, secret: &str, key: &PublicKey, now: i64) -> Result<AgentId, Problem> {
@@ -127,40 +155,52 @@ pub(super) fn first_use(
     Ok(added == 1)
 }
 
-/// Notes who was heard of; the first use of a new key retires the old one. True if the process was
-/// replaced by one of a later epoch.
+/// Notes that an agent was heard of; the first use of a new key retires the old one.
 pub(super) fn seen(
     tx: &Transaction<'_>,
     agent: &AgentId,
     key: &PublicKey,
-    instance: &str,
-    epoch: u64,
     now: i64,
-) -> Result<bool, StoreError> {
-    let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
-    let (newest, holder): (i64, Option<String>) = tx.query_row(
+) -> Result<(), StoreError> {
+    tx.execute(
         "update agent set last_seen_at = ?2, public_key = ?3,
            next_key = case when next_key = ?3 then null else next_key end
-         where id = ?1 returning coalesce(epoch, -1), instance",
+         where id = ?1",
         params![agent.as_str(), now, key.as_bytes()],
-        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    if epoch == newest && holder.as_deref().is_some_and(|holder| holder != instance) {
-        tracing::warn!(agent.id = %agent, "two processes share one epoch: a cloned machine?");
-    }
-    if epoch >= newest {
-        tx.execute(
-            "update agent set instance = ?2, epoch = ?3 where id = ?1",
-            params![agent.as_str(), instance, epoch],
-        )?;
-    }
-    Ok(epoch < newest)
+    Ok(())
 }
 
 /// Accepts a new key beside the old one until the new one has been used.
-pub(super) fn add_key(tx: &Transaction<'_>, agent: &AgentId, key: &PublicKey) -> Result<(), StoreError> {
-    tx.execute("update agent set next_key = ?2 where id = ?1", params![agent.as_str(), key.as_bytes()])?;
+pub(super) fn add_key(tx: &Transaction<'_>, agent: &AgentId, key: &PublicKey) -> Result<(), Problem> {
+    let taken: i64 = tx
+        .query_row(
+            "select count(*) from agent where id <> ?1 and ?2 in (public_key, next_key)",
+            params![agent.as_str(), key.as_bytes()],
+            |row| row.get(0),
+        )
+        .map_err(StoreError::Database)?;
+    if taken > 0 {
+        return Err(Problem::conflict("this key belongs to another agent: make a new key".to_owned()));
+    }
+    tx.execute("update agent set next_key = ?2 where id = ?1", params![agent.as_str(), key.as_bytes()])
+        .map_err(StoreError::Database)?;
     Ok(())
+}
+
+/// Wishes that the agent replaces the key that it has now; false if it is not enrolled.
+pub(super) fn wish_new_key(tx: &Transaction<'_>, agent: &AgentId) -> Result<bool, StoreError> {
+    Ok(tx.execute("update agent set wished_away = public_key where id = ?1", [agent.as_str()])? > 0)
+}
+
+/// The thumbprint of the key that the agent is to replace, as long as it still has it.
+pub(super) fn wished_away(tx: &Transaction<'_>, agent: &AgentId) -> Result<Option<String>, StoreError> {
+    let key: Option<Key> = tx.query_row(
+        "select case when wished_away = public_key then wished_away end from agent where id = ?1",
+        [agent.as_str()],
+        |row| row.get(0),
+    )?;
+    Ok(key.map(|key| PublicKey::from_bytes(key).thumbprint()))
 }
 
 /// Keeps a status and the newest journal head ever told, which is returned.
@@ -169,16 +209,39 @@ pub(super) fn set_status(
     agent: &AgentId,
     status: &StatusRequest,
     text: &str,
+    now: i64,
 ) -> Result<Option<JournalHead>, StoreError> {
     tx.execute("update agent set status = ?2 where id = ?1", params![agent.as_str(), text])?;
     let stored: Option<JournalHead> =
         tx.query_row("select head from agent where id = ?1", [agent.as_str()], |row| store::json(row, 0))?;
+    compare_heads(tx, agent, status.journal.as_ref(), stored.as_ref(), now)?;
     // Of two heads with one number the stored one stays: the agent must notice the fork.
     let newest = [status.journal.clone(), stored].into_iter().flatten().max_by_key(|head| head.seq);
     if let Some(text) = newest.as_ref().and_then(|head| serde_json::to_string(head).ok()) {
         tx.execute("update agent set head = ?2 where id = ?1", params![agent.as_str(), text])?;
     }
     Ok(newest)
+}
+
+/// An agent whose journal is older than it was, or another one, runs on a copy of its files.
+fn compare_heads(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    told: Option<&JournalHead>,
+    stored: Option<&JournalHead>,
+    now: i64,
+) -> Result<(), StoreError> {
+    let (Some(told), Some(stored)) = (told, stored) else { return Ok(()) };
+    let place = told.seq.to_string();
+    if told.seq < stored.seq {
+        let text =
+            format!("the journal ends at {}, it has been at {}: files put back?", told.seq, stored.seq);
+        alarms::raise(tx, Some(agent), AlarmKind::JournalWentBack, &place, &text, now)?;
+    } else if told.seq == stored.seq && told.hash != stored.hash {
+        let text = "the journal has another record than the one it told before: a copy of the machine?";
+        alarms::raise(tx, Some(agent), AlarmKind::JournalForked, &place, text, now)?;
+    }
+    Ok(())
 }
 
 /// The agent a request names, or the only one there is; `None` while nobody is enrolled.
@@ -198,10 +261,16 @@ pub(super) fn resolve(tx: &Transaction<'_>, named: Option<&AgentId>) -> Result<O
 
 pub(super) fn list(tx: &Transaction<'_>) -> Result<Vec<AgentView>, StoreError> {
     let mut select = tx.prepare_cached(
-        "select id, enrolled_at, last_seen_at, instance, epoch, status from agent order by enrolled_at, id",
+        "select id, enrolled_at, last_seen_at, instance, epoch, status, public_key, next_key,
+           coalesce(wished_away = public_key, 0), offers
+         from agent order by enrolled_at, id",
     )?;
     let agents = select.query_map([], view)?;
-    Ok(agents.collect::<Result<_, _>>()?)
+    let mut agents = agents.collect::<Result<Vec<AgentView>, _>>()?;
+    for agent in &mut agents {
+        agent.instances = instances::list(tx, &agent.id)?;
+    }
+    Ok(agents)
 }
 
 fn view(row: &Row<'_>) -> rusqlite::Result<AgentView> {
@@ -212,6 +281,11 @@ fn view(row: &Row<'_>) -> rusqlite::Result<AgentView> {
         instance: row.get(3)?,
         epoch: row.get::<_, Option<i64>>(4)?.and_then(|epoch| u64::try_from(epoch).ok()),
         status: store::json(row, 5)?,
+        instances: Vec::new(),
+        key: PublicKey::from_bytes(row.get(6)?).thumbprint(),
+        next_key: row.get::<_, Option<Key>>(7)?.map(|key| PublicKey::from_bytes(key).thumbprint()),
+        new_key_wished: row.get(8)?,
+        offers: store::json(row, 9)?,
     })
 }
 

@@ -20,13 +20,16 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    admin_api::{JobSpec, Sent},
+    admin_api::{JobSpec, Queued, Sent, SyncSpec},
     agents::AgentView,
+    alarms::AlarmView,
     faults::Faults,
+    inventory::InventoryView,
+    keys::KeysView,
     reports::ResultView,
-    requests::{RequestSpec, RequestView},
+    requests::{ExtensionSpec, RequestSpec, RequestView},
 };
-use crate::engine::ids::Email;
+use crate::engine::ids::{AgentId, Email};
 
 /// Why an operator's request failed.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +131,22 @@ impl Operator {
         self.call(Method::POST, &path, Some(&json!({ "reason": reason }))).await
     }
 
+    /// Asks for more time; the agreement is part of it.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn extend(&self, number: &str, asked: &ExtensionSpec) -> Result<Queued, OperatorError> {
+        self.call(Method::POST, &format!("v1/admin/requests/{number}/extend"), Some(asked)).await
+    }
+
+    /// Asks for an integration's inventory.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn sync(&self, asked: &SyncSpec) -> Result<Queued, OperatorError> {
+        self.call(Method::POST, "v1/admin/sync", Some(asked)).await
+    }
+
     /// All access requests, oldest first.
     ///
     /// # Errors
@@ -150,6 +169,54 @@ impl Operator {
     /// As [`token`](Self::token).
     pub async fn agents(&self) -> Result<Vec<AgentView>, OperatorError> {
         self.call(Method::GET, "v1/admin/agents", None::<&()>).await
+    }
+
+    /// Asks an agent to replace its key, with the next answer to its status.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn wish_new_key(&self, agent: &AgentId) -> Result<AgentView, OperatorError> {
+        self.call(Method::POST, &format!("v1/admin/agents/{agent}/rotate-key"), Some(&json!({}))).await
+    }
+
+    /// What a person must look at, oldest first.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn alarms(&self) -> Result<Vec<AlarmView>, OperatorError> {
+        self.call(Method::GET, "v1/admin/alarms", None::<&()>).await
+    }
+
+    /// What the agents have read of their organizations.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn inventory(&self) -> Result<Vec<InventoryView>, OperatorError> {
+        self.call(Method::GET, "v1/admin/inventory", None::<&()>).await
+    }
+
+    /// The job-signing keys.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn keys(&self) -> Result<KeysView, OperatorError> {
+        self.call(Method::GET, "v1/admin/keys", None::<&()>).await
+    }
+
+    /// Makes a new job-signing key; the old ones stay trusted.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn rotate_keys(&self) -> Result<KeysView, OperatorError> {
+        self.call(Method::POST, "v1/admin/keys/rotate", Some(&json!({}))).await
+    }
+
+    /// Takes every job-signing key but the newest out of the set.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn drop_old_keys(&self) -> Result<KeysView, OperatorError> {
+        self.call(Method::POST, "v1/admin/keys/drop-old", Some(&json!({}))).await
     }
 
     /// All reports received, in order of first arrival.

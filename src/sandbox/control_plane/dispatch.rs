@@ -12,14 +12,17 @@ use super::{
     agents,
     jobs::{self, NewJob},
     lifecycle::RequestState,
+    offers,
     problem::Problem,
-    requests::{self, RequestView},
+    requests::{self, ExtensionSpec, RequestView},
 };
 use crate::{
     control::{
         jws,
         keys::KeyPair,
-        wire::{GrantBody, JOB_TYP, JobBody, JobClaims, Request as AccessRequest, RevokeBody, VERSION},
+        wire::{
+            ExtendBody, GrantBody, JOB_TYP, JobBody, JobClaims, Request as AccessRequest, RevokeBody, VERSION,
+        },
     },
     engine::ids::{AgentId, GrantId, JobId},
 };
@@ -27,14 +30,27 @@ use crate::{
 /// Seconds within which a revoke job may be started.
 const REVOKE_WITHIN_S: i64 = 24 * 60 * 60;
 
-/// Signs and queues a grant job for every approved request whose agent is enrolled.
-pub(super) fn queue_approved(tx: &Transaction<'_>, shared: &Shared, now: i64) -> Result<(), Problem> {
+/// Signs and queues a grant job for every approved request whose agent is enrolled and offers what it
+/// needs; how many. The others wait.
+pub(super) fn queue_approved(tx: &Transaction<'_>, shared: &Shared, now: i64) -> Result<usize, Problem> {
+    let mut queued = 0;
     for request in requests::list(tx, Some(RequestState::Approved))? {
-        if let Some(agent) = agents::resolve(tx, request.spec.agent.as_ref())? {
-            queue_grant(tx, shared, &request, &agent, now)?;
-        }
+        let agent = agents::resolve(tx, request.spec.agent.as_ref()).ok().flatten();
+        let Some(agent) = agent.filter(|agent| offers::check_grant(tx, agent, &request).is_ok()) else {
+            continue;
+        };
+        queue_grant(tx, shared, &request, &agent, now)?;
+        queued += 1;
     }
-    Ok(())
+    Ok(queued)
+}
+
+/// Refuses a request whose agent is known and does not offer what it would need.
+pub(super) fn check_offered(tx: &Transaction<'_>, request: &RequestView) -> Result<(), Problem> {
+    match agents::resolve(tx, request.spec.agent.as_ref())? {
+        Some(agent) => offers::check_grant(tx, &agent, request),
+        None => Ok(()),
+    }
 }
 
 fn queue_grant(
@@ -88,6 +104,50 @@ pub(super) fn queue_revoke(
     Ok(jobs::queue(tx, &new, now)?)
 }
 
+/// Signs and queues the job that extends a request's grant; it has a request number of its own.
+pub(super) fn queue_extend(
+    tx: &Transaction<'_>,
+    shared: &Shared,
+    request: &RequestView,
+    asked: &ExtensionSpec,
+    now: i64,
+) -> Result<JobId, Problem> {
+    let (Some(agent), Some(grant), RequestState::Granted) =
+        (&request.agent, &request.grant_id, request.state)
+    else {
+        let state = request.state.name();
+        return Err(Problem::conflict(format!(
+            "{} is {state}: only granted access can be extended",
+            request.number
+        )));
+    };
+    if asked.duration_s == 0 {
+        return Err(Problem::unprocessable("duration_s must be at least 1".to_owned()));
+    }
+    let requester = asked.requester.as_ref().unwrap_or(&request.spec.requester);
+    requests::judge_approvers(requester, &asked.approvers)?;
+    let number = requests::number(&request.number)?;
+    let job = new_job_id();
+    let own = format!("{}-{}", request.number, requests::jobs_of(tx, number)? + 1);
+    let body = JobBody::Extend(ExtendBody {
+        grant_id: grant.clone(),
+        duration_s: asked.duration_s,
+        request: AccessRequest {
+            number: Some(own.clone()),
+            requester: Some(requester.to_string()),
+            approvers: asked.approvers.iter().map(ToString::to_string).collect(),
+            justification: asked.justification.clone(),
+        },
+    });
+    let within_s = i64::from(request.spec.start_within_s);
+    let jws = signed(shared, request, agent, &job, (now, within_s), body);
+    let new = NewJob { id: &job, agent, jws: &jws, request: Some(number), copies: copies(shared, 0) };
+    jobs::queue(tx, &new, now)?;
+    let text = format!("extension {own} by {} s asked by {requester}; job {job} signed", asked.duration_s);
+    requests::heard(tx, number, None, &text, now)?;
+    Ok(job)
+}
+
 fn signed(
     shared: &Shared,
     request: &RequestView,
@@ -107,7 +167,7 @@ fn signed(
         job: body,
     };
     let payload = serde_json::to_vec(&claims).expect("claims of checked names serialise");
-    jws::sign(JOB_TYP, &shared.keys.signing, &payload)
+    jws::sign(JOB_TYP, &shared.keys.signing(), &payload)
 }
 
 /// Queues a job of a test's own making.
@@ -127,9 +187,12 @@ pub(super) fn inject(
     let job = claims["job_id"].as_str().and_then(|id| JobId::new(id).ok()).unwrap_or_else(new_job_id);
     let payload = Value::Object(claims).to_string();
     let stranger = KeyPair::from_seed(&agents::random());
-    let good = &shared.keys.signing;
+    let good = shared.keys.signing();
     let key = match spec.key {
-        SignWith::Good => good.clone(),
+        SignWith::Good => good,
+        SignWith::Previous => shared.keys.previous().ok_or_else(|| {
+            Problem::unprocessable("there is no previous signing key: rotate first".to_owned())
+        })?,
         SignWith::Forged => stranger.named(good.kid()),
         SignWith::Unknown => stranger,
     };

@@ -8,14 +8,18 @@
 mod admin_api;
 mod agent_api;
 mod agents;
+mod alarms;
 mod client;
 mod dispatch;
 mod faults;
 mod handover;
+mod instances;
 mod inventory;
 mod jobs;
 mod keys;
 mod lifecycle;
+mod offers;
+mod oversight;
 mod problem;
 mod proofs;
 mod reports;
@@ -38,13 +42,17 @@ use tokio::{
 };
 
 pub use self::{
-    admin_api::{JobSpec, Sent, SignWith},
+    admin_api::{JobSpec, Queued, Sent, SignWith, SyncSpec},
     agents::AgentView,
+    alarms::{AlarmKind, AlarmView},
     client::{Operator, OperatorError},
-    faults::Faults,
+    faults::{BadKeySet, Faults},
+    instances::InstanceView,
+    inventory::{InventoryView, PageView},
+    keys::KeysView,
     lifecycle::RequestState,
     reports::ResultView,
-    requests::{RequestSpec, RequestView, Step},
+    requests::{ExtensionSpec, RequestSpec, RequestView, Step},
     store::StoreError,
 };
 use self::{faults::FaultSwitch, keys::Keys, proofs::Nonces, store::Store};

@@ -10,6 +10,7 @@ use axum::{
 use serde_json::json;
 
 use super::store::StoreError;
+use crate::control::wire::PROBLEM_PREFIX;
 
 /// A refusal.
 #[derive(Debug)]
@@ -18,11 +19,12 @@ pub(super) struct Problem {
     kind: &'static str,
     detail: String,
     retry_after_s: Option<u64>,
+    versions: Vec<u32>,
 }
 
 impl Problem {
     pub(super) const fn new(status: StatusCode, kind: &'static str, detail: String) -> Self {
-        Self { status, kind, detail, retry_after_s: None }
+        Self { status, kind, detail, retry_after_s: None, versions: Vec::new() }
     }
 
     pub(super) const fn not_found(detail: String) -> Self {
@@ -37,6 +39,10 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", detail)
     }
 
+    pub(super) fn is_about_the_token(&self) -> bool {
+        self.kind == "token-refused"
+    }
+
     pub(super) const fn malformed(detail: String) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
@@ -48,6 +54,16 @@ impl Problem {
     /// The answer that asks for the same request again with the nonce in its header.
     pub(super) fn use_nonce(detail: &str) -> Self {
         Self::unauthorized("use-nonce", detail.to_owned())
+    }
+
+    /// No version is spoken by both sides.
+    pub(super) fn no_common_version(ours: Vec<u32>) -> Self {
+        let detail = format!("this control plane speaks versions {ours:?}");
+        Self { versions: ours, ..Self::new(StatusCode::CONFLICT, "no-common-version", detail) }
+    }
+
+    pub(super) fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is longer than 2 MiB".to_owned())
     }
 
     pub(super) const fn forbidden(detail: String) -> Self {
@@ -71,12 +87,15 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": format!("urn:ephemerald:problem:{}", self.kind),
+        let mut body = json!({
+            "type": format!("{PROBLEM_PREFIX}{}", self.kind),
             "title": self.status.canonical_reason().unwrap_or("refused"),
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        if !self.versions.is_empty() {
+            body["versions"] = json!(self.versions);
+        }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -9,7 +9,7 @@ use axum::http::{header, request::Parts};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rusqlite::Transaction;
 
-use super::{Shared, agents, problem::Problem, store::now_ms};
+use super::{Shared, agents, instances, problem::Problem, store::now_ms};
 use crate::{
     control::{
         keys::PublicKey,
@@ -20,8 +20,8 @@ use crate::{
 
 /// How far a proof's issue time may be off, in seconds, without a fresh nonce.
 const SKEW_S: u64 = 120;
-/// How long a nonce stays fresh, in milliseconds; the one before it is accepted as well.
-const NONCE_MS: i64 = 5 * 60 * 1000;
+/// How long a nonce is the newest one, in seconds; the one before it is accepted as well.
+const NONCE_S: u16 = 5 * 60;
 
 /// The server nonces of this process: an HMAC over the current five minutes.
 pub(super) struct Nonces(hmac::Key);
@@ -33,19 +33,23 @@ impl Default for Nonces {
 }
 
 impl Nonces {
-    /// The nonce to put into answers.
-    pub(super) fn current(&self) -> String {
-        self.of(now_ms() / NONCE_MS)
+    /// The nonce to put into answers; each is the newest one for `life_s` seconds.
+    pub(super) fn current(&self, life_s: Option<u16>) -> String {
+        self.of(window(life_s))
     }
 
-    fn fresh(&self, nonce: &str) -> bool {
-        let window = now_ms() / NONCE_MS;
+    fn fresh(&self, nonce: &str, life_s: Option<u16>) -> bool {
+        let window = window(life_s);
         nonce == self.of(window) || nonce == self.of(window - 1)
     }
 
     fn of(&self, window: i64) -> String {
         URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, &window.to_be_bytes()))
     }
+}
+
+fn window(life_s: Option<u16>) -> i64 {
+    now_ms() / (i64::from(life_s.unwrap_or(NONCE_S).max(1)) * 1000)
 }
 
 /// The agent that sent a request.
@@ -60,11 +64,11 @@ pub(super) struct Sender {
 /// Checks the proof of a request by an enrolled agent and uses it up.
 pub(super) fn check(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<Sender, Problem> {
     let proof = presented(parts)?;
-    let refused = || Problem::unauthorized("proof", "the request proof does not verify".to_owned());
+    let refused = || Problem::unauthorized("proof-refused", "the request proof does not verify".to_owned());
     let issuer = proof::peek_issuer(proof).map_err(|_| refused())?;
     let agent = AgentId::new(&issuer).map_err(|_| refused())?;
     shared.store.write(|tx| {
-        let unknown = || Problem::unauthorized("unknown-agent", "no such agent is enrolled".to_owned());
+        let unknown = || Problem::unauthorized("proof-refused", "no such agent is enrolled".to_owned());
         let keys = agents::keys_of(tx, &agent)?.ok_or_else(unknown)?;
         let (key, claims) = keys
             .iter()
@@ -72,7 +76,8 @@ pub(super) fn check(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<Sende
             .ok_or_else(refused)?;
         judge(shared, &claims, parts, body)?;
         use_up(tx, &agent, &claims)?;
-        let replaced = agents::seen(tx, &agent, &key, &claims.instance, claims.epoch, now_ms())?;
+        agents::seen(tx, &agent, &key, now_ms())?;
+        let replaced = instances::heard(tx, &agent, &claims.instance, claims.epoch, now_ms())?;
         Ok(Sender { agent, key, replaced })
     })
 }
@@ -84,7 +89,7 @@ pub(super) fn check_enrolment(
     body: &[u8],
     key: &PublicKey,
 ) -> Result<(), Problem> {
-    let refused = || Problem::unauthorized("proof", "the request proof does not verify".to_owned());
+    let refused = || Problem::unauthorized("proof-refused", "the request proof does not verify".to_owned());
     let claims = proof::verify(presented(parts)?, key).map_err(|_| refused())?;
     if claims.iss != key.thumbprint() {
         return Err(refused());
@@ -96,7 +101,7 @@ fn presented(parts: &Parts) -> Result<&str, Problem> {
     let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     header
         .and_then(|value| value.strip_prefix(proof::SCHEME)?.strip_prefix(' '))
-        .ok_or_else(|| Problem::unauthorized("proof", "the request carries no proof".to_owned()))
+        .ok_or_else(|| Problem::unauthorized("proof-refused", "the request carries no proof".to_owned()))
 }
 
 /// Whether a verified proof is for this request and fresh.
@@ -104,10 +109,10 @@ fn judge(shared: &Shared, claims: &ProofClaims, parts: &Parts, body: &[u8]) -> R
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     if !claims.covers(&shared.url, parts.method.as_str(), path, body) {
         let detail = format!("the proof is for another request; this origin is {}", shared.url);
-        return Err(Problem::unauthorized("proof", detail));
+        return Err(Problem::unauthorized("proof-refused", detail));
     }
     match &claims.nonce {
-        Some(nonce) if shared.nonces.fresh(nonce) => Ok(()),
+        Some(nonce) if shared.nonces.fresh(nonce, shared.faults.get().nonce_s) => Ok(()),
         // A wrong clock must not lock an agent out: the nonce says that the proof is fresh.
         Some(_) => Err(Problem::use_nonce("the nonce is not fresh")),
         None if shared.faults.get().require_nonce => Err(Problem::use_nonce("a nonce is required")),
@@ -120,7 +125,7 @@ fn judge(shared: &Shared, claims: &ProofClaims, parts: &Parts, body: &[u8]) -> R
 
 fn use_up(tx: &Transaction<'_>, agent: &AgentId, claims: &ProofClaims) -> Result<(), Problem> {
     // Longer than any proof can be fresh: two nonce windows, or the skew to both sides.
-    let forget_at = now_ms() + 3 * NONCE_MS;
+    let forget_at = now_ms() + 3000 * i64::from(NONCE_S);
     if agents::first_use(tx, agent, &claims.jti, now_ms(), forget_at)? {
         return Ok(());
     }

@@ -120,7 +120,8 @@ fn granting(code: &str) -> Happening {
     }
 }
 
-/// What the result of a revoke job means for its access request; a failed one leaves it `ending`.
+/// What the result of a revoke job means for its access request; a failed one leaves it `ending`. That of
+/// an extension means nothing: it only moves the end.
 /// A grant that the agent does not know never came about.
 fn revoking(report: &Value, code: &str) -> Option<Happening> {
     let over = matches!(code, "revoked" | "already_ended") || report["rule"] == "unknown_grant";
@@ -153,7 +154,7 @@ pub(super) fn list(tx: &Transaction<'_>) -> Result<Vec<ResultView>, StoreError> 
     Ok(views.collect::<Result<_, _>>()?)
 }
 
-/// Grants reported as granted and not as over, a page from `cursor` on: what a new ledger asks for.
+/// Grants reported as granted and not as over, as they were reported last, a page from `cursor` on: what a new ledger asks for.
 pub(super) fn believed(
     tx: &Transaction<'_>,
     agent: &AgentId,
@@ -162,10 +163,11 @@ pub(super) fn believed(
     let after: i64 = cursor.and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut select = tx.prepare_cached(
         "select place, body from report as given
-         where agent = ?1 and place > ?2 and body ->> '$.code' = 'granted' and not exists (
-           select 1 from report as gone
-           where gone.agent = given.agent and gone.body ->> '$.grant_id' = given.body ->> '$.grant_id'
-             and gone.body ->> '$.code' = 'grant_ended')
+         where agent = ?1 and place > ?2 and body ->> '$.code' in ('granted', 'extended') and not exists (
+           select 1 from report as later
+           where later.agent = given.agent and later.body ->> '$.grant_id' = given.body ->> '$.grant_id'
+             and (later.body ->> '$.code' = 'grant_ended'
+               or (later.body ->> '$.code' = 'extended' and later.place > given.place)))
          order by place limit ?3",
     )?;
     let rows = select.query_map(params![agent.as_str(), after, ONE_MORE], |row| {

@@ -42,6 +42,22 @@ pub struct RequestSpec {
     pub agent: Option<AgentId>,
 }
 
+/// More time for a granted access request. It needs an approval of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtensionSpec {
+    /// The new length in seconds, from the agent's acceptance of the extension.
+    pub duration_s: u64,
+    /// Who asks; the requester of the access, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<Email>,
+    /// Who agreed; none of them asked.
+    pub approvers: Vec<Email>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub justification: Option<String>,
+}
+
 const fn five_minutes() -> u32 {
     300
 }
@@ -112,21 +128,31 @@ pub(super) fn approve(
     now: i64,
 ) -> Result<(), Problem> {
     let view = get(tx, number)?;
-    if approvers.is_empty() {
-        return Err(Problem::unprocessable("name at least one approver".to_owned()));
-    }
-    if approvers.iter().any(|approver| approver.same_mailbox(&view.spec.requester)) {
-        return Err(Problem::unprocessable(format!(
-            "{} asked for this access and cannot approve it: another person must",
-            view.spec.requester
-        )));
-    }
+    judge_approvers(&view.spec.requester, approvers)?;
     let names: Vec<&str> = approvers.iter().map(Email::as_str).collect();
     step(tx, number, Happening::Approve, &format!("approved by {}", names.join(", ")), now)?;
     let body = serde_json::to_string(approvers).map_err(|error| Problem::unprocessable(error.to_string()))?;
     tx.execute("update request set approvers = ?2 where number = ?1", params![number, body])
         .map_err(StoreError::Database)?;
     Ok(())
+}
+
+/// Somebody else than who asks must agree.
+pub(super) fn judge_approvers(requester: &Email, approvers: &[Email]) -> Result<(), Problem> {
+    if approvers.is_empty() {
+        return Err(Problem::unprocessable("name at least one approver".to_owned()));
+    }
+    if approvers.iter().any(|approver| approver.same_mailbox(requester)) {
+        return Err(Problem::unprocessable(format!(
+            "{requester} asked for this access and cannot approve it: another person must"
+        )));
+    }
+    Ok(())
+}
+
+/// How many jobs a request has led to: the next one's own number follows from it.
+pub(super) fn jobs_of(tx: &Transaction<'_>, number: i64) -> Result<i64, StoreError> {
+    Ok(tx.query_row("select count(distinct id) from job where request = ?1", [number], |row| row.get(0))?)
 }
 
 /// Records which job and grant an approved request became.

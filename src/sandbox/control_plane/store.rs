@@ -19,8 +19,9 @@ use crate::{
 };
 
 /// The schema that this version writes, kept in SQLite's `user_version`.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
+/// Schema 1.
 const TABLES: &str = "
 create table secret (name text primary key, value blob not null) strict;
 create table token (
@@ -59,6 +60,30 @@ create table inventory (
   primary key (agent, integration, kind, page)
 ) strict, without rowid;
 insert into sqlite_sequence (name, seq) values ('request', 1000);
+";
+
+/// From schema 1 to 2: keys that change, processes, alarms, offers, readings of the inventory.
+const SECOND: &str = "
+create table signing_key (
+  place integer primary key autoincrement, seed blob not null, trusted integer not null default 1
+) strict;
+create table key_set (version integer primary key, jws text not null) strict;
+create table alarm (
+  place integer primary key autoincrement, agent text not null, kind text not null, subject text not null,
+  text text not null, first_at integer not null, last_at integer not null, count integer not null default 1,
+  unique (agent, kind, subject)
+) strict;
+create table instance (
+  agent text not null, epoch integer not null, instance text not null, first_seen_at integer not null,
+  last_seen_at integer not null, primary key (agent, epoch, instance)
+) strict, without rowid;
+create table snapshot (
+  agent text not null, integration text not null, snapshot text not null, taken_at text not null,
+  complete integer not null, pages text not null, items_received integer not null default 0,
+  primary key (agent, integration)
+) strict, without rowid;
+alter table agent add column offers text;
+alter table agent add column wished_away blob;
 ";
 
 /// Why the store cannot be used.
@@ -113,11 +138,13 @@ impl Store {
         match found {
             0 => {
                 transaction.execute_batch(TABLES)?;
-                transaction.pragma_update(None, "user_version", SCHEMA)?;
+                transaction.execute_batch(SECOND)?;
             }
+            1 => transaction.execute_batch(SECOND)?,
             SCHEMA => {}
             _ => return Err(StoreError::Newer { path, found }),
         }
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
         transaction.commit()?;
         Ok(Self { connection: Mutex::new(connection) })
     }

@@ -4,10 +4,11 @@ use ephemerald::engine::{
     action::{CallId, Look, Lower, LowerChange, Raise, RaiseChange},
     ids::OrgId,
     input::{Input, Outcome},
+    inventory::{Counts, Inventory},
     observed::{Fault, FaultClass, Listing, WhoAmI},
 };
 
-use super::{Event, Fate, ORG, OTHER_ORG, World, Write, cloud::roles, email};
+use super::{Event, Fate, Neighbour, ORG, OTHER_ORG, World, Write, cloud::roles, email};
 
 impl World {
     pub(super) fn read(&mut self, call: CallId, what: &Look) {
@@ -25,12 +26,41 @@ impl World {
             }
             _ => {}
         }
-        self.after(self.latency, Event::Answer(call, outcome));
+        let listing = matches!(what, Look::List);
+        let takes = if listing { self.listing_takes.0 } else { 0 };
+        self.after(self.latency + takes, Event::Answer(call, outcome));
+    }
+
+    /// Another integration's JumpCloud: it has a tenant of its own that nobody looks at here.
+    pub(super) fn ask_neighbour(&mut self, call: CallId, what: &Look) {
+        let throttled =
+            || Fault { class: FaultClass::Throttled, status: Some(429), retry_after_ms: Some(30_000) };
+        let outcome = match (self.neighbour, what) {
+            (Neighbour::Silent, _) => return,
+            (Neighbour::Throttled, Look::WhoAmI) => Outcome::WhoAmI(Err(throttled())),
+            (Neighbour::Throttled, Look::Roles) => Outcome::Roles(Err(throttled())),
+            (Neighbour::Throttled, Look::List) => Outcome::List(Err(throttled())),
+            (Neighbour::Throttled, Look::Get(_)) => Outcome::Get(Err(throttled())),
+            (Neighbour::Slow(_) | Neighbour::Well, _) => self.look(what),
+        };
+        let ms = if let Neighbour::Slow(ms) = self.neighbour { ms } else { self.latency };
+        self.after(ms, Event::Answer(call, outcome));
+    }
+
+    /// An inventory goes to the control plane.
+    pub(super) fn deliver(&mut self, inventory: Inventory) {
+        let counts = self.takes_inventories.then(|| Counts {
+            accounts: u32::try_from(inventory.accounts.len()).unwrap(),
+            complete: inventory.complete,
+            ..Counts::default()
+        });
+        self.after(100, Event::Inventoried(inventory.jobs.clone(), counts));
+        self.inventories.push(inventory);
     }
 
     fn look(&self, what: &Look) -> Outcome {
         let org = if self.abroad { OTHER_ORG } else { ORG };
-        let org = OrgId::new(org).ok().filter(|_| !self.org_unreadable);
+        let org = OrgId::new(org).ok().filter(|_| !self.org_unreadable && !self.nameless);
         let lost = || Fault::of(FaultClass::Ambiguous);
         let forbidden = || Fault { class: FaultClass::Forbidden, status: Some(403), retry_after_ms: None };
         match what {
@@ -46,14 +76,20 @@ impl World {
                 }))
             }
             Look::Roles if self.down => Outcome::Roles(Err(lost())),
-            Look::Roles => Outcome::Roles(Ok(roles())),
+            Look::Roles if self.serves_roles => Outcome::Roles(Ok(roles())),
+            Look::Roles => Outcome::Roles(Err(forbidden())),
             Look::List if self.down => Outcome::List(Err(lost())),
             Look::List if self.org_unreadable => Outcome::List(Err(forbidden())),
             Look::List => {
                 let mut accounts: Vec<_> =
                     self.cloud.admins.keys().filter_map(|id| self.cloud.show(id)).collect();
                 accounts.retain(|_| !self.abroad);
-                Outcome::List(Ok(Listing { accounts, complete: true, org }))
+                Outcome::List(Ok(Listing {
+                    accounts,
+                    complete: self.listing_complete,
+                    org,
+                    requests: self.listing_takes.1,
+                }))
             }
             Look::Get(_) if self.down => Outcome::Get(Err(lost())),
             Look::Get(id) => {

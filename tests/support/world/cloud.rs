@@ -49,6 +49,19 @@ pub(crate) enum Writing {
     IgnoredWithSeveral,
 }
 
+/// What becomes of calls to another integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Neighbour {
+    /// Never answered.
+    Silent,
+    /// 429, come back in half a minute.
+    Throttled,
+    /// Answered after so many milliseconds.
+    Slow(u64),
+    /// Answered as usual.
+    Well,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Admin {
     pub(crate) email: Email,

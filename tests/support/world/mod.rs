@@ -15,6 +15,7 @@ use ephemerald::engine::{
     codes::{ResultCode, Rule},
     ids::{AccountId, Email, IntegrationId, JobId, RoleName},
     input::{Input, Outcome},
+    inventory::{Counts, Inventory},
     policy::Policy,
     record::{Record, Seq},
     settings::{IntegrationSettings, RoleMode, Settings, Timing},
@@ -23,7 +24,7 @@ use ephemerald::engine::{
 };
 
 #[allow(unused_imports, reason = "each test file uses its own part of the world")]
-pub(crate) use cloud::{Admin, Fate, JumpCloud, Writing, open_policy, roles};
+pub(crate) use cloud::{Admin, Fate, JumpCloud, Neighbour, Writing, open_policy, roles};
 use witness::Witness;
 
 pub(crate) const START: i64 = 1_790_000_000_000;
@@ -45,6 +46,7 @@ pub(crate) fn jc() -> IntegrationId {
 enum Event {
     Durable(Seq, Vec<Raise>, Vec<Entry>),
     Answer(CallId, Outcome),
+    Inventoried(Vec<JobId>, Option<Counts>),
     /// A write takes effect; `true`: after its call was given up.
     Apply(Write, bool),
 }
@@ -71,10 +73,23 @@ pub(crate) struct World {
     /// Reads fail while set; the organization cannot be read while `org_unreadable`.
     pub(crate) down: bool,
     pub(crate) org_unreadable: bool,
+    /// Answers do not say which organization they are of.
+    pub(crate) nameless: bool,
     /// The key is another organization's.
     pub(crate) abroad: bool,
     /// The journal takes no records.
     pub(crate) ledger_down: bool,
+    /// What becomes of calls to every other integration than `jc`.
+    pub(crate) neighbour: Neighbour,
+    /// Milliseconds that a listing takes beyond the latency, and how many requests it says it took.
+    pub(crate) listing_takes: (u64, u32),
+    /// Whether a listing shows all there is.
+    pub(crate) listing_complete: bool,
+    /// Whether the tenant serves its roles.
+    pub(crate) serves_roles: bool,
+    /// Inventories that were handed over, and whether the control plane takes them.
+    pub(crate) inventories: Vec<Inventory>,
+    pub(crate) takes_inventories: bool,
     /// Every account by id answers 404, there or not.
     pub(crate) blind: bool,
     pub(crate) latency: u64,
@@ -97,6 +112,8 @@ impl World {
                 role_order: Vec::new(),
                 floor_role: role("Read Only"),
                 exclude_accounts: Vec::new(),
+                offered_roles: None,
+                email_template: None,
                 observe_interval: Millis::from_secs(60),
                 rate_per_second: 50,
             }],
@@ -116,8 +133,15 @@ impl World {
             default_fate: Fate::Fine,
             down: false,
             org_unreadable: false,
+            nameless: false,
             abroad: false,
             ledger_down: false,
+            neighbour: Neighbour::Silent,
+            listing_takes: (0, 1),
+            listing_complete: true,
+            serves_roles: true,
+            inventories: Vec::new(),
+            takes_inventories: true,
             blind: false,
             latency: 40,
             disk: 2,
@@ -289,6 +313,7 @@ impl World {
                 }
             }
             Event::Answer(call, outcome) => self.input(Input::Outcome(call, outcome)),
+            Event::Inventoried(jobs, counts) => self.input(Input::Inventoried(jobs, counts)),
             Event::Apply(write, late) => self.apply_write(self.now.boot.0, &write, late),
         }
     }
@@ -310,7 +335,9 @@ impl World {
         }
         for action in step.actions {
             match action {
-                Action::Read(read) => self.read(read.call, &read.what),
+                Action::Read(read) if read.integration == jc() => self.read(read.call, &read.what),
+                Action::Read(read) => self.ask_neighbour(read.call, &read.what),
+                Action::Inventory(inventory) => self.deliver(*inventory),
                 Action::Lower(lower) => {
                     if let Some(engine) = &self.engine {
                         self.witness.lower(self.elapsed, &lower, engine.state(), &self.cloud);

@@ -59,6 +59,14 @@ impl World {
         id
     }
 
+    /// Asks for the inventory; the job's id.
+    pub(crate) fn sync(&mut self) -> String {
+        let job = Job { ask: Ask::Sync, ..self.next_job() };
+        let id = job.id.to_string();
+        self.input(Input::Job(Box::new(job)));
+        id
+    }
+
     /// Asks for so many milliseconds from now; the job's id.
     pub(crate) fn extend(&mut self, grant: &GrantId, ms: u64) -> String {
         let job = self.extend_job(grant, ms);

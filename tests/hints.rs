@@ -1,0 +1,73 @@
+//! What the engine makes of hints, and of what an integration offers.
+
+#[path = "support/world/mod.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of the world")]
+mod world;
+
+use ephemerald::engine::{ids::IntegrationId, input::Input, settings::RoleMode};
+use world::{World, jc, role};
+
+fn world_with_a_grant() -> (World, ephemerald::engine::ids::AccountId) {
+    let mut w = World::new(RoleMode::Single);
+    w.start();
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.run(1_000);
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(10_000);
+    assert_eq!(w.result("j1").as_deref(), Some("granted"), "{}", w.story());
+    (w, ada)
+}
+
+#[test]
+fn a_hint_makes_the_agent_look_now_and_not_at_the_next_interval() {
+    for (hint, found) in [(true, 1), (false, 0)] {
+        let (mut w, ada) = world_with_a_grant();
+        w.human_sets(&ada, &["Read Only"]);
+        if hint {
+            w.input(Input::Hint(jc()));
+        }
+        w.run(1_000);
+        assert_eq!(w.records("grant_ending").len(), found, "hint: {hint}\n{}", w.story());
+    }
+}
+
+#[test]
+fn a_hint_alone_changes_nothing_and_a_flood_of_them_asks_for_few_listings() {
+    let (mut w, ada) = world_with_a_grant();
+    let (records, reads) = (w.all.len(), w.cloud.reads);
+    for _ in 0..100 {
+        w.input(Input::Hint(jc()));
+        w.input(Input::Hint(IntegrationId::new("unknown").unwrap()));
+        w.run(100);
+    }
+    assert_eq!(w.all.len(), records, "no record\n{}", w.story());
+    assert_eq!(w.roles_of(&ada), ["Manager"]);
+    let asked = w.cloud.reads - reads;
+    assert!((1..=4).contains(&asked), "{asked} listings in ten seconds");
+}
+
+#[test]
+fn hints_do_not_keep_the_regular_look_away() {
+    let (mut w, ada) = world_with_a_grant();
+    w.run(1_000);
+    w.input(Input::Hint(jc()));
+    w.run(1_000);
+    w.human_sets(&ada, &["Read Only"]);
+    w.run(61_000);
+    assert_eq!(w.records("grant_ending").len(), 1, "{}", w.story());
+}
+
+#[test]
+fn a_role_that_the_integration_does_not_offer_is_refused_though_the_policy_names_it() {
+    let mut w = World::new(RoleMode::Single);
+    w.settings.integrations[0].offered_roles = Some(vec![role("Help Desk")]);
+    w.start();
+    w.hire("ada@example.com", &["Read Only"]);
+    w.run(1_000);
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(5_000);
+    assert_eq!(w.result("j1").as_deref(), Some("rejected/role_not_grantable"), "{}", w.story());
+    w.grant("ada@example.com", "Help Desk", 60);
+    w.run(5_000);
+    assert_eq!(w.result("j2").as_deref(), Some("granted"), "{}", w.story());
+}

@@ -1,0 +1,105 @@
+//! T10: the key is swapped for another organization's.
+
+use ephemerald::engine::{action::Warning, input::Input, job::Job, settings::RoleMode};
+
+use super::{MINUTE, world};
+use crate::world::{World, jc};
+
+fn warned(w: &World) -> usize {
+    w.warnings.iter().filter(|warning| matches!(warning, Warning::WrongOrganization(i) if *i == jc())).count()
+}
+
+/// The key is swapped while the process runs, or by a restart.
+fn swap(w: &mut World, restart: bool) {
+    w.abroad = true;
+    if restart {
+        w.crash();
+        w.start();
+    }
+    w.run(3 * MINUTE); // the regular look at live grants finds out
+}
+
+#[test]
+fn t10_with_another_organizations_key_nothing_closes_and_nothing_is_written_until_the_right_one_is_back() {
+    for restart in [true, false] {
+        let mut w = world(RoleMode::Single);
+        let ada = w.hire("ada@example.com", &["Read Only"]);
+        let g = w.grant("ada@example.com", "Manager", 30);
+        w.run(10 * MINUTE);
+        let writes = w.cloud.writes;
+        swap(&mut w, restart);
+        check!(w, warned(&w), 1);
+
+        let raise = w.grant("ada@example.com", "Administrator", 30); // j2
+        let longer = w.extend(&g, 60 * MINUTE); // j3
+        let test: Job = w.next_job(); // j4 asks for a test
+        w.input(Input::Job(Box::new(test)));
+        w.run(MINUTE);
+        check!(w, w.result("j2").as_deref(), Some("rejected/credential"));
+        check!(w, w.result(&longer).as_deref(), Some("rejected/credential"));
+        check!(w, w.result("j4").as_deref(), Some("failed/credential"));
+        assert!(!w.engine.as_ref().unwrap().state().grants.contains_key(&raise));
+
+        w.run(60 * MINUTE);
+        check!(w, w.cloud.writes, writes);
+        check!(w, w.records("grant_gone").len(), 0);
+        check!(w, w.roles_of(&ada), ["Manager"]);
+        assert!(!w.records("revocation_overdue").is_empty(), "it is said aloud\n{}", w.story());
+
+        w.abroad = false;
+        w.run(20_000);
+        check!(w, w.roles_of(&ada), ["Read Only"]);
+        check!(w, w.ended(&g).as_deref(), Some("expired"));
+    }
+}
+
+#[test]
+fn t10_an_ephemeral_account_is_not_taken_for_gone_in_another_organization() {
+    for restart in [true, false] {
+        let mut w = world(RoleMode::Single);
+        let people = w.cloud.admins.len();
+        let g = w.grant_ephemeral(30, "Help Desk");
+        w.run(10 * MINUTE);
+        swap(&mut w, restart);
+        w.run(60 * MINUTE);
+        check!(w, w.records("grant_gone").len(), 0);
+        check!(w, w.cloud.admins.len(), people + 1);
+        w.abroad = false;
+        w.run(30_000);
+        check!(w, w.cloud.admins.len(), people);
+        check!(w, w.ended(&g).as_deref(), Some("expired"));
+    }
+}
+
+#[test]
+fn t10_an_organization_that_does_not_say_its_name_proves_no_absence() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 30);
+    w.run(10 * MINUTE);
+    w.nameless = true;
+    swap(&mut w, true);
+    w.run(60 * MINUTE);
+    check!(w, w.records("grant_gone").len(), 0);
+    w.abroad = false;
+    w.nameless = false;
+    w.run(40_000);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+    check!(w, w.ended(&g).as_deref(), Some("expired"));
+}
+
+#[test]
+fn an_organization_whose_word_is_old_is_asked_again_before_anything_is_raised() {
+    let mut w = world(RoleMode::Single);
+    w.run(20 * MINUTE); // no grants: nobody looks
+    w.nameless = true;
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 30);
+    w.run(MINUTE);
+    check!(w, w.result("j1").as_deref(), Some("failed/not_observable"));
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+    w.nameless = false;
+    w.grant("ada@example.com", "Manager", 30);
+    w.run(MINUTE);
+    check!(w, w.result("j2").as_deref(), Some("granted"));
+}
