@@ -58,8 +58,10 @@ pub(crate) enum Standing {
     AsBefore,
     /// There is more than before, no write could take it away, and a person was called.
     Escalated,
-    /// There is more than before, which no read shows and no write could take away.
+    /// There is more than before, which no read shows and no write of the usual field takes away.
     Hidden,
+    /// There is less than before, because only the floor role could be written; a person was called.
+    Floored,
     /// Somebody deleted it in the console.
     Gone,
     /// Something is missing that no read had ever shown.
@@ -289,21 +291,33 @@ impl<'a> Case<'a> {
             return Standing::AsBefore;
         }
         let seen = self.model.shown(before);
+        let called = self.calls_for_a_person(life);
+        if same(after, &[FLOOR.to_owned()]) && called && !self.model.leads(before, &seen) {
+            return Standing::Floored;
+        }
         if self.truth.beyond(after, before).is_empty() {
             let unseen = same(&seen, after) && !same(&seen, before);
             return if unseen { Standing::LostUnseen } else { Standing::Wrong };
         }
-        // What the agent can aim at is what it was shown.
-        if life.first().is_none() || self.model.leads(after, &seen, FLOOR, 2) {
+        if life.first().is_none() {
             return Standing::Wrong;
         }
+        // What the agent can aim at is what it was shown. What it cannot see, it writes over once.
         if same(&self.model.shown(after), &seen) {
-            return Standing::Hidden;
+            let overwritten = self.model.leads_as_usual(after, &seen);
+            return if overwritten { Standing::Wrong } else { Standing::Hidden };
         }
-        let held = self.happened.held.iter().filter(|grant| grant.account_email == life.email);
-        let called = |id: &String| self.happened.alarms.contains(id);
+        if self.model.leads(after, &seen) {
+            return Standing::Wrong;
+        }
+        let held = self.happened.held.iter().any(|grant| grant.account_email == life.email);
+        if held && called { Standing::Escalated } else { Standing::Wrong }
+    }
+
+    /// Whether the agent has named the account in an alarm.
+    fn calls_for_a_person(&self, life: &Life) -> bool {
         let id = self.truth.lives.iter().find(|(_, other)| std::ptr::eq(*other, life)).map(|(id, _)| id);
-        if held.count() > 0 && id.is_some_and(called) { Standing::Escalated } else { Standing::Wrong }
+        id.is_some_and(|id| self.happened.alarms.contains(id))
     }
 }
 

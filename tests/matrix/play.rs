@@ -73,8 +73,6 @@ impl Job {
         let grant = self.grant();
         let mut claims = self.story.claims(self.leg, self.kind, &grant);
         claims["integration"] = self.integration.as_str().into();
-        // Whole seconds, rounded up: a job from before the ledger is refused, and that is not the subject.
-        claims["iat"] = (self.sent_ms / 1000 + 1).into();
         claims
     }
 

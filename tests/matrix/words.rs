@@ -21,7 +21,8 @@ pub(crate) const MEANINGS: &[(&str, &str)] = &[
     ("→ held", "nothing is left, which the agent cannot prove: it goes on looking, and reports no end"),
     ("→ untouched", "the account never was other than before"),
     ("→ escalated", "no write takes the role away; the ending is never reported, a person is called"),
-    ("→ hidden", "JumpCloud shows the account as before, yet holds the role; no write takes it away"),
+    ("→ floor", "no write restores what was there: the floor role is left, and a person is called"),
+    ("→ hidden", "JumpCloud shows the account as before, yet holds the role, which nobody can see"),
     ("other fields reset", "a write of roles emptied fields that it left out, such as the names"),
     ("→ an unseen role lost", "a role that no read ever showed is gone, because a write replaces it"),
 ];
@@ -68,6 +69,7 @@ impl Case<'_> {
             Standing::AsBefore => "restored",
             Standing::Escalated => "escalated",
             Standing::Hidden => "hidden",
+            Standing::Floored => "floor",
             Standing::Gone => "gone",
             Standing::LostUnseen => "an unseen role lost",
             Standing::Wrong => "WRONG",
