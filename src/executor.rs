@@ -1,20 +1,18 @@
 //! Runs one action against JumpCloud and reports what came back.
 //!
 //! Refuses a raise in any form but [`Committed`]: what is not durable cannot be sent, because it does
-//! not compile. Refuses a raise whose send-by instant has passed. A task that is lost reports itself
-//! as lost: an ambiguous outcome, never a silence.
+//! not compile. Hands its send-by instant to the client, which refuses to send it later. A task that
+//! is lost reports itself as lost: an ambiguous outcome, never a silence.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::mpsc;
 
 use crate::{
-    clock,
     engine::{
         action::{CallId, Look, Lower, LowerChange, Raise, RaiseChange, Read},
         ids::IntegrationId,
         input::Outcome,
-        observed::{Fault, FaultClass},
     },
     jumpcloud::{Client, NewAccount},
     ledger::Committed,
@@ -59,7 +57,7 @@ impl Executor {
         let Some(client) = self.client(&lower.at().integration, lower.call()) else { return };
         self.run(lower.call(), async move {
             Outcome::Written(match lower.change() {
-                LowerChange::SetRoles { id, roles, field } => client.set_roles(id, roles, *field).await,
+                LowerChange::SetRoles { id, roles, field } => client.set_roles(id, roles, *field, None).await,
                 LowerChange::Delete { id } => client.delete(id).await,
             })
         });
@@ -70,15 +68,15 @@ impl Executor {
         let raise = raise.into_inner();
         let Some(client) = self.client(&raise.at.integration, raise.call) else { return };
         self.run(raise.call, async move {
-            if clock::now().boot > raise.send_by {
-                return Outcome::Written(Err(Fault::of(FaultClass::NotSent)));
-            }
+            // The client looks at the clock again right before each sending: a token may have to be made.
+            let send_by = Some(raise.send_by);
             match raise.change {
                 RaiseChange::SetRoles { id, roles, field } => {
-                    Outcome::Written(client.set_roles(&id, &roles, field).await)
+                    Outcome::Written(client.set_roles(&id, &roles, field, send_by).await)
                 }
                 RaiseChange::Create { email, role, firstname, lastname } => {
-                    Outcome::Created(client.create(&NewAccount { email, role, firstname, lastname }).await)
+                    let account = NewAccount { email, role, firstname, lastname };
+                    Outcome::Created(client.create(&account, send_by).await)
                 }
             }
         });

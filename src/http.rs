@@ -48,6 +48,15 @@ pub struct ProxyOptions {
     pub password: Option<Secret>,
 }
 
+impl ProxyOptions {
+    /// A second copy, on purpose: one integration has several origins.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let password = self.password.as_ref().map(Secret::duplicate);
+        Self { url: self.url.clone(), user: self.user.clone(), password }
+    }
+}
+
 /// The door to one origin.
 #[derive(Debug)]
 pub struct Door {

@@ -19,7 +19,7 @@ use ephemerald::{
     engine::{
         codes::{ResultCode, Rule},
         ids::JobId,
-        time::Timestamp,
+        time::{Now, Timestamp},
     },
     http::{Door, DoorOptions},
     sandbox::control_plane::{Faults, JobSpec, Operator, Options, Running, SignWith, run},
@@ -274,6 +274,50 @@ async fn a_nonce_that_the_control_plane_asks_for_is_given_in_one_repeat() {
     let agent = Agent::enrolled(&plane, dir.path()).await;
     plane.operator.faults(&Faults { require_nonce: true, ..Faults::default() }).await.unwrap();
     agent.client.acquire(&AcquireRequest { capacity: 1, ..AcquireRequest::default() }).await.unwrap();
+}
+
+/// A clock that is ten years slow.
+fn slow() -> Now {
+    let now = clock::now();
+    Now { wall: Timestamp(now.wall.0 - 10 * 365 * 86_400_000), ..now }
+}
+
+#[tokio::test]
+async fn an_agent_whose_clock_is_ten_years_off_enrols_reports_and_polls_by_the_nonce() {
+    let (data, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let plane = Plane::start(data.path()).await;
+    let token = plane.token().await;
+    let key = enroll::prepare(dir.path(), &entropy(9)).unwrap();
+    let stranger = Client::unenrolled(plane.door(), key.clone(), speaker(), slow);
+    let now = slow().wall;
+    let about = About::default();
+    let identity = enroll::enroll(&stranger, &key, &token, about, dir.path(), now).await.unwrap();
+    let client = Client::new(plane.door(), key, &identity.agent_id, speaker(), slow);
+    for _ in 0..3 {
+        let answer = client.acquire(&AcquireRequest::default()).await.unwrap();
+        assert!(answer.server_time.0.0 - slow().wall.0 > 9 * 365 * 86_400_000, "it learns the time");
+    }
+    // Nonces that change all the time are followed.
+    plane.operator.faults(&Faults { nonce_s: Some(1), ..Faults::default() }).await.unwrap();
+    let first = plane.operator.agents().await.unwrap()[0].last_seen_at.unwrap();
+    while plane.operator.agents().await.unwrap()[0].last_seen_at.unwrap() < first + 3_000 {
+        client.acquire(&AcquireRequest::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_common_version_is_told_with_the_versions_of_both() {
+    let (data, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let plane = Plane::start(data.path()).await;
+    let agent = Agent::enrolled(&plane, dir.path()).await;
+    plane.operator.faults(&Faults { versions: Some(vec![7, 8]), ..Faults::default() }).await.unwrap();
+    let error = agent.client.acquire(&AcquireRequest::default()).await.unwrap_err();
+    assert!(matches!(&error, ControlError::NoCommonVersion { theirs, .. } if theirs == "7, 8"), "{error}");
+    assert!(error.needs_a_person() && error.to_string().contains("speaks 1"), "{error}");
+
+    let fresh = tempfile::tempdir().unwrap();
+    let refused = enrol(&plane, &plane.token().await, fresh.path()).await.unwrap_err();
+    assert!(refused.to_string().contains("no common protocol version"), "{refused}");
 }
 
 #[tokio::test]

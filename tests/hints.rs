@@ -4,18 +4,28 @@
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod world;
 
-use ephemerald::engine::{ids::IntegrationId, input::Input, settings::RoleMode};
+use ephemerald::engine::{
+    ids::{AccountId, IntegrationId},
+    input::Input,
+    settings::RoleMode,
+    time::Millis,
+};
 use world::{World, jc, role};
 
-fn world_with_a_grant() -> (World, ephemerald::engine::ids::AccountId) {
+fn world_with_a_grant() -> (World, AccountId) {
     let mut w = World::new(RoleMode::Single);
+    let ada = start_with_a_grant(&mut w);
+    (w, ada)
+}
+
+fn start_with_a_grant(w: &mut World) -> AccountId {
     w.start();
     let ada = w.hire("ada@example.com", &["Read Only"]);
     w.run(1_000);
     w.grant("ada@example.com", "Manager", 60);
     w.run(10_000);
     assert_eq!(w.result("j1").as_deref(), Some("granted"), "{}", w.story());
-    (w, ada)
+    ada
 }
 
 #[test]
@@ -48,12 +58,14 @@ fn a_hint_alone_changes_nothing_and_a_flood_of_them_asks_for_few_listings() {
 
 #[test]
 fn hints_do_not_keep_the_regular_look_away() {
-    let (mut w, ada) = world_with_a_grant();
-    w.run(1_000);
+    let mut w = World::new(RoleMode::Single);
+    w.settings.integrations[0].observe_interval = Millis::from_secs(1);
+    let ada = start_with_a_grant(&mut w);
     w.input(Input::Hint(jc()));
-    w.run(1_000);
+    w.run(500);
     w.human_sets(&ada, &["Read Only"]);
-    w.run(61_000);
+    w.input(Input::Hint(jc())); // asks for a look five seconds after the first one
+    w.run(1_500);
     assert_eq!(w.records("grant_ending").len(), 1, "{}", w.story());
 }
 

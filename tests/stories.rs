@@ -6,11 +6,17 @@
 mod absence;
 #[path = "stories/access.rs"]
 mod access;
+#[path = "stories/cancel.rs"]
+mod cancel;
 #[path = "stories/check.rs"]
 mod check;
+#[path = "stories/keys.rs"]
+mod keys;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]
 mod refusals;
 #[path = "stories/secrets.rs"]
 mod secrets;
+#[path = "stories/versions.rs"]
+mod versions;

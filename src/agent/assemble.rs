@@ -10,15 +10,17 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
+    connect::{Connected, connect},
+    insights::Watcher,
     rotation::Ask,
     status::Snapshot,
-    talk::{self, Talk},
+    talk::{self, LoopEnds, Talk},
     turn::{Ears, Turn},
 };
 use crate::{
     admin::server::{AdminServer, ServeError},
     clock,
-    config::{Config, ConnectionSource},
+    config::Config,
     control::{identity::Identity, poll::Wants},
     engine::{
         Engine, Restored,
@@ -28,11 +30,10 @@ use crate::{
         policy::Policy,
         settings::Settings,
     },
-    executor::Executor,
+    executor::{self, Executor},
     http::{Door, DoorOptions},
-    jumpcloud,
     ledger::{Ledger, LedgerError, Opened, Options, Seq, codec},
-    secrets::{self, TagKey},
+    secrets::TagKey,
 };
 
 /// Jobs that an integration may have in hand at most.
@@ -105,40 +106,30 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let restored = load(&ledger, &opened).await?;
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
-    let (clients, broken) = connect(&config);
+    let mut connected = connect(&config);
+    let (hinting, hints) = mpsc::channel(16);
+    let insights = std::mem::take(&mut connected.insights);
+    let mut tasks = Watcher::start_all(insights, &connected.clients, &hinting, &stop);
     let (ends, wires) = talk::wires();
     let identity = identity(&config.agent.state_dir);
-    let parts = Parts {
-        settings: config.settings(),
-        ledger: Arc::clone(&ledger),
-        executor: Executor::new(clients, reports),
-        policy_file: config.policy_file.clone(),
-        policy: None,
-        policy_error: None,
-        tag_key: tag_key(&config.agent.state_dir),
-        outbox: Arc::new(Notify::new()),
-        wants: ends.wants,
-        snapshot: ends.snapshot,
-        new_key: ends.new_key,
-        inventories: ends.inventories,
-        capacity: CAPACITY,
-        agent_id: identity.as_ref().map(|i| i.agent_id.clone()),
-        control_url: identity.as_ref().map(|i| control_url(&config, i)),
-        broken,
-    };
+    let LoopEnds { control, delivered: inventories, senders } = ends;
+    let parts = parts(&config, connected, (Arc::clone(&ledger), reports), senders, identity.as_ref());
     let (queries, admin) = mpsc::channel(16);
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
-    let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
-    let tasks = identity.map_or_else(Vec::new, move |identity| talk.start(identity, wires));
+    if let Some(identity) = identity {
+        let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
+        tasks.extend(talk.start(identity, wires));
+    }
     let (reload, seed) = (hangups()?, entropy()?);
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
     let ears = Ears {
         ledger: ledger_seen,
         executor: executor_events,
-        control: ends.control,
+        control,
+        hints,
         admin,
         reload,
-        inventories: ends.delivered,
+        inventories,
         stop,
     };
     Turn::new(engine, parts, seed).run(first, ears).await;
@@ -148,6 +139,34 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let _ = socket.await;
     ledger.close().await;
     Ok(())
+}
+
+/// What the loop works with, before it has run.
+fn parts(
+    config: &Config,
+    connected: Connected,
+    (ledger, reports): (Arc<Ledger<Raise>>, mpsc::UnboundedSender<executor::Report>),
+    senders: talk::Senders,
+    identity: Option<&Identity>,
+) -> Parts {
+    Parts {
+        settings: connected.settings,
+        ledger,
+        executor: Executor::new(connected.clients, reports),
+        policy_file: config.policy_file.clone(),
+        policy: None,
+        policy_error: None,
+        tag_key: tag_key(&config.agent.state_dir),
+        outbox: Arc::new(Notify::new()),
+        wants: senders.wants,
+        snapshot: senders.snapshot,
+        new_key: senders.new_key,
+        inventories: senders.inventories,
+        capacity: CAPACITY,
+        agent_id: identity.map(|i| i.agent_id.clone()),
+        control_url: identity.map(|i| control_url(config, i)),
+        broken: connected.broken,
+    }
 }
 
 /// The fold of what the ledger holds; rows that cannot be read are named and left out.
@@ -182,19 +201,6 @@ pub(super) async fn load(ledger: &Ledger<Raise>, opened: &Opened) -> Result<Rest
     Ok(restored)
 }
 
-/// A connection of the configuration, read and checked.
-///
-/// # Errors
-/// What is wrong with it, for the operator.
-pub fn connection(source: &ConnectionSource) -> Result<jumpcloud::Connection, String> {
-    let path = match source {
-        ConnectionSource::File(path) => path.clone(),
-        ConnectionSource::Credential(name) => secrets::credential(name).map_err(|e| e.to_string())?,
-    };
-    let json = secrets::read_private(&path).map_err(|e| e.to_string())?;
-    jumpcloud::Connection::parse(&json, &path.display().to_string()).map_err(|e| e.to_string())
-}
-
 /// The door to the control plane.
 ///
 /// # Errors
@@ -218,29 +224,6 @@ pub fn control_door(config: &Config, url: &str) -> Result<Door, String> {
         user_agent: concat!("ephemerald/", env!("CARGO_PKG_VERSION")).to_owned(),
     })
     .map_err(|e| e.to_string())
-}
-
-type Clients = BTreeMap<IntegrationId, Arc<jumpcloud::Client>>;
-
-/// One broken connection never stops the others, nor the agent.
-fn connect(config: &Config) -> (Clients, BTreeMap<IntegrationId, String>) {
-    let (mut clients, mut broken) = (BTreeMap::new(), BTreeMap::new());
-    for integration in &config.integrations {
-        let id = integration.settings.id.clone();
-        let made = connection(&integration.connection);
-        let proxy = config.control_plane.proxy.as_ref().map(crate::config::ProxyUrl::split);
-        let made = made.and_then(|c| jumpcloud::Client::through(&c, proxy).map_err(|e| e.to_string()));
-        match made {
-            Ok(client) => {
-                clients.insert(id, Arc::new(client));
-            }
-            Err(problem) => {
-                tracing::error!(integration = %id, error = problem, "connection: cannot be used; nothing can be raised or ended there until the agent is restarted with a good one");
-                broken.insert(id, problem);
-            }
-        }
-    }
-    (clients, broken)
 }
 
 /// The configured URL, else the one that enrolment stored.

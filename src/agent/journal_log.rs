@@ -95,7 +95,8 @@ fn job(seq: u64, record: &Record) {
     match record {
         Record::JobAnswered(a) | Record::JobRefused(a) => info!(
             seq, kind, job.id = %a.job, grant.id = a.grant.as_ref().map(tracing::field::display), code = %a.code,
-            rule = a.rule.map(tracing::field::display), "job answered"
+            rule = a.rule.map(tracing::field::display), observed = a.observed.as_ref().map(tracing::field::debug),
+            would_write = a.would_write.as_ref().map(tracing::field::debug), "job answered"
         ),
         Record::JobEvidence { job, .. } => {
             tracing::debug!(seq, kind, job.id = %job, "signed job kept as evidence")

@@ -13,7 +13,9 @@
 //! connection: then it raises nothing, and says so.
 
 mod assemble;
+mod connect;
 mod heard;
+mod insights;
 mod intake;
 mod inventory;
 mod journal_log;
@@ -28,5 +30,6 @@ mod talk;
 mod turn;
 mod views;
 
-pub use assemble::{AgentError, connection, control_door, run};
+pub use assemble::{AgentError, control_door, run};
+pub use connect::{Prepared, open, prepare};
 pub use offers::offers;

@@ -45,11 +45,16 @@ pub(super) struct Wires {
 /// The ends that the agent's loop holds.
 pub(super) struct LoopEnds {
     pub(super) control: mpsc::Receiver<ControlEvent>,
+    pub(super) delivered: mpsc::Receiver<Delivered>,
+    pub(super) senders: Senders,
+}
+
+/// Where the loop puts what the tasks are to know or do.
+pub(super) struct Senders {
     pub(super) wants: watch::Sender<Wants>,
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) new_key: mpsc::Sender<Ask>,
     pub(super) inventories: mpsc::Sender<Inventory>,
-    pub(super) delivered: mpsc::Receiver<Delivered>,
 }
 
 /// The channels between the loop and the tasks.
@@ -60,7 +65,8 @@ pub(super) fn wires() -> (LoopEnds, Wires) {
     let (new_key, new_key_asked) = mpsc::channel(1);
     let (inventories, orders, delivered) = inventory::channels();
     let wires = Wires { events, wants: wants_seen, snapshot: snapshot_seen, new_key: new_key_asked, orders };
-    (LoopEnds { control, wants, snapshot, new_key, inventories, delivered }, wires)
+    let senders = Senders { wants, snapshot, new_key, inventories };
+    (LoopEnds { control, delivered, senders }, wires)
 }
 
 impl Talk<'_> {
@@ -105,7 +111,7 @@ impl Talk<'_> {
         let (pace, pace_s) = watch::channel(0);
         let stop = || self.stop.clone();
         let ledger = Arc::clone(&self.parts.ledger);
-        let offers = offers(self.config, self.parts.tag_key.is_some());
+        let offers = offers(&self.parts.settings, self.parts.tag_key.is_some());
         let state_dir = self.config.agent.state_dir.clone();
         let rotation = Rotation::resume(Arc::clone(&client), state_dir.clone(), &mut identity);
         let line = Line {

@@ -15,6 +15,7 @@ use crate::{
     engine::{
         Engine, Restored,
         action::{Action, Raise, Step},
+        ids::IntegrationId,
         input::Input,
         inventory::Inventory,
         time::{Millis, Now},
@@ -40,6 +41,7 @@ pub(super) struct Ears {
     pub(super) ledger: mpsc::Receiver<Event<Raise>>,
     pub(super) executor: mpsc::UnboundedReceiver<executor::Report>,
     pub(super) control: mpsc::Receiver<ControlEvent>,
+    pub(super) hints: mpsc::Receiver<IntegrationId>,
     pub(super) admin: mpsc::Receiver<Query>,
     pub(super) reload: mpsc::Receiver<()>,
     pub(super) inventories: mpsc::Receiver<Delivered>,
@@ -91,6 +93,7 @@ impl Turn {
                 Some((call, outcome)) = ears.executor.recv() => self.feed(Input::Outcome(call, outcome)),
                 Some(restored) = self.reopened.1.recv() => self.reopen_done(restored),
                 Some(event) = ears.control.recv() => self.control_event(event),
+                Some(integration) = ears.hints.recv() => self.feed(Input::Hint(integration)),
                 Some(query) = ears.admin.recv() => views::answer(&self, query).await,
                 Some(()) = ears.reload.recv() => self.load_policy(),
                 Some((jobs, counts)) = ears.inventories.recv() => self.feed(Input::Inventoried(jobs, counts)),

@@ -4,6 +4,7 @@
 //! to stop at the first failure, as long as the next step does not depend on it.
 
 mod control_plane;
+mod credential;
 mod integration;
 mod local;
 mod network;

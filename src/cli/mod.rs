@@ -10,6 +10,7 @@ mod enroll;
 pub mod exit;
 mod grants;
 mod health;
+mod init;
 mod output;
 mod rotate_key;
 mod run;
@@ -40,7 +41,7 @@ pub struct Cli {
     command: Command,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 struct Global {
     /// Main configuration file; conf.d/*.toml beside it is read too
     #[arg(long, global = true, value_name = "FILE")]
@@ -63,9 +64,10 @@ struct Global {
 }
 
 /// The form of what a command prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For eyes, at most 80 columns.
+    #[default]
     Human,
     /// JSON.
     Json,
@@ -73,6 +75,8 @@ pub enum Output {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the files that an agent needs: asks, checks, shows, writes
+    Init(Box<init::Args>),
     /// Run the agent
     Run,
     /// Enrol this agent with its control plane, once
@@ -114,6 +118,7 @@ impl Cli {
     pub async fn run(self) -> Result<Exit, Failure> {
         let global = &self.global;
         match self.command {
+            Command::Init(args) => init::run(*args, global).await,
             Command::Run => run::run(global.load()?.config).await,
             Command::Enroll(args) => enroll::run(&global.load()?.config, &args, global.output).await,
             Command::Check => check::run(global.load(), global.output).await,

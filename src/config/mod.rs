@@ -4,22 +4,24 @@
 //! beside it in the order of their names, `EPHEMERALD__SECTION__KEY`, flags. Tables merge key by
 //! key; **an array replaces the whole array of an earlier layer**, `[[integration]]` included.
 //!
-//! Refuses: unknown keys, durations without a unit, two integrations of one name, a control plane
-//! or proxy that is no https (http is for loopback and for proxies). Secrets have no key here:
+//! Refuses: unknown keys, durations without a unit, two integrations of one name or connection, a
+//! control plane or proxy that is no https (http is for loopback and for proxies). Secrets have no key here:
 //! they lie in files and credentials that this configuration only names.
 
 mod duration;
 mod error;
+mod integration;
 mod layers;
 pub mod policy_file;
 mod raw;
 mod show;
+pub mod template;
 mod validate;
 
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::engine::{
     settings::{IntegrationSettings, Settings, Timing},
@@ -84,6 +86,25 @@ pub struct Integration {
     pub settings: IntegrationSettings,
     /// Where the connection JSON lies.
     pub connection: ConnectionSource,
+    /// The way to it.
+    pub proxy: Proxy,
+    /// Accounts in one page of a listing.
+    pub page_size: u32,
+    /// Whether Directory Insights is asked for hints.
+    pub insights: bool,
+    /// Which of the keys that the connection's `options` may hold too somebody wrote, and where.
+    pub said: BTreeMap<&'static str, String>,
+}
+
+/// Which way an integration's requests take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    /// That of `control_plane.proxy`, if there is one.
+    AsAll,
+    /// None.
+    Direct,
+    /// Its own.
+    Own(ProxyUrl),
 }
 
 /// Where the connection JSON of an integration lies.
@@ -135,7 +156,17 @@ impl Config {
         Ok(Loaded { config, entries: show::entries(&merged) })
     }
 
-    /// The part that the engine is started with.
+    /// The way to an integration.
+    #[must_use]
+    pub fn proxy_of(&self, integration: &Integration) -> Option<crate::http::ProxyOptions> {
+        match &integration.proxy {
+            Proxy::AsAll => self.control_plane.proxy.as_ref().map(ProxyUrl::split),
+            Proxy::Direct => None,
+            Proxy::Own(url) => Some(url.split()),
+        }
+    }
+
+    /// The part that the engine is started with, before the connections have had their say.
     #[must_use]
     pub fn settings(&self) -> Settings {
         Settings {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     duration::{self, DAY, SECOND},
     error::{ConfigError, nearest},
+    template,
 };
 use crate::engine::{
     ids::{BadName, Email, RoleName},
@@ -21,7 +22,6 @@ use crate::engine::{
 
 /// Longest duration that any key of a policy takes.
 const LONGEST: Millis = Millis(30 * DAY.0);
-const DEFAULT_TEMPLATE: &str = "{requester}+{tag}@{domain}";
 
 /// Reads the policy at `path`.
 ///
@@ -107,7 +107,7 @@ impl Default for Raw {
 
 impl Default for Ephemeral {
     fn default() -> Self {
-        Self { allowed: false, template: DEFAULT_TEMPLATE.into(), domains: Vec::new() }
+        Self { allowed: false, template: template::DEFAULT.into(), domains: Vec::new() }
     }
 }
 
@@ -174,20 +174,8 @@ impl Check<'_> {
     }
 
     fn ephemeral(&self, raw: &Ephemeral) -> Result<Option<EphemeralPolicy>, ConfigError> {
-        for part in ["{tag}", "{domain}"] {
-            if raw.template.matches(part).count() != 1 {
-                let expected = format!("an address that holds {part} once");
-                return Err(self.bad("ephemeral.template", &expected, &raw.template));
-            }
-        }
-        let sample =
-            raw.template.replace("{requester}", "a").replace("{tag}", "b").replace("{domain}", "c.d");
-        if Email::new(&sample).is_err() || sample.contains(['{', '}']) || !raw.template.ends_with("@{domain}")
-        {
-            let expected =
-                format!("an address of {{requester}}, {{tag}} and {{domain}} such as {DEFAULT_TEMPLATE:?}");
-            return Err(self.bad("ephemeral.template", &expected, &raw.template));
-        }
+        template::check(&raw.template)
+            .map_err(|expected| self.bad("ephemeral.template", &expected, &raw.template))?;
         let domain = |text: &String| self.domain("ephemeral.domains", text);
         let domains: Vec<String> = raw.domains.iter().map(domain).collect::<Result<_, _>>()?;
         if raw.allowed && domains.is_empty() {

@@ -42,13 +42,18 @@ pub(super) struct Integration {
     pub(super) name: String,
     pub(super) connection_file: Option<String>,
     pub(super) connection_credential: Option<String>,
+    pub(super) proxy: Option<String>,
+    pub(super) roles: Vec<String>,
     pub(super) role_mode: String,
     pub(super) role_order: Vec<Vec<String>>,
     pub(super) floor_role: String,
     pub(super) on_incomparable: String,
     pub(super) exclude_accounts: Vec<String>,
+    pub(super) email_template: Option<String>,
     pub(super) observe_interval: String,
     pub(super) rate_limit: u32,
+    pub(super) page_size: u32,
+    pub(super) insights: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,13 +100,18 @@ impl Default for Integration {
             name: String::new(),
             connection_file: None,
             connection_credential: None,
+            proxy: None,
+            roles: Vec::new(),
             role_mode: "single".into(),
             role_order: Vec::new(),
             floor_role: "Read Only".into(),
             on_incomparable: "refuse".into(),
             exclude_accounts: Vec::new(),
+            email_template: None,
             observe_interval: "1m".into(),
             rate_limit: 10,
+            page_size: 100,
+            insights: false,
         }
     }
 }

@@ -115,12 +115,69 @@ fn each_bad_value_is_refused_with_file_key_expected_and_found() {
         (format!("{integration}rate_limit = 0"), "`integration.0.rate_limit`"),
         (format!("{integration}rate_limit = \"fast\""), "rate_limit"),
         (format!("{integration}role_order = [[\"A\"]]"), "found 1 roles"),
+        (format!("{integration}page_size = 101"), "`integration.0.page_size`: expected 1 to 100, found 101"),
+        (format!("{integration}roles = [\"\"]"), "`integration.0.roles`"),
+        (
+            format!("{integration}email_template = \"x@{{domain}}\""),
+            "`integration.0.email_template`: expected an address that holds {tag} once",
+        ),
+        (format!("{integration}proxy = \"socks5://p\""), "`integration.0.proxy`"),
+        (format!("{integration}insights = \"maybe\""), "insights"),
         (format!("{integration}on_incomparable = \"replace\""), "expected \"refuse\""),
         ("[log\n".to_owned(), "line 1"),
     ] {
         let said = refused(&text);
         assert!(said.contains("ephemerald.toml") && said.contains(words), "{text:?}: {said}");
     }
+}
+
+#[test]
+fn two_integrations_that_read_the_same_connection_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("main.json");
+    fs::write(&file, "{}").unwrap();
+    fs::create_dir(dir.path().join("conf")).unwrap();
+    let around = dir.path().join("conf/../main.json");
+    let block = |name: &str, place: &str| format!("[[integration]]\nname = \"{name}\"\n{place}\n");
+    let at = |path: &Path| format!("connection_file = {path:?}");
+    for (one, other) in [
+        (at(&file), at(&file)),
+        (at(&file), at(&around)),
+        ("connection_file = \"/not/there\"".to_owned(), "connection_file = \"/not//there\"".to_owned()),
+        ("connection_credential = \"jc\"".to_owned(), "connection_credential = \"jc\"".to_owned()),
+    ] {
+        let said = refused(&(block("a", &one) + &block("b", &other)));
+        assert!(
+            said.contains("`integration.1.connection_") && said.contains("integration \"a\" reads too"),
+            "{said}"
+        );
+    }
+    let two = block("a", &at(&file)) + &block("b", "connection_credential = \"main.json\"");
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(Config::load(&sources(dir.path(), &two, &[])).unwrap().config.integrations.len(), 2);
+}
+
+#[test]
+fn each_integration_has_its_own_rate_roles_and_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[control_plane]\nproxy = \"http://all.example:3128\"\n\
+                [[integration]]\nname = \"a\"\nconnection_file = \"/a\"\nrate_limit = 3\nroles = [\"Help Desk\"]\n\
+                [[integration]]\nname = \"b\"\nconnection_file = \"/b\"\nrole_mode = \"multiple\"\nproxy = \"direct\"\n\
+                [[integration]]\nname = \"c\"\nconnection_file = \"/c\"\nproxy = \"http://u:hunter2@own.example:8080\"\n";
+    let loaded = Config::load(&sources(dir.path(), text, &[])).unwrap();
+    let config = &loaded.config;
+    let [a, b, c] = config.integrations.as_slice() else { panic!("three") };
+    assert_eq!((a.settings.rate_per_second, b.settings.rate_per_second), (3, 10));
+    assert_eq!(a.settings.offered_roles.as_ref().unwrap().len(), 1);
+    assert_eq!(b.settings.offered_roles, None);
+    assert_ne!(a.settings.role_mode, b.settings.role_mode);
+    let url = |integration| config.proxy_of(integration).map(|proxy| proxy.url);
+    assert_eq!(url(a).as_deref(), Some("http://all.example:3128/"));
+    assert_eq!(url(b), None);
+    assert_eq!(url(c).as_deref(), Some("http://own.example:8080/"));
+    assert_eq!(a.said.keys().copied().collect::<Vec<_>>(), ["rate_limit", "roles"], "what somebody wrote");
+    let shown = format!("{loaded:?} {}", serde_json::to_string(&loaded.entries).unwrap());
+    assert!(shown.contains("***@own.example") && !shown.contains("hunter2"), "{shown}");
 }
 
 #[test]

@@ -2,24 +2,21 @@
 //!
 //! Refuses: whatever [`super`] says; each refusal names the key and where it was written.
 
-use std::{collections::BTreeSet, ops::RangeInclusive, path::PathBuf};
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Agent, Config, ConfigError, ConnectionSource, ControlPlane, Integration, Log, LogFormat, ProxyUrl,
+    Agent, Config, ConfigError, ControlPlane, Log, LogFormat, ProxyUrl,
     duration::{self, DAY, SECOND},
+    integration,
     layers::Merged,
     raw, show,
 };
-use crate::engine::{
-    ids::{BadName, Email, IntegrationId, RoleName},
-    settings::{IntegrationSettings, RoleMode, Timing},
-    time::Millis,
-};
+use crate::engine::{ids::BadName, settings::Timing, time::Millis};
 
-const HOUR: Millis = Millis(60 * 60 * 1000);
+pub(super) const HOUR: Millis = Millis(60 * 60 * 1000);
 const BRIEF: RangeInclusive<Millis> = Millis(1)..=HOUR;
 
 /// Checks every section.
@@ -29,7 +26,7 @@ pub(super) fn config(merged: &Merged) -> Result<Config, ConfigError> {
     Ok(Config {
         agent: agent(&check, &raw.agent)?,
         control_plane: control_plane(&check, &raw.control_plane)?,
-        integrations: integrations(&check, &raw.integration)?,
+        integrations: integration::all(&check, &raw.integration)?,
         policy_file: check.path("policy.file", &raw.policy.file)?,
         timing: timing(&check, &raw.timing)?,
         log: log(&check, &raw.log)?,
@@ -63,86 +60,6 @@ fn control_plane(check: &Check<'_>, raw: &raw::ControlPlane) -> Result<ControlPl
     })
 }
 
-fn integrations(check: &Check<'_>, raw: &[raw::Integration]) -> Result<Vec<Integration>, ConfigError> {
-    let mut names = BTreeSet::new();
-    let mut integrations = Vec::new();
-    for (number, raw) in raw.iter().enumerate() {
-        let at = format!("integration.{number}");
-        if !names.insert(&raw.name) {
-            return Err(check.bad(
-                &format!("{at}.name"),
-                "a name of its own",
-                &format!("a second {:?}", raw.name),
-            ));
-        }
-        integrations.push(integration(check, &at, raw)?);
-    }
-    Ok(integrations)
-}
-
-fn integration(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<Integration, ConfigError> {
-    let key = |name: &str| format!("{at}.{name}");
-    let role_mode = check.one_of(
-        &key("role_mode"),
-        &raw.role_mode,
-        &[("single", RoleMode::Single), ("multiple", RoleMode::Multiple)],
-    )?;
-    check.one_of(&key("on_incomparable"), &raw.on_incomparable, &[("refuse", ())])?;
-    let excluded = |text: &String| check.name(&key("exclude_accounts"), text, Email::new);
-    if !(1..=1000).contains(&raw.rate_limit) {
-        let found = raw.rate_limit.to_string();
-        return Err(check.bad(&key("rate_limit"), "1 to 1000 requests a second", &found));
-    }
-    let observe = SECOND..=HOUR;
-    Ok(Integration {
-        connection: connection(check, at, raw)?,
-        settings: IntegrationSettings {
-            id: check.name(&key("name"), &raw.name, IntegrationId::new)?,
-            role_mode,
-            role_order: role_order(check, &key("role_order"), &raw.role_order)?,
-            floor_role: check.name(&key("floor_role"), &raw.floor_role, RoleName::new)?,
-            exclude_accounts: raw.exclude_accounts.iter().map(excluded).collect::<Result<_, _>>()?,
-            offered_roles: None,
-            email_template: None,
-            observe_interval: check.duration(&key("observe_interval"), &raw.observe_interval, &observe)?,
-            rate_per_second: raw.rate_limit,
-        },
-    })
-}
-
-fn connection(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<ConnectionSource, ConfigError> {
-    let expected = "exactly one of `connection_file` and `connection_credential`";
-    match (&raw.connection_file, &raw.connection_credential) {
-        (Some(file), None) => Ok(ConnectionSource::File(check.path(&format!("{at}.connection_file"), file)?)),
-        (None, Some(name)) => {
-            // Becomes a file name in the credentials directory.
-            let key = format!("{at}.connection_credential");
-            check.name(&key, name, IntegrationId::new)?;
-            Ok(ConnectionSource::Credential(name.clone()))
-        }
-        (None, None) => Err(check.bad(at, expected, "neither")),
-        (Some(_), Some(_)) => Err(check.bad(at, expected, "both")),
-    }
-}
-
-fn role_order(
-    check: &Check<'_>,
-    key: &str,
-    raw: &[Vec<String>],
-) -> Result<Vec<(RoleName, RoleName)>, ConfigError> {
-    let pair = |roles: &Vec<String>| {
-        let [higher, lower] = roles.as_slice() else {
-            let found = format!("{} roles", roles.len());
-            return Err(check.bad(key, "pairs such as [[\"Higher\", \"Lower\"]]", &found));
-        };
-        if higher == lower {
-            return Err(check.bad(key, "two different roles in a pair", &format!("{higher:?} twice")));
-        }
-        Ok((check.name(key, higher, RoleName::new)?, check.name(key, lower, RoleName::new)?))
-    };
-    raw.iter().map(pair).collect()
-}
-
 fn timing(check: &Check<'_>, raw: &raw::RawTiming) -> Result<Timing, ConfigError> {
     let look = |text: &String| check.duration("timing.watch", text, &(Millis(1)..=Millis(30 * DAY.0)));
     let watch: Vec<Millis> = raw.watch.iter().map(look).collect::<Result<_, _>>()?;
@@ -171,12 +88,12 @@ fn log(check: &Check<'_>, raw: &raw::Log) -> Result<Log, ConfigError> {
 }
 
 /// Checks single values and says where a bad one was written.
-struct Check<'a> {
-    merged: &'a Merged,
+pub(super) struct Check<'a> {
+    pub(super) merged: &'a Merged,
 }
 
 impl Check<'_> {
-    fn bad(&self, key: &str, expected: &str, found: &str) -> ConfigError {
+    pub(super) fn bad(&self, key: &str, expected: &str, found: &str) -> ConfigError {
         ConfigError::Value {
             origin: self.merged.near(key),
             key: key.to_owned(),
@@ -185,11 +102,16 @@ impl Check<'_> {
         }
     }
 
-    fn duration(&self, key: &str, text: &str, range: &RangeInclusive<Millis>) -> Result<Millis, ConfigError> {
+    pub(super) fn duration(
+        &self,
+        key: &str,
+        text: &str,
+        range: &RangeInclusive<Millis>,
+    ) -> Result<Millis, ConfigError> {
         duration::parse(text, range).map_err(|expected| self.bad(key, &expected, &format!("{text:?}")))
     }
 
-    fn path(&self, key: &str, text: &str) -> Result<PathBuf, ConfigError> {
+    pub(super) fn path(&self, key: &str, text: &str) -> Result<PathBuf, ConfigError> {
         let path = PathBuf::from(text);
         if path.is_absolute() {
             return Ok(path);
@@ -197,11 +119,21 @@ impl Check<'_> {
         Err(self.bad(key, "an absolute path", &format!("{text:?}")))
     }
 
-    fn name<T>(&self, key: &str, text: &str, new: fn(&str) -> Result<T, BadName>) -> Result<T, ConfigError> {
+    pub(super) fn name<T>(
+        &self,
+        key: &str,
+        text: &str,
+        new: fn(&str) -> Result<T, BadName>,
+    ) -> Result<T, ConfigError> {
         new(text).map_err(|bad| self.bad(key, &format!("a name that {}", bad.problem), &format!("{text:?}")))
     }
 
-    fn one_of<T: Copy>(&self, key: &str, text: &str, known: &[(&str, T)]) -> Result<T, ConfigError> {
+    pub(super) fn one_of<T: Copy>(
+        &self,
+        key: &str,
+        text: &str,
+        known: &[(&str, T)],
+    ) -> Result<T, ConfigError> {
         known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
             let names: Vec<_> = known.iter().map(|(name, _)| format!("{name:?}")).collect();
             self.bad(key, &names.join(" or "), &format!("{text:?}"))
@@ -222,7 +154,7 @@ impl Check<'_> {
         Err(self.bad(key, expected, &format!("{text:?}")))
     }
 
-    fn proxy(&self, key: &str, text: &str) -> Result<ProxyUrl, ConfigError> {
+    pub(super) fn proxy(&self, key: &str, text: &str) -> Result<ProxyUrl, ConfigError> {
         let fits = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         if Url::parse(text).ok().as_ref().is_some_and(fits) {
             return Ok(ProxyUrl(text.to_owned()));

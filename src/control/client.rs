@@ -18,14 +18,14 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use super::error::ControlError;
 use super::{
-    error::{problem, refusal},
+    error::{agreed, problem, refusal},
     keys::KeyPair,
     proof::{ProofClaims, SCHEME, body_digest},
     rotation,
     wire::{
         AcquireAnswer, AcquireRequest, EnrollAnswer, EnrollRequest, HeartbeatAnswer, HeartbeatRequest,
         InventoryAnswer, InventoryRequest, NONCE_HEADER, RecoverAnswer, RecoverRequest, Report,
-        ReportsAnswer, RotateKeyAnswer, StatusAnswer, StatusRequest, USE_NONCE, VERSION,
+        ReportsAnswer, RotateKeyAnswer, StatusAnswer, StatusRequest, USE_NONCE,
     },
 };
 use crate::{
@@ -111,7 +111,7 @@ impl Client {
     /// [`ControlError`].
     pub async fn enroll(&self, request: &EnrollRequest) -> Result<EnrollAnswer, ControlError> {
         let answer: EnrollAnswer = self.post(ENROLL, request, None).await?;
-        self.agreed(ENROLL, answer.version)?;
+        agreed(answer.version, || self.endpoint(ENROLL))?;
         Ok(answer)
     }
 
@@ -122,7 +122,7 @@ impl Client {
     pub async fn acquire(&self, request: &AcquireRequest) -> Result<AcquireAnswer, ControlError> {
         let wait = Duration::from_secs(u64::from(request.wait_s.min(MAX_WAIT_S))) + GRACE;
         let answer: AcquireAnswer = self.post(ACQUIRE, request, Some(wait)).await?;
-        self.agreed(ACQUIRE, answer.version)?;
+        agreed(answer.version, || self.endpoint(ACQUIRE))?;
         Ok(answer)
     }
 
@@ -157,7 +157,7 @@ impl Client {
     /// [`ControlError`].
     pub async fn status(&self, request: &StatusRequest) -> Result<StatusAnswer, ControlError> {
         let answer: StatusAnswer = self.post(STATUS, request, None).await?;
-        self.agreed(STATUS, answer.version)?;
+        agreed(answer.version, || self.endpoint(STATUS))?;
         Ok(answer)
     }
 
@@ -211,14 +211,6 @@ impl Client {
             line: error.line(),
             column: error.column(),
         })
-    }
-
-    /// Refuses to go on with a control plane that answers in a version which was not offered.
-    fn agreed(&self, path: &str, version: Option<u32>) -> Result<(), ControlError> {
-        match version {
-            None | Some(VERSION) => Ok(()),
-            Some(other) => Err(ControlError::no_common_version(self.endpoint(path), &[other])),
-        }
     }
 
     fn endpoint(&self, path: &str) -> String {

@@ -126,6 +126,14 @@ impl ControlError {
     }
 }
 
+/// Refuses to go on with a control plane that answers in a version which was not offered.
+pub(super) fn agreed(version: Option<u32>, endpoint: impl FnOnce() -> String) -> Result<(), ControlError> {
+    match version {
+        None | Some(VERSION) => Ok(()),
+        Some(other) => Err(ControlError::no_common_version(endpoint(), &[other])),
+    }
+}
+
 pub(super) fn refusal(endpoint: String, answer: &Answer) -> ControlError {
     let status = answer.status;
     let problem = problem(answer);
@@ -162,4 +170,19 @@ fn kind(answer: &Answer) -> String {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.clamp(1, 300)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_a_version_that_was_not_offered_is_refused() {
+        let endpoint = || "https://cp.example/v1/agent/status".to_owned();
+        assert!(agreed(None, endpoint).is_ok() && agreed(Some(1), endpoint).is_ok());
+        for other in [0, 2] {
+            let refused = agreed(Some(other), endpoint);
+            assert!(matches!(refused, Err(ControlError::NoCommonVersion { .. })), "{other}");
+        }
+    }
 }

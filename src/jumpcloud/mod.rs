@@ -5,10 +5,19 @@
 //! JumpCloud chose goes any further. Never calls `reactivate` (a GET that sends mail). Writes carry
 //! only the changed keys. What a raise may do is decided before: see [`crate::executor`].
 
+mod auth;
 mod client;
 mod connection;
+mod identity;
+mod insights;
+mod listing;
 mod outcome;
+mod pace;
+mod sending;
 mod wire;
 
-pub use client::{Client, NewAccount};
-pub use connection::{Connection, ConnectionError};
+pub use auth::TokenProblem;
+pub use client::{Client, NewAccount, Setup};
+pub use connection::{Connection, ConnectionError, Credential, Options, Place, Region};
+pub use identity::Me;
+pub use insights::{Change, ChangeKind, Insights};

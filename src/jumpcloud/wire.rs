@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::engine::{
     ids::{AccountId, Email, OrgId, RoleName},
-    observed::{DiscoveredRole, ObservedAccount, WhoAmI},
+    observed::{DiscoveredRole, ObservedAccount},
+    time::Timestamp,
 };
 
 /// An administrator (`userreturn` of the published V1 document; `id` instead of `_id` in V2).
@@ -24,6 +25,7 @@ struct Admin {
     totp_enrolled: Option<bool>,
     api_key_allowed: Option<bool>,
     organization: Option<Value>,
+    api_key_hash: Option<Value>,
 }
 
 /// A page of `/api/users` or `/api/v2/roles`.
@@ -99,25 +101,68 @@ fn scopes(value: &Value) -> Option<Vec<String>> {
     Some(scopes)
 }
 
+/// What getSelf tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Own {
+    pub(super) account: Option<AccountId>,
+    pub(super) email: Option<Email>,
+    pub(super) role: Option<RoleName>,
+    pub(super) org: Option<OrgId>,
+    /// When the API key that asked runs out.
+    pub(super) key_ends: Option<Timestamp>,
+}
+
 /// The answer of getSelf.
-pub(super) fn whoami(body: &[u8]) -> Result<WhoAmI, Unusable> {
+pub(super) fn own(body: &[u8]) -> Result<Own, Unusable> {
     let admin: Admin = serde_json::from_slice(body).map_err(|_| Unusable)?;
-    let org = admin.organization.as_ref().and_then(org);
-    Ok(WhoAmI {
+    Ok(Own {
         account: admin.v1_id.or(admin.id).and_then(|id| AccountId::new(&id).ok()),
         email: admin.email.and_then(|e| Email::new(&e).ok()),
         role: admin.role_name.and_then(|r| RoleName::new(&r).ok()),
-        org,
+        org: admin.organization.as_ref().and_then(org),
+        key_ends: admin.api_key_hash.as_ref().and_then(|hash| instant(hash.get("expireAt")?)),
     })
 }
 
-/// The one organization of `/api/organizations`; `None` when there are several or none.
-pub(super) fn organization(body: &[u8]) -> Result<Option<OrgId>, Unusable> {
+/// A page of `/api/organizations`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Organizations {
+    pub(super) ids: Vec<OrgId>,
+    pub(super) total: Option<u64>,
+}
+
+impl Organizations {
+    /// The one organization; `None` when there are several or none.
+    pub(super) fn only(&self) -> Option<&OrgId> {
+        match &self.ids[..] {
+            [only] if self.total.is_none_or(|total| total == 1) => Some(only),
+            _ => None,
+        }
+    }
+}
+
+/// Organizations of the credential; one that cannot be read makes the page unusable, or several would
+/// look like one.
+pub(super) fn organizations(body: &[u8]) -> Result<Organizations, Unusable> {
     let page = page(body)?;
-    Ok(match &page.results[..] {
-        [only] if page.total_count.is_none_or(|n| n == 1) => org(only),
-        _ => None,
-    })
+    let ids = page.results.iter().map(org).collect::<Option<_>>().ok_or(Unusable)?;
+    Ok(Organizations { ids, total: page.total_count })
+}
+
+/// An instant as RFC 3339, or as seconds or milliseconds since 1970; zero is none.
+pub(super) fn instant(value: &Value) -> Option<Timestamp> {
+    /// Seconds beyond this would be in the year 5138: it is milliseconds.
+    const SECONDS_END: i64 = 100_000_000_000;
+    let number = match value {
+        Value::Number(number) => number.as_i64()?,
+        Value::String(text) => match text.parse::<jiff::Timestamp>() {
+            Ok(instant) => return Some(Timestamp(instant.as_millisecond())),
+            Err(_) => text.parse().ok()?,
+        },
+        _ => return None,
+    };
+    let ms = if number < SECONDS_END { number.checked_mul(1000)? } else { number };
+    (ms > 0).then_some(Timestamp(ms))
 }
 
 /// Whether a write's answer is one of the API: nothing, or JSON (which is not looked into).

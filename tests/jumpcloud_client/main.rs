@@ -4,6 +4,10 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod insights;
+mod listing;
+mod oauth;
+mod organization;
 mod server;
 
 use std::{
@@ -17,6 +21,7 @@ use ephemerald::{
         action::RoleField,
         ids::{AccountId, Email, RoleName},
         observed::{Fault, FaultClass},
+        time::Timestamp,
     },
     jumpcloud::NewAccount,
 };
@@ -47,9 +52,12 @@ async fn writes_carry_only_the_changed_keys() {
         JumpCloud::start([ok("{}"), ok("{}"), (201, r#"{"_id": "new1"}"#.to_owned()), (204, String::new())])
             .await;
     let client = jc.client();
-    client.set_roles(&id("a1"), &[role("Help Desk")], RoleField::One).await.unwrap();
-    client.set_roles(&id("a1"), &[role("Help Desk"), role("Manager")], RoleField::Several).await.unwrap();
-    let made = client.create(&new_account()).await.unwrap();
+    client.set_roles(&id("a1"), &[role("Help Desk")], RoleField::One, None).await.unwrap();
+    client
+        .set_roles(&id("a1"), &[role("Help Desk"), role("Manager")], RoleField::Several, None)
+        .await
+        .unwrap();
+    let made = client.create(&new_account(), None).await.unwrap();
     client.delete(&id("a1")).await.unwrap();
     assert_eq!(made, Some(id("new1")));
     let heard: Vec<_> = jc.heard().iter().map(|h| (h.line.clone(), h.body.clone())).collect();
@@ -68,7 +76,7 @@ async fn writes_carry_only_the_changed_keys() {
 
 #[tokio::test]
 async fn an_empty_or_ambiguous_set_of_roles_is_never_sent() {
-    let jc = JumpCloud::start([]).await;
+    let jc = JumpCloud::start::<(u16, String)>([]).await;
     let several = [role("Help Desk"), role("Manager")];
     for (roles, field) in [
         (&[][..], RoleField::One),
@@ -76,111 +84,10 @@ async fn an_empty_or_ambiguous_set_of_roles_is_never_sent() {
         (&several, RoleField::One),
         (&several, RoleField::Both),
     ] {
-        let fault = jc.client().set_roles(&id("a1"), roles, field).await.unwrap_err();
+        let fault = jc.client().set_roles(&id("a1"), roles, field, None).await.unwrap_err();
         assert_eq!(fault.class, FaultClass::NotSent);
     }
     assert!(jc.heard().is_empty());
-}
-
-#[tokio::test]
-async fn the_organization_header_is_sent_where_configured_and_never_to_the_route_that_refuses_it() {
-    let me = r#"{"_id": "me1", "email": "me@example.com", "roleName": "Administrator With Billing"}"#;
-    let jc = JumpCloud::start([ok(me), ok(r#"{"totalCount": 1, "results": [{"id": "org1"}]}"#)]).await;
-    let who = jc.client_with(r#", "org_id": "org1""#).who_am_i().await.unwrap();
-    assert_eq!(who.org.unwrap().as_str(), "org1");
-    assert_eq!(who.account, Some(id("me1")));
-    let heard = jc.heard();
-    assert_eq!(
-        (heard[0].line.as_str(), heard[0].header("x-org-id")),
-        ("GET /api/users/getSelf", Some("org1"))
-    );
-    assert_eq!(heard[1].line, "GET /api/organizations?limit=2");
-    assert_eq!(heard[1].header("x-org-id"), None);
-}
-
-#[tokio::test]
-async fn who_am_i_falls_back_only_where_get_self_is_not_offered() {
-    for status in [403, 404] {
-        let jc = JumpCloud::start([(status, String::new()), ok(r#"[{"_id": "org1"}]"#)]).await;
-        let who = jc.client().who_am_i().await.unwrap();
-        assert_eq!((who.account, who.org.unwrap().as_str()), (None, "org1"), "{status}");
-    }
-    // An outage must not pass for a credential that owns no account.
-    for (status, class) in
-        [(401, FaultClass::Credential), (500, FaultClass::Ambiguous), (429, FaultClass::Throttled)]
-    {
-        let jc = JumpCloud::start([(status, String::new()), ok(r#"[{"_id": "org1"}]"#)]).await;
-        assert_eq!(jc.client().who_am_i().await.unwrap_err().class, class);
-        assert_eq!(jc.heard().len(), 1);
-    }
-    let jc = JumpCloud::start([(404, String::new()), (401, String::new())]).await;
-    assert_eq!(jc.client().who_am_i().await.unwrap_err().class, FaultClass::Credential);
-    let jc = JumpCloud::start([ok("{}"), (403, String::new())]).await;
-    assert_eq!(jc.client().who_am_i().await.unwrap_err().class, FaultClass::Ambiguous, "tells nothing");
-}
-
-#[tokio::test]
-async fn a_key_of_several_organizations_has_none_that_can_be_pinned() {
-    let jc = JumpCloud::start([
-        (404, String::new()),
-        ok(r#"{"totalCount": 2, "results": [{"id": "o1"}, {"id": "o2"}]}"#),
-    ])
-    .await;
-    assert_eq!(jc.client().who_am_i().await.unwrap_err().class, FaultClass::NotFound);
-}
-
-#[tokio::test]
-async fn a_listing_reads_all_pages_also_smaller_ones_than_asked_for() {
-    let pages = [page(5, &["a1", "a2"]), page(5, &["a3", "a4"]), page(5, &["a5"])];
-    let jc = JumpCloud::start(pages.map(|page| ok(&page))).await;
-    let listing = jc.client().list().await.unwrap();
-    assert!(listing.complete);
-    assert_eq!(listing.accounts.len(), 5);
-    assert_eq!(listing.org.unwrap().as_str(), "org1");
-    let lines: Vec<_> = jc.heard().into_iter().map(|h| h.line).collect();
-    let expected = [0, 2, 4].map(|skip| format!("GET /api/users?limit=100&skip={skip}&sort=_id"));
-    assert_eq!(lines, expected);
-}
-
-#[tokio::test]
-async fn the_page_size_is_configurable() {
-    let jc = JumpCloud::start([ok(&page(1, &["a1"]))]).await;
-    jc.client_with(r#", "options": {"page_size": 7}"#).list().await.unwrap();
-    assert_eq!(jc.heard()[0].line, "GET /api/users?limit=7&skip=0&sort=_id");
-}
-
-#[tokio::test]
-async fn only_a_listing_that_adds_up_is_complete() {
-    let bare = format!("[{}]", account("a1", "Read Only"));
-    for (pages, why) in [
-        (vec![bare, "[]".to_owned()], "no total: a server's own limit would look like the end"),
-        (vec![page(3, &["a1", "a2"]), page(3, &["a2", "a3"])], "an id twice"),
-        (vec![page(3, &["a1", "a2"]), page(3, &["a1", "a2"])], "the server ignores skip"),
-        (vec![page(4, &["a1", "a2"]), page(4, &["a3"]), page(4, &[])], "one is missing"),
-        (vec![page(4, &["a1", "a2"]), page(3, &["a4"])], "somebody was deleted between two pages"),
-        (vec![page(1, &["a1", "a2"])], "more than stated"),
-    ] {
-        let count = pages.len();
-        let jc = JumpCloud::start(pages.iter().map(|page| ok(page))).await;
-        let listing = jc.client().list().await.unwrap();
-        assert!(!listing.complete, "{why}");
-        assert!(!listing.accounts.is_empty(), "{why}");
-        assert_eq!(jc.heard().len(), count, "{why}");
-    }
-    let jc = JumpCloud::start([ok(&page(3, &["a1", "a2"])), (500, String::new())]).await;
-    assert_eq!(jc.client().list().await.unwrap_err().class, FaultClass::Ambiguous, "half a listing is none");
-}
-
-#[tokio::test]
-async fn the_organization_of_a_listing_counts_only_if_all_agree() {
-    let other = account("a2", "Read Only").replace("org1", "org2");
-    let silent = account("a2", "Read Only").replace("organization", "else");
-    for second in [other, silent] {
-        let body = format!(r#"{{"totalCount": 2, "results": [{}, {second}]}}"#, account("a1", "Read Only"));
-        let jc = JumpCloud::start([ok(&body)]).await;
-        let listing = jc.client().list().await.unwrap();
-        assert_eq!((listing.complete, listing.org), (true, None));
-    }
 }
 
 #[tokio::test]
@@ -237,35 +144,15 @@ async fn a_gateways_page_with_a_200_is_no_success_of_a_write() {
         let jc = JumpCloud::start((0..3).map(|_| ok(body))).await;
         let client = jc.client();
         let faults = [
-            client.set_roles(&id("a1"), &[role("Manager")], RoleField::One).await.unwrap_err(),
+            client.set_roles(&id("a1"), &[role("Manager")], RoleField::One, None).await.unwrap_err(),
             client.delete(&id("a1")).await.unwrap_err(),
-            client.create(&new_account()).await.unwrap_err(),
+            client.create(&new_account(), None).await.unwrap_err(),
         ];
         assert!(faults.iter().all(Fault::may_have_happened), "{body}: {faults:?}");
     }
     let jc = JumpCloud::start([ok(""), ok("{}")]).await;
-    assert_eq!(jc.client().create(&new_account()).await, Ok(None), "made, and the id is not told");
-    assert_eq!(jc.client().create(&new_account()).await, Ok(None));
-}
-
-#[tokio::test]
-async fn roles_are_read_from_all_pages_with_their_scopes() {
-    let first = r#"{"totalCount": 3, "results": [{"name": "A", "scopes": ["b", "a", "b"]}, {"name": "B"}]}"#;
-    let second = r#"{"totalCount": 3, "results": [{"name": "C", "scopes": ["a", {"odd": 1}]}]}"#;
-    let jc = JumpCloud::start([ok(first), ok(second)]).await;
-    let roles = jc.client().roles().await.unwrap();
-    let scopes: Vec<_> = roles.into_iter().map(|r| (r.name.to_string(), r.scopes)).collect();
-    let expected = [
-        ("A".to_owned(), Some(vec!["a".to_owned(), "b".to_owned()])),
-        ("B".to_owned(), None),
-        ("C".to_owned(), None), // one scope that cannot be read: unknown, not smaller
-    ];
-    assert_eq!(scopes, expected);
-    assert_eq!(jc.heard()[1].line, "GET /api/v2/roles?limit=100&skip=2");
-    let jc = JumpCloud::start([ok(first), ok(first)]).await;
-    assert_eq!(jc.client().roles().await.unwrap_err().class, FaultClass::Ambiguous, "half a list is none");
-    let jc = JumpCloud::start([ok(r#"[{"name": "A"}]"#), ok("[]")]).await;
-    assert_eq!(jc.client().roles().await.unwrap().len(), 1, "a bare array ends with an empty page");
+    assert_eq!(jc.client().create(&new_account(), None).await, Ok(None), "made, and the id is not told");
+    assert_eq!(jc.client().create(&new_account(), None).await, Ok(None));
 }
 
 #[tokio::test]
@@ -281,10 +168,21 @@ async fn no_text_of_jumpcloud_and_no_token_reaches_a_fault_or_the_log() {
         show(&client);
         show(&client.get(&id("a1")).await.unwrap_err());
         show(&client.list().await.unwrap_err());
-        show(&client.set_roles(&id("a1"), &[role("Manager")], RoleField::One).await.unwrap_err());
-        show(&client.create(&new_account()).await.unwrap_err());
+        show(&client.set_roles(&id("a1"), &[role("Manager")], RoleField::One, None).await.unwrap_err());
+        show(&client.create(&new_account(), None).await.unwrap_err());
     }
-    show(&connection("https://127.0.0.1:1", "", "not PEM"));
+    for more in ["", oauth::SERVICE] {
+        show(&connection("https://127.0.0.1:1", more, "not PEM"));
+    }
+    for (status, body) in [(200, oauth::token(3600)), (401, format!("{{\"error\": \"{BODY_CANARY}\"}}"))] {
+        let jc = JumpCloud::answering(move |_| (status, body.clone()).into()).await;
+        let client = jc.client_with(oauth::SERVICE);
+        show(&client.get(&id("a1")).await.unwrap_err());
+        show(&client.token().await);
+        show(&client.me().await);
+        show(&client);
+        show(&jc.insights_with(oauth::SERVICE).changes(Timestamp(0)).await);
+    }
     let logged = log.text();
     assert!(logged.contains("/api/users/a1"), "the log was listened to: {logged}");
     for text in [shown, logged] {

@@ -6,7 +6,7 @@ use ephemerald::{
     control::wire::{Ephemeral, Target},
     engine::ids::{Email, IntegrationId, RoleName},
     sandbox::{
-        control_plane::{JobSpec, RequestSpec, RequestView},
+        control_plane::{JobSpec, RequestSpec, RequestState, RequestView},
         jumpcloud::Event,
     },
 };
@@ -76,6 +76,15 @@ impl World {
     pub(crate) async fn event(&self, grant: &str, code: &str) -> Value {
         let what = format!("{code} about {grant}");
         self.reported(&what, |r| r["grant_id"] == grant && r["code"] == code).await
+    }
+
+    /// Waits until the agent has been handed the request's job.
+    pub(crate) async fn leased(&self, request: &RequestView) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.operator.show(&request.number).await.unwrap().state == RequestState::Queued {
+            assert!(Instant::now() < deadline, "{} was not handed out", request.number);
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// How many requests that could change something JumpCloud received.

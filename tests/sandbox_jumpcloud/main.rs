@@ -8,6 +8,7 @@ mod faults;
 mod insights;
 mod lists;
 mod oracle;
+mod program;
 mod reading;
 mod refusals;
 mod script;

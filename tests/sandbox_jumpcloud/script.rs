@@ -35,6 +35,7 @@ async fn a_human_takes_back_what_a_client_gave_and_acts_between_its_read_and_its
     let number = bench.running.console.play(script(json!([
         {"account": AMARA, "when": {"has_role": "Manager"}, "do": "demote"},
         {"account": AMARA, "when": "is_read", "do": {"add_role": "Billing Only"}},
+        {"account": AMARA, "when": "is_listed", "do": {"add_role": "Help Desk"}},
     ])));
     let path = bench.path(AMARA);
     let end = bench.running.console.log_end();
@@ -50,6 +51,13 @@ async fn a_human_takes_back_what_a_client_gave_and_acts_between_its_read_and_its
     };
     tokio::time::timeout(Duration::from_secs(20), read).await.unwrap();
     assert_eq!(bench.roles(AMARA), ["Read Only", "Billing Only"]);
+    let list = async {
+        while bench.running.console.scripts()[0].done < 3 {
+            assert_eq!(bench.get("/api/users?limit=1").await.0, 200);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), list).await.unwrap();
+    assert_eq!(bench.roles(AMARA).len(), 3);
     assert_eq!(bench.played(number).await.failed, []);
 }
 

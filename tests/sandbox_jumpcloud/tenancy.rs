@@ -200,3 +200,40 @@ async fn the_connection_of_a_provider_names_an_organization() {
     let connection: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!((&connection["org_id"], &connection["token"]), (&json!(FIRST), &json!(bench.key)));
 }
+
+#[tokio::test]
+async fn a_population_by_hand_may_have_a_provider_and_is_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("seed.json");
+    let population = json!({
+        "organizations": [{"id": SECOND, "name": "Branch"}],
+        "provider": {"id": "5f00c0de000000000000a5a5", "name": "Head"},
+        "accounts": [
+            {"email": "head@example.org", "roles": ["Administrator With Billing"], "provider": true,
+                "links": [SECOND]},
+            {"email": "branch@example.org", "roles": ["Help Desk"], "organization": SECOND},
+        ],
+        "service_accounts": [{"name": "robot", "roles": ["Read Only"], "api_key": "jca_robot"}],
+    });
+    let start = async |population: &Value| {
+        std::fs::write(&path, population.to_string()).unwrap();
+        let options = Options { seed_file: Some(path.clone()), ..options(None) };
+        ephemerald::sandbox::jumpcloud::run(options, std::future::pending()).await
+    };
+    let running = start(&population).await.unwrap();
+    assert_eq!(running.org_id.as_deref(), Some(SECOND));
+    assert_eq!(running.console.state().service_accounts[0].id.len(), 24);
+
+    for (place, wrong, why) in [
+        ("/accounts/1/organization", json!(FIRST.replace("aa", "ab")), "does not exist"),
+        ("/accounts/0/links", json!([FOREIGN]), "does not exist"),
+        ("/provider", Value::Null, "there is none"),
+        ("/organizations/0/id", json!("7"), "24 hexadecimal digits"),
+        ("/service_accounts/0/roles", json!(["Emperor"]), "does not exist"),
+    ] {
+        let mut population = population.clone();
+        *population.pointer_mut(place).unwrap() = wrong;
+        let said = start(&population).await.err().unwrap().to_string();
+        assert!(said.contains(why), "{place}: {said}");
+    }
+}

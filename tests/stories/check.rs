@@ -28,6 +28,57 @@ async fn a_connection_without_a_token_is_named_by_check_with_its_file() {
     assert!(!said.text.contains(&world.api_key), "{}", said.text);
 }
 
+#[tokio::test]
+async fn check_tells_where_the_key_belongs_and_what_it_may_do() {
+    let world = World::enrolled().await;
+
+    let said = world.agent.command(&["check"]).await;
+
+    assert_mentions(
+        &said,
+        &["no known region", "API key", "accepted, of ", "organization", "own role", "Billing"],
+    );
+    assert!(!said.text.contains(&world.api_key), "{}", said.text);
+}
+
+#[tokio::test]
+async fn an_organization_that_is_not_the_keys_is_named_by_check() {
+    let world = World::enrolled().await;
+    world.rewrite_connection(|connection| connection["org_id"] = json!("5f00000000000000000000ff"));
+
+    let said = world.agent.command(&["check"]).await;
+
+    assert_ne!(said.code, Some(0), "{}", said.text);
+    assert_mentions(&said, &["5f00000000000000000000ff", "org_id"]);
+}
+
+#[tokio::test]
+async fn a_service_account_that_gets_no_token_is_told_by_check_with_the_endpoint() {
+    let world = World::enrolled().await;
+    world.rewrite_connection(|connection| {
+        connection.as_object_mut().unwrap().remove("token");
+        connection["client_id"] = json!("nobody");
+        connection["client_secret"] = json!("canary-secret");
+    });
+
+    let said = world.agent.command(&["check"]).await;
+
+    assert_ne!(said.code, Some(0), "{}", said.text);
+    assert_mentions(&said, &["service account", "/oauth2/token", "answered 4"]);
+    assert!(!said.text.contains("canary-secret"), "{}", said.text);
+}
+
+#[tokio::test]
+async fn a_setting_that_is_said_twice_and_not_the_same_is_told_with_both_places() {
+    let world = World::enrolled().await;
+    world.rewrite_connection(|connection| connection["options"] = json!({"rate_limit": 5}));
+
+    let said = world.agent.command(&["check"]).await;
+
+    assert_eq!(said.code, Some(3), "{}", said.text);
+    assert_mentions(&said, &["rate_limit", "ephemerald.toml", "main.json", "remove one"]);
+}
+
 fn assert_mentions(said: &Said, words: &[&str]) {
     for word in words {
         assert!(said.text.contains(word), "{word:?} is missing in: {}", said.text);

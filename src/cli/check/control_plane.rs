@@ -53,7 +53,8 @@ pub(super) async fn check(
             return None;
         }
     };
-    let reached = network::reach(config, &door, part).await;
+    let proxy = config.control_plane.proxy.as_ref().map(|proxy| proxy.split().url);
+    let reached = network::reach(proxy, &door, part).await;
     if let Some(status) = daemon {
         part.step("authentication", told(status));
     } else if let (Some(identity), Some(_)) = (&identity, &reached) {

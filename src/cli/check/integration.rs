@@ -4,19 +4,21 @@
 
 use super::{
     super::Exit,
-    network,
+    credential, network,
     report::{Part, Verdict},
 };
 use crate::{
-    agent,
-    config::{Config, Integration, ProxyUrl},
+    agent, clock,
+    config::{Config, Integration},
     engine::{
+        ids::RoleName,
         observed::{Fault, FaultClass, Listing, WhoAmI},
         policy::Policy,
         roles::BILLING_ADMINISTRATOR,
+        time::Timestamp,
     },
     http::{Door, DoorOptions},
-    jumpcloud::{Client, Connection},
+    jumpcloud::{Client, Connection, Credential, Insights},
 };
 
 /// Runs the steps; returns its name and how far our clock is ahead of its.
@@ -26,75 +28,78 @@ pub(super) async fn check(
     policy: Option<&Policy>,
     part: &mut Part<'_>,
 ) -> Option<(String, i64)> {
-    let connection = match agent::connection(&integration.connection) {
-        Ok(connection) => connection,
+    let prepared = match agent::prepare(config, integration) {
+        Ok(prepared) => prepared,
         Err(problem) => {
             part.step("connection", Verdict::config(problem, ""));
             return None;
         }
     };
-    part.step("connection", Verdict::ok(connection.url.clone()));
-    let proxy = || config.control_plane.proxy.as_ref().map(ProxyUrl::split);
-    let client = Client::through(&connection, proxy());
-    let (client, door) = match client.and_then(|client| Ok((client, door(&connection, config)?))) {
+    let connection = &prepared.connection;
+    part.step("connection", place(connection));
+    let made = agent::open(&prepared);
+    let made = made.and_then(|made| Ok((made, door(connection, config, integration)?)));
+    let ((client, insights), door) = match made {
         Ok(made) => made,
-        Err(error) => {
-            part.step("address", Verdict::config(error.to_string(), "mend the connection file"));
+        Err(problem) => {
+            part.step("address", Verdict::config(problem, "mend the connection file"));
             return None;
         }
     };
-    let reached = network::reach(config, &door, part).await?;
-    if let Some(me) = identity(&client, &connection, part).await {
-        let listing = administrators(&client, part).await;
-        own_role(&me, listing.as_ref(), part);
-        roles(&client, policy, part).await;
+    let proxy = config.proxy_of(integration).map(|proxy| proxy.url);
+    let reached = network::reach(proxy, &door, part).await?;
+    if let Some(me) = credential::check(&client, connection, part).await {
+        let listing = administrators(&client, connection, part).await;
+        own_role(&me, connection, listing.as_ref(), part);
+        roles(&client, connection, (policy, prepared.settings.offered_roles.as_deref()), part).await;
+        if let Some(insights) = insights {
+            part.step("insights", hints(&insights).await);
+        }
     }
     Some((format!("JumpCloud ({})", integration.settings.id), reached.ahead_ms?))
 }
 
+fn place(connection: &Connection) -> Verdict {
+    let region = connection.place.region.map_or("no known region", |region| region.code());
+    let by = match connection.credential {
+        Credential::ApiKey(_) => "API key",
+        Credential::ServiceAccount { .. } => "service account",
+    };
+    Verdict::ok(format!("{} ({region}), {by}", connection.place.url))
+}
+
 /// Without a credential: for the first, unauthenticated look.
-fn door(connection: &Connection, config: &Config) -> Result<Door, crate::http::DoorError> {
+fn door(connection: &Connection, config: &Config, integration: &Integration) -> Result<Door, String> {
     let patience = std::time::Duration::from_secs(5);
     Door::new(DoorOptions {
-        origin: connection.url.clone(),
+        origin: connection.place.url.clone(),
         extra_ca_pem: connection.ca_pem.clone(),
         only_extra_ca: false,
-        proxy: config.control_plane.proxy.as_ref().map(ProxyUrl::split),
+        proxy: config.proxy_of(integration),
         connect_timeout: patience,
         read_timeout: patience,
         total_timeout: patience,
         max_body: 1024 * 1024,
         user_agent: concat!("ephemerald/", env!("CARGO_PKG_VERSION")).to_owned(),
     })
+    .map_err(|error| error.to_string())
 }
 
-async fn identity(client: &Client, connection: &Connection, part: &mut Part<'_>) -> Option<WhoAmI> {
-    let me = match client.who_am_i().await {
-        Ok(me) => me,
+/// Optional, so never more than a warning.
+async fn hints(insights: &Insights) -> Verdict {
+    let hour_ago = Timestamp(clock::now().wall.0.saturating_sub(60 * 60 * 1000));
+    match insights.changes(hour_ago).await {
+        Ok(changes) => Verdict::ok(format!("{} changes of administrators in the last hour", changes.len())),
         Err(fault) => {
-            part.step("API key", refused(&fault, "who the key belongs to"));
-            return None;
+            let status = fault.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let found = format!("{}: {status}", insights.origin());
+            let advice = "changes by others are then found at the regular look; is it part of your plan? Else set insights = false";
+            Verdict::warn(found, advice)
         }
-    };
-    let who =
-        me.email.as_ref().map_or_else(|| "of an unnamed account".to_owned(), |email| format!("of {email}"));
-    part.step("API key", Verdict::ok(format!("accepted, {who}")));
-    let verdict = match (&me.org, &connection.org_id) {
-        (Some(found), Some(expected)) if found != expected => {
-            let advice = "write the right org_id into the connection file";
-            Verdict::config(format!("the key reads {found}, the connection names {expected}"), advice)
-        }
-        (Some(org), _) => Verdict::ok(org.to_string()),
-        (None, _) => {
-            let advice = "without it nothing is raised; give org_id in the connection file, or another key";
-            Verdict::fail(Exit::Refused, "cannot be read with this key", advice)
-        }
-    };
-    part.step("organization", verdict);
-    Some(me)
+    }
 }
 
-async fn administrators(client: &Client, part: &mut Part<'_>) -> Option<Listing> {
+async fn administrators(client: &Client, connection: &Connection, part: &mut Part<'_>) -> Option<Listing> {
     match client.list().await {
         Ok(listing) if listing.complete => {
             part.step("administrators", Verdict::ok(format!("{} listed", listing.accounts.len())));
@@ -107,14 +112,19 @@ async fn administrators(client: &Client, part: &mut Part<'_>) -> Option<Listing>
             Some(listing)
         }
         Err(fault) => {
-            part.step("administrators", refused(&fault, "the list of administrators"));
+            part.step("administrators", refused(&fault, "the list of administrators", connection));
             None
         }
     }
 }
 
 /// The role that the product guide asks for; what lesser roles may manage is not documented.
-fn own_role(me: &WhoAmI, listing: Option<&Listing>, part: &mut Part<'_>) {
+fn own_role(me: &WhoAmI, connection: &Connection, listing: Option<&Listing>, part: &mut Part<'_>) {
+    if me.account.is_none() && matches!(connection.credential, Credential::ServiceAccount { .. }) {
+        let advice =
+            "see in the console that its role may manage administrators; only a write would prove it";
+        return part.step("own role", Verdict::warn("not shown for a service account", advice));
+    }
     let listed = listing.and_then(|listing| {
         let own = |id| Some(id) == me.account.as_ref();
         listing.accounts.iter().find(|account| own(&account.id))?.roles.first().cloned()
@@ -130,43 +140,63 @@ fn own_role(me: &WhoAmI, listing: Option<&Listing>, part: &mut Part<'_>) {
     part.step("own role", verdict);
 }
 
-async fn roles(client: &Client, policy: Option<&Policy>, part: &mut Part<'_>) {
+async fn roles(
+    client: &Client,
+    connection: &Connection,
+    (policy, offered): (Option<&Policy>, Option<&[RoleName]>),
+    part: &mut Part<'_>,
+) {
     let known = match client.roles().await {
         Ok(known) => known,
-        Err(fault) => return part.step("roles", refused(&fault, "the list of roles")),
+        Err(fault) => return part.step("roles", refused(&fault, "the list of roles", connection)),
     };
-    let wanted = policy.iter().flat_map(|policy| policy.roles.keys());
-    let missing = wanted.filter(|role| !known.iter().any(|known| known.name == **role));
-    let missing: Vec<&str> = missing.map(|role| role.as_str()).collect();
-    let found = format!("{} listed", known.len());
-    part.step(
-        "roles",
-        if missing.is_empty() {
-            Verdict::ok(found)
-        } else {
-            let names: Vec<&str> = known.iter().map(|role| role.name.as_str()).collect();
-            let advice = format!("spell them as JumpCloud does: {}", names.join(", "));
-            Verdict::warn(format!("{found}; the policy also names {}", missing.join(", ")), &advice)
-        },
-    );
+    let missing = |wanted: &mut dyn Iterator<Item = &RoleName>| {
+        let missing = wanted.filter(|role| !known.iter().any(|known| known.name == **role));
+        missing.map(RoleName::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let by_policy = missing(&mut policy.iter().flat_map(|policy| policy.roles.keys()));
+    let by_offer = missing(&mut offered.unwrap_or_default().iter());
+    let mut found = format!("{} listed", known.len());
+    for (who, names) in [("the policy", &by_policy), ("`roles` of this integration", &by_offer)] {
+        if !names.is_empty() {
+            found += &format!("; {who} also names {names}");
+        }
+    }
+    let names: Vec<&str> = known.iter().map(|role| role.name.as_str()).collect();
+    let advice = format!("spell them as JumpCloud does: {}", names.join(", "));
+    let fine = by_policy.is_empty() && by_offer.is_empty();
+    part.step("roles", if fine { Verdict::ok(found) } else { Verdict::warn(found, &advice) });
 }
 
-fn refused(fault: &Fault, what: &str) -> Verdict {
+pub(super) fn refused(fault: &Fault, what: &str, connection: &Connection) -> Verdict {
     let status = fault.status.map_or_else(|| "no answer".to_owned(), |status| format!("answered {status}"));
     let found = format!("{what}: {status}");
     let (exit, advice) = match fault.class {
+        FaultClass::Credential if connection.org_id.is_none() => (
+            Exit::Refused,
+            "not accepted: paste the credential again, or make a new one in the console; one of several organizations also needs org_id",
+        ),
         FaultClass::Credential => {
-            (Exit::Refused, "the key is not accepted: paste it again, or make a new one in the console")
+            (Exit::Refused, "not accepted: paste the credential again, or make a new one in the console")
         }
-        FaultClass::Forbidden => {
-            (Exit::Refused, "not permitted: a key of an Administrator With Billing, from an allowed address")
-        }
+        FaultClass::Forbidden => (
+            Exit::Refused,
+            "not permitted: a credential with the role Administrator With Billing, from an allowed address",
+        ),
+        FaultClass::NotFound if connection.org_id.is_some() => (
+            Exit::Refused,
+            "is org_id right? JumpCloud answers so for an organization that it does not know; and is the url that of your region?",
+        ),
         FaultClass::NotFound | FaultClass::WrongOrganization => {
-            (Exit::Refused, "is the URL that of your region, and org_id that of the key?")
+            (Exit::Refused, "is the url that of your region? An organization answers in its own only")
         }
         FaultClass::Redirected => {
             (Exit::Config, "redirects are not followed: write the final address, without a path, as url")
         }
+        FaultClass::Refused if connection.org_id.is_some() => (
+            Exit::Refused,
+            "is org_id the id of an organization? JumpCloud answers so for one that is malformed",
+        ),
         FaultClass::Refused => {
             (Exit::Refused, "a request this version makes was not taken: please report it")
         }

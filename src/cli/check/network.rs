@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     clock,
-    config::Config,
     http::{Door, Request, SendFault},
 };
 
@@ -25,9 +24,8 @@ pub(super) struct Reached {
     pub(super) ahead_ms: Option<i64>,
 }
 
-/// Goes as far as it gets.
-pub(super) async fn reach(config: &Config, door: &Door, part: &mut Part<'_>) -> Option<Reached> {
-    let proxy = config.control_plane.proxy.as_ref().map(|proxy| proxy.split().url);
+/// Goes as far as it gets, through the proxy of this URL if there is one.
+pub(super) async fn reach(proxy: Option<String>, door: &Door, part: &mut Part<'_>) -> Option<Reached> {
     let first = Url::parse(proxy.as_deref().unwrap_or_else(|| door.origin())).ok()?;
     let by = if proxy.is_some() { " (the proxy)" } else { "" };
     let host = first.host_str()?.trim_start_matches('[').trim_end_matches(']');

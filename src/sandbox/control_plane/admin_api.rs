@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Shared, agents, dispatch,
+    Shared, dispatch, enrolment,
     faults::Faults,
     jobs,
     lifecycle::{Happening, RequestState},
@@ -72,6 +72,13 @@ pub struct Sent {
     pub agent: AgentId,
     /// The signed job, as it will be delivered.
     pub jws: String,
+}
+
+/// What became of a job that was cancelled.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Cancelled {
+    /// It was never handed out, and never will be.
+    pub dropped: bool,
 }
 
 /// A wish for an integration's inventory.
@@ -129,6 +136,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/v1/admin/requests/{number}/extend", post(extend))
         .route("/v1/admin/sync", post(sync))
         .route("/v1/admin/jobs", post(inject))
+        .route("/v1/admin/jobs/{id}/cancel", post(cancel))
         .route("/v1/admin/results", get(results))
         .route("/v1/admin/faults", get(faults).post(set_faults))
         .merge(oversight::routes())
@@ -165,7 +173,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 async fn new_token(State(shared): App) -> Answer<Token> {
-    let secret = shared.store.write(|tx| agents::new_token(tx, now_ms()))?;
+    let secret = shared.store.write(|tx| enrolment::new_token(tx, now_ms()))?;
     Ok(Json(Token { token: shared.agent_token(secret).to_text() }))
 }
 
@@ -250,6 +258,13 @@ async fn inject(State(shared): App, Json(spec): Json<JobSpec>) -> Answer<Sent> {
     let sent = shared.store.write(|tx| dispatch::inject(tx, &shared, spec, now_ms()))?;
     shared.work.notify_waiters();
     Ok(Json(sent))
+}
+
+/// Nothing but the mark: a job in hand hears of it with its next heartbeat.
+async fn cancel(State(shared): App, Path(id): Path<String>) -> Answer<Cancelled> {
+    let job = JobId::new(&id).map_err(|_| Problem::not_found(format!("there is no job {id:?}")))?;
+    let dropped = shared.store.write(|tx| jobs::cancel(tx, &job))?;
+    Ok(Json(Cancelled { dropped }))
 }
 
 async fn results(State(shared): App) -> Answer<Vec<ResultView>> {

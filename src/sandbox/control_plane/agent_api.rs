@@ -18,7 +18,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    LONG_POLL_S, Shared, agents, dispatch, inventory, jobs, offers,
+    LONG_POLL_S, Shared, agents, dispatch, enrolment, inventory, jobs, offers,
     problem::Problem,
     proofs::{self, Sender},
     reports, requests,
@@ -92,13 +92,13 @@ async fn enroll(State(shared): App, parts: Parts, body: Bytes) -> Answer<EnrollA
     proofs::check_enrolment(&shared, &parts, &body, &key)?;
     let version = offers::agree(&shared, request.offers.as_ref())?;
     let enrolled = shared.store.write(|tx| {
-        let agent = agents::enroll(tx, &request.secret, &key, now_ms())?;
+        let agent = enrolment::enroll(tx, &request.secret, &key, now_ms())?;
         offers::keep(tx, &agent, request.offers.as_ref())?;
         dispatch::queue_approved(tx, &shared, now_ms())?;
         Ok::<_, Problem>(agent)
     });
     if enrolled.as_ref().is_err_and(Problem::is_about_the_token) {
-        shared.store.write(|tx| agents::note_leak(tx, &request.secret, &key, now_ms()))?;
+        shared.store.write(|tx| enrolment::note_leak(tx, &request.secret, &key, now_ms()))?;
     }
     let agent_id = enrolled?;
     Ok(Json(EnrollAnswer {

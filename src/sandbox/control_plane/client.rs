@@ -20,7 +20,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    admin_api::{JobSpec, Queued, Sent, SyncSpec},
+    admin_api::{Cancelled, JobSpec, Queued, Sent, SyncSpec},
     agents::AgentView,
     alarms::AlarmView,
     faults::Faults,
@@ -29,7 +29,7 @@ use super::{
     reports::ResultView,
     requests::{ExtensionSpec, RequestSpec, RequestView},
 };
-use crate::engine::ids::{AgentId, Email};
+use crate::engine::ids::{AgentId, Email, JobId};
 
 /// Why an operator's request failed.
 #[derive(Debug, thiserror::Error)]
@@ -233,6 +233,14 @@ impl Operator {
     /// As [`token`](Self::token).
     pub async fn send(&self, job: &JobSpec) -> Result<Sent, OperatorError> {
         self.call(Method::POST, "v1/admin/jobs", Some(job)).await
+    }
+
+    /// Withdraws a job: one that nobody has is dropped, one in hand is told at its next heartbeat.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn cancel(&self, job: &JobId) -> Result<Cancelled, OperatorError> {
+        self.call(Method::POST, &format!("v1/admin/jobs/{job}/cancel"), Some(&json!({}))).await
     }
 
     /// Replaces the set of faults.

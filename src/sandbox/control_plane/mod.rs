@@ -11,6 +11,7 @@ mod agents;
 mod alarms;
 mod client;
 mod dispatch;
+mod enrolment;
 mod faults;
 mod handover;
 mod instances;
@@ -42,7 +43,7 @@ use tokio::{
 };
 
 pub use self::{
-    admin_api::{JobSpec, Queued, Sent, SignWith, SyncSpec},
+    admin_api::{Cancelled, JobSpec, Queued, Sent, SignWith, SyncSpec},
     agents::AgentView,
     alarms::{AlarmKind, AlarmView},
     client::{Operator, OperatorError},

@@ -195,29 +195,34 @@ pub async fn run(
 }
 
 fn opened(options: &Options) -> Result<State, Error> {
-    if let Some(path) = &options.state_file
-        && let Some(state) = world::read_state(path).map_err(|error| Error::File(path.clone(), error))?
-    {
-        return Ok(state);
+    let file = options.state_file.as_ref();
+    let failed = |error| Error::File(file.cloned().unwrap_or_default(), error);
+    let kept = file.map(|path| world::read_state(path)).transpose().map_err(failed)?.flatten();
+    let (mut state, mut is_new) = match kept {
+        Some(state) => (state, false),
+        None => (populated(options)?, true),
+    };
+    if options.service_account && state.service_accounts.iter().all(|one| one.client_id.is_none()) {
+        let service = console_tenancy::service(&mut state, &NewService::default(), now_ms());
+        state.service_accounts.push(service.map_err(|_| Error::Random)?);
+        is_new = true;
     }
+    if let Some(path) = file.filter(|_| is_new) {
+        world::write_state(path, &state).map_err(failed)?;
+    }
+    Ok(state)
+}
+
+fn populated(options: &Options) -> Result<State, Error> {
     let key = match &options.api_key {
         Some(key) => key.clone(),
         None => state::random_key().map_err(|_| Error::Random)?,
     };
-    let now = now_ms();
-    let mut state = match &options.seed_file {
-        Some(path) => seed::load(path, &key, now)?,
-        None if options.multi_tenant => population::provider(&key, now),
-        None => State::populated(&key, now),
-    };
-    if options.service_account && state.service_accounts.iter().all(|one| one.client_id.is_none()) {
-        let service = console_tenancy::service(&mut state, &NewService::default(), now);
-        state.service_accounts.push(service.map_err(|_| Error::Random)?);
+    match &options.seed_file {
+        Some(path) => seed::load(path, &key, now_ms()),
+        None if options.multi_tenant => Ok(population::provider(&key, now_ms())),
+        None => Ok(State::populated(&key, now_ms())),
     }
-    if let Some(path) = &options.state_file {
-        world::write_state(path, &state).map_err(|error| Error::File(path.clone(), error))?;
-    }
-    Ok(state)
 }
 
 fn owner(state: &State) -> Option<&Account> {

@@ -114,13 +114,13 @@ fn passes(account: &Account, filter: &str) -> Option<bool> {
     }
 }
 
-fn text_of(account: &Account, field: &str) -> Option<String> {
+fn text_of<'a>(account: &'a Account, field: &str) -> Option<&'a str> {
     Some(match field {
-        "_id" | "id" => account.id.clone(),
-        "email" => account.email.clone(),
-        "firstname" => account.firstname.clone(),
-        "lastname" => account.lastname.clone(),
-        "roleName" => account.roles.first().cloned().unwrap_or_default(),
+        "_id" | "id" => &account.id,
+        "email" => &account.email,
+        "firstname" => &account.firstname,
+        "lastname" => &account.lastname,
+        "roleName" => account.roles.first().map_or("", String::as_str),
         _ => return None,
     })
 }

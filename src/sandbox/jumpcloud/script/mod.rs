@@ -48,6 +48,8 @@ pub enum When {
     Changes,
     /// Somebody reads it by its id, from when the step begins.
     IsRead,
+    /// Somebody lists administrators, from when the step begins.
+    IsListed,
     /// It holds this role.
     HasRole(String),
     /// It does not hold this role, or is gone.

@@ -95,6 +95,7 @@ fn is_true(world: &World, when: &When, who: &str, seen: u64) -> bool {
         When::IsGone => account.is_none(),
         When::Changes => happened(is_change),
         When::IsRead => happened(is_read),
+        When::IsListed => world.log.after(seen).any(|entry| is_list(&entry.event)),
     }
 }
 
@@ -103,8 +104,21 @@ fn is_change(event: &Event, id: &str) -> bool {
 }
 
 fn is_read(event: &Event, id: &str) -> bool {
-    matches!(event, Event::Request(request) if request.method == "GET" && request.executed
-        && request.path.strip_prefix("/api/users/").is_some_and(|rest| rest.starts_with(id)))
+    read_path(event).and_then(|path| path.strip_prefix('/')).is_some_and(|rest| rest.starts_with(id))
+}
+
+fn is_list(event: &Event) -> bool {
+    read_path(event).is_some_and(|path| path.is_empty() || path.starts_with('?'))
+}
+
+/// What follows `/api/users` in the path of a read that was answered.
+fn read_path(event: &Event) -> Option<&str> {
+    match event {
+        Event::Request(request) if request.method == "GET" && request.executed => {
+            request.path.strip_prefix("/api/users")
+        }
+        _ => None,
+    }
 }
 
 fn act(console: &Console, who: &str, deed: &Deed) -> Result<Account, Refused> {

@@ -4,16 +4,16 @@
 
 use serde::{Deserialize, Serialize};
 
-macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident { $($(#[$own:meta])* $value:ident,)* }) => {
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$own:meta])* $value:ident,)* })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$own])* $value,)* }
-    };
+    )*};
 }
 
-choice! {
+choices! {
     /// What `roles` and `roleNames` show.
     PluralRoles {
         /// Every role.
@@ -23,9 +23,7 @@ choice! {
         /// Every role, if there are several; both are absent otherwise.
         WithSeveral,
     }
-}
 
-choice! {
     /// What `role` and `roleName` show of several roles.
     RoleNameOfSeveral {
         /// The one that was given first.
@@ -35,9 +33,7 @@ choice! {
         /// Both keys are absent.
         Absent,
     }
-}
 
-choice! {
     /// What `role` holds.
     RoleShown {
         /// The identifier that `/api/v2/roles` shows.
@@ -47,9 +43,7 @@ choice! {
         /// The key is absent.
         Absent,
     }
-}
 
-choice! {
     /// The key of an identifier.
     IdKey {
         /// `_id`.
@@ -59,9 +53,7 @@ choice! {
         /// Both.
         Both,
     }
-}
 
-choice! {
     /// What a written `roleNames` does.
     RoleNamesWrite {
         /// The account holds exactly these roles.
@@ -73,9 +65,7 @@ choice! {
         /// The field is not known: 400.
         Refused,
     }
-}
 
-choice! {
     /// What a written `roleName` does without `roleNames` beside it.
     RoleNameWrite {
         /// The account holds this role only.
@@ -87,9 +77,7 @@ choice! {
         /// Silently ignored if the account holds several roles.
         IgnoredWithSeveral,
     }
-}
 
-choice! {
     /// Which field counts if `roleName` and `roleNames` are both written.
     BothWritten {
         /// `roleNames`.
@@ -97,9 +85,7 @@ choice! {
         /// `roleName`.
         RoleNameWins,
     }
-}
 
-choice! {
     /// What a written field that no document describes does.
     FieldWritten {
         /// Silently ignored.
@@ -109,9 +95,7 @@ choice! {
         /// 400.
         Refused,
     }
-}
 
-choice! {
     /// What `roleName: null` and `roleName: ""` do.
     BlankRole {
         /// 400.
@@ -121,9 +105,7 @@ choice! {
         /// Takes every role away.
         Removes,
     }
-}
 
-choice! {
     /// What becomes of fields that a `PUT` leaves out.
     PutOmitted {
         /// They stay.
@@ -133,9 +115,7 @@ choice! {
         /// Names become empty, `enableMultiFactor` and `apiKeyAllowed` false; roles stay.
         FlagsReset,
     }
-}
 
-choice! {
     /// The body of the answer to a `PUT`.
     PutAnswer {
         /// The account as it is now.
@@ -147,9 +127,7 @@ choice! {
         /// Nothing.
         Nothing,
     }
-}
 
-choice! {
     /// The body of the answer to a create.
     CreateAnswer {
         /// The account, as reads show it.
@@ -163,9 +141,7 @@ choice! {
         /// Nothing.
         Nothing,
     }
-}
 
-choice! {
     /// What `totalCount` says.
     TotalCount {
         /// How many there are.
@@ -179,9 +155,7 @@ choice! {
         /// One less than there are.
         TooLow,
     }
-}
 
-choice! {
     /// What `getSelf` answers to a service account.
     ServiceSelf {
         /// An object with its identifier, role and organization, and no address.
@@ -191,9 +165,7 @@ choice! {
         /// 403.
         Forbidden,
     }
-}
 
-choice! {
     /// Which roles are listed.
     RolesListed {
         /// All.
@@ -203,9 +175,7 @@ choice! {
         /// The custom ones.
         Custom,
     }
-}
 
-choice! {
     /// What becomes of the holders of a role that is deleted.
     RoleDeletion {
         /// They lose it, and may have none left.
@@ -215,9 +185,7 @@ choice! {
         /// The role is not deleted: 400.
         Refused,
     }
-}
 
-choice! {
     /// What `x-org-id` does on a route.
     OrgIdRule {
         /// It is checked, and chooses the organization.
@@ -227,9 +195,7 @@ choice! {
         /// 403, and all organizations of the key answer without it.
         Refused,
     }
-}
 
-choice! {
     /// The `Retry-After` of an answer to one request too many.
     RetryAfter {
         /// None.
@@ -241,9 +207,7 @@ choice! {
         /// Neither.
         Junk,
     }
-}
 
-choice! {
     /// The unit of `ttl` in `POST /api/users/generateApiKey`.
     KeyTtl {
         /// The route does not exist.
@@ -255,9 +219,7 @@ choice! {
         /// One second.
         Seconds,
     }
-}
 
-choice! {
     /// What the `changes` of an event hold.
     InsightChanges {
         /// `roleName` with names of roles.
@@ -269,9 +231,7 @@ choice! {
         /// There are none.
         Absent,
     }
-}
 
-choice! {
     /// How a service account appears as the author of an event.
     InsightService {
         /// With `"type": "service_account"`, its identifier and its name.
@@ -281,9 +241,7 @@ choice! {
         /// There is no `initiated_by`.
         Absent,
     }
-}
 
-choice! {
     /// What is in the body of an error.
     ErrorBody {
         /// `{"message", "error"}`, as seen in the wild.

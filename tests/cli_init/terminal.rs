@@ -1,0 +1,141 @@
+//! A person at a terminal: what he sees, and what he does not.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    process::{Child, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
+
+use crate::bench::{Home, holding, wait_until};
+
+/// The program at a pseudo-terminal.
+struct Person {
+    keyboard: File,
+    /// Our own hold on the program's side, to look at its settings.
+    device: File,
+    screen: Arc<Mutex<String>>,
+    seen: usize,
+    program: Child,
+}
+
+impl Person {
+    fn starts(home: &Home, args: &[&str]) -> Self {
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&controller).unwrap();
+        unlockpt(&controller).unwrap();
+        let name = ptsname(&controller, Vec::new()).unwrap();
+        let device = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let side = || Stdio::from(device.try_clone().unwrap());
+        let program = home.command(args).stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
+        let keyboard = File::from(controller);
+        let screen = Arc::new(Mutex::new(String::new()));
+        let (mut eye, shown) = (keyboard.try_clone().unwrap(), Arc::clone(&screen));
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n @ 1..) = eye.read(&mut bytes) {
+                shown.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..n]));
+            }
+        });
+        Self { keyboard, device, screen, seen: 0, program }
+    }
+
+    /// Waits for a question that comes after everything that was answered.
+    fn sees(&mut self, words: &str) -> &mut Self {
+        let (screen, seen) = (Arc::clone(&self.screen), self.seen);
+        self.seen = wait_until(&format!("{words:?} on the screen"), || {
+            let shown = screen.lock().unwrap();
+            let found = shown[seen..].find(words).map(|at| seen + at + words.len());
+            found.ok_or_else(|| shown.clone())
+        });
+        self
+    }
+
+    fn types(&mut self, keys: &str) -> &mut Self {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+        self
+    }
+
+    /// Waits until the terminal shows, or does not show, what is typed.
+    fn echo_is(&mut self, on: bool) -> &mut Self {
+        wait_until("the terminal's echo", || {
+            let now = tcgetattr(&self.device).unwrap().local_modes.contains(LocalModes::ECHO);
+            if now == on { Ok(()) } else { Err(format!("is {now}")) }
+        });
+        self
+    }
+
+    /// The whole screen, once the program has ended with this code.
+    fn ends(mut self, code: i32) -> String {
+        let status = self.program.wait().unwrap();
+        drop(self.device);
+        let screen = self.screen.lock().unwrap().clone();
+        assert_eq!(status.code(), Some(code), "{screen}");
+        screen
+    }
+}
+
+#[test]
+fn a_conversation_with_a_mistyped_key_ends_in_files_and_never_shows_the_key() {
+    let home = Home::with_jumpcloud();
+    let (url, key) = (home.url(), home.api_key());
+    let mut person =
+        Person::starts(&home, &["--state-dir", "state", "init", "--layout", "user", "--config-dir", "etc"]);
+    person.sees("Is that right?").types("\n");
+    person.sees("Its name in jobs").types("acme\n").sees("acme");
+    person.sees("Where is it?").types("4\n").sees("Its address").types(&format!("{url}\n"));
+    person.sees("certificate authority").types("ca.pem\n");
+    person.sees("sign in with?").types("\n");
+    person
+        .sees("API key (not shown)")
+        .echo_is(false)
+        .types("jca_canary_typo\n")
+        .sees("15 characters")
+        .echo_is(true);
+    person.sees("answered 401").sees("What now?").types("2\n").sees("sign in with?").types("\n");
+    person.sees("API key (not shown)").echo_is(false).types(&format!("{key}\n"));
+    person.sees("owner@example.com, Administrator With Billing");
+    person.sees("hold roles?").types("\n");
+    person.sees("[owner@example.com, breakglass@example.com]").types("\n");
+    person.sees("May be raised").types("\n");
+    person.sees("can change administrators").sees("Roles that may be granted").types("Help Desk\n");
+    person.sees("for how long").types("1h\n").sees("for one grant").types("\n").sees("dry run").types("\n");
+    person.sees("Agent token").echo_is(false).types("\n").sees("control plane's certificate").types("\n");
+    person.sees("(not shown)").sees("Write it?").types("\n").sees("enroll");
+
+    let screen = person.ends(0);
+    assert!(screen.contains("acme\r\n"), "the terminal shows what is typed otherwise: {screen}");
+    for secret in [&key, "jca_canary_typo"] {
+        assert!(!screen.contains(secret), "{screen}");
+    }
+    let files = [home.files("etc"), home.files("state")].concat();
+    assert_eq!(holding(&files, &key), [home.path("etc/acme.json")]);
+    assert!(home.read("etc/policy.toml").contains("\"Help Desk\" = \"1h\""));
+}
+
+#[test]
+fn at_a_terminal_a_secret_is_not_read_from_it_as_a_file() {
+    let home = Home::new();
+    let mut person = Person::starts(&home, &["init", "--api-key-file", "-"]);
+    person.sees("--non-interactive");
+    person.ends(2);
+}
+
+#[test]
+fn ctrl_c_at_a_hidden_question_stops_at_once_and_leaves_the_terminal_as_it_was() {
+    let home = Home::new();
+    let args = ["init", "--layout", "user", "--offline", "--region", "us", "--integration", "main"];
+    let mut person = Person::starts(&home, &args);
+    person.sees("Is that right?").types("\n").sees("sign in with?").types("\n");
+    person.sees("API key (not shown)").echo_is(false).types("jca_canary\x03");
+    person.sees("nothing was written").echo_is(true);
+    let screen = person.ends(1);
+    assert!(!screen.contains("canary"), "{screen}");
+    assert!(home.files("").is_empty(), "{:?}", home.files(""));
+}
