@@ -9,16 +9,16 @@ use std::{fs, path::Path, time::Duration};
 use ephemerald::{
     admin::client,
     sandbox::{
-        control_plane::{JobSpec, Operator},
+        control_plane::{JobSpec, Operator, OperatorError, Sent},
         jumpcloud,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     grid::Cell,
-    play::{Happened, Play},
+    play::{Happened, Job, Play},
     process::{Agent, Files, Part, start_cloud, start_control},
 };
 
@@ -71,11 +71,12 @@ impl Batch {
             let (cloud, part) = start_cloud(root.join("jumpcloud-tls"), |options| {
                 options.switches = cell.switches.clone();
                 options.seed_file = Some(population.to_owned());
+                options.service_account = cell.credential == "service_account";
             })
             .await;
             let connection = root.join(format!("{}.json", integration(at)));
             cloud.write_connection(&connection).unwrap();
-            small_pages(&connection);
+            complete(&connection, cell, &cloud.console.state().organization);
             integrations += &section(&integration(at), &connection, &cell.role_mode);
             parts.push(part);
             clouds.push(cloud.console);
@@ -90,12 +91,13 @@ impl Batch {
 
     /// Looks at everything, does what is due; true if nothing more is to come.
     async fn look(&self, plays: &mut [Play]) -> bool {
-        let reports = self.operator.results().await.unwrap();
+        // A busy server may drop a connection that waits; the next look is soon.
+        let Ok(reports) = self.operator.results().await else { return false };
         for play in plays.iter_mut() {
             play.meddle(&reports);
             for job in play.due(&reports) {
-                let id = self.send(&job.claims()).await;
-                play.sent(job, id);
+                let Ok(sent) = self.send(&job).await else { return false };
+                play.sent(job, sent.job_id.to_string());
             }
         }
         let Ok(held) = client::grants(&self.files.socket).await else { return false };
@@ -105,16 +107,18 @@ impl Batch {
         over.into_iter().all(|over| over)
     }
 
-    async fn send(&self, claims: &Value) -> String {
-        let spec = JobSpec { claims: claims.clone(), ..JobSpec::default() };
-        self.operator.send(&spec).await.unwrap().job_id.to_string()
+    async fn send(&self, job: &Job) -> Result<Sent, OperatorError> {
+        self.operator.send(&JobSpec { claims: job.claims(), ..JobSpec::default() }).await
     }
 }
 
-/// Small pages, so that every listing has several.
-fn small_pages(connection: &Path) {
+/// Adds what the cell wants to a connection, and small pages, so that every listing has several.
+fn complete(connection: &Path, cell: &Cell, organization: &str) {
     let mut json: Value = serde_json::from_slice(&fs::read(connection).unwrap()).unwrap();
-    json["options"]["page_size"] = 5.into();
+    json["options"] = json!({"page_size": 5, "insights": cell.insights});
+    if cell.credential == "key_and_org_id" {
+        json["org_id"] = organization.into();
+    }
     fs::write(connection, json.to_string()).unwrap();
 }
 
@@ -134,6 +138,7 @@ fn configure(files: &Files, integrations: &str) {
     let (head, rest) = text.split_once("[[integration]]").unwrap();
     let (_, timing) = rest.split_once("[timing]").unwrap();
     let timing = timing
+        .replace("raise_timeout = \"10s\"", "raise_timeout = \"20s\"")
         .replace("in_flight_window = \"3s\"", "in_flight_window = \"2s\"")
         .replace("watch = [\"2s\", \"3s\"]", "watch = [\"2s\", \"6s\"]");
     fs::write(&files.config, format!("{head}{integrations}[timing]{timing}")).unwrap();

@@ -13,6 +13,10 @@ pub(crate) struct Cell {
     pub(crate) name: String,
     /// `single` or `multiple`, as the agent is configured.
     pub(crate) role_mode: String,
+    /// `key_and_org_id`, `service_account`, or empty for a key alone.
+    pub(crate) credential: String,
+    /// Whether the agent asks Directory Insights for hints.
+    pub(crate) insights: bool,
     pub(crate) switches: Switches,
     /// The values that are not the default, by name.
     pub(crate) differs: Vec<(&'static str, Value)>,
@@ -24,13 +28,19 @@ pub(crate) struct Cell {
 pub(crate) type Factor = (&'static str, Vec<Value>);
 
 const ROLE_MODE: &str = "role_mode";
+const CREDENTIAL: &str = "credential";
+const INSIGHTS: &str = "insights";
 const PAIRS: &str = "pairs";
 const DEFAULTS: &str = "the defaults";
 
-/// The agent's role mode and every switch.
+/// How the agent is configured, and every switch. The role mode is the first.
 pub(crate) fn factors() -> Vec<Factor> {
-    let mode = (ROLE_MODE, vec![json!("single"), json!("multiple")]);
-    [mode].into_iter().chain(Switches::domain()).collect()
+    let agent = [
+        (ROLE_MODE, vec![json!("single"), json!("multiple")]),
+        (CREDENTIAL, vec![json!("key"), json!("key_and_org_id"), json!("service_account")]),
+        (INSIGHTS, vec![json!(false), json!(true)]),
+    ];
+    agent.into_iter().chain(Switches::domain()).collect()
 }
 
 pub(crate) fn sizes(factors: &[Factor]) -> Vec<usize> {
@@ -121,16 +131,20 @@ fn cell(factors: &[Factor], row: &[usize], name: String) -> Cell {
         chosen(factors, row).map(|(_, name, value)| (name, value.clone())).collect();
     let switches: Map<String, Value> = differs
         .iter()
-        .filter(|(name, _)| *name != ROLE_MODE)
+        .filter(|(name, _)| ![ROLE_MODE, CREDENTIAL, INSIGHTS].contains(name))
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     let role_mode = factors[0].1[row[0]].as_str().unwrap().to_owned();
     let switches = serde_json::from_value(Value::Object(switches)).unwrap();
+    let value =
+        |wanted: &str| differs.iter().find(|(name, _)| *name == wanted).map(|(_, value)| plain(value));
+    let credential = value(CREDENTIAL).unwrap_or_default();
+    let insights = value(INSIGHTS).is_some();
     let has = |(wanted, value): &(&str, &str)| {
         differs.iter().any(|(name, own)| name == wanted && plain(own) == *value)
     };
     let hindered = HINDERING.iter().any(|values| values.iter().all(has));
-    Cell { name, role_mode, switches, differs, hindered }
+    Cell { name, role_mode, credential, insights, switches, differs, hindered }
 }
 
 /// The choices of a row that are not the default.

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use ephemerald::sandbox::jumpcloud::{Account, Entry, Event, Received};
+use ephemerald::sandbox::jumpcloud::{Entry, Event, Received};
 use serde_json::Value;
 
 use crate::{
     grid::Cell,
-    model::{Model, Roles, same},
+    model::Model,
     play::{Happened, Job, results},
+    standing::Standing,
     stories::{Kind, Story},
     truth::{Life, Truth},
 };
@@ -23,15 +24,14 @@ const BOUND_MS: i64 = 30_000;
 const LIMITED_MS: i64 = 90_000;
 /// More writes than this to one account, and the agent runs in circles.
 const WRITES: usize = 20;
-/// The least role, which the agent may always fall back to.
-const FLOOR: &str = "Read Only";
-
 /// What a cell came to.
 pub(crate) struct Verdict {
     /// The outcome of each story, in the words of the table.
     pub(crate) words: BTreeMap<Story, String>,
     /// What must not be.
     pub(crate) wrong: Vec<String>,
+    /// Whether grants are hindered and the grid does not say so, or the reverse.
+    pub(crate) misplaced: bool,
 }
 
 /// A cell under judgement.
@@ -49,25 +49,6 @@ pub(crate) struct Told<'a> {
     pub(crate) role: &'static str,
     pub(crate) result: Option<&'a Value>,
     pub(crate) ended: Option<&'a Value>,
-}
-
-/// How an account stands at the end of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// As it was before, or not at all if it was made for the story.
-    AsBefore,
-    /// There is more than before, no write could take it away, and a person was called.
-    Escalated,
-    /// There is more than before, which no read shows and no write of the usual field takes away.
-    Hidden,
-    /// There is less than before, because only the floor role could be written; a person was called.
-    Floored,
-    /// Somebody deleted it in the console.
-    Gone,
-    /// Something is missing that no read had ever shown.
-    LostUnseen,
-    /// None of these.
-    Wrong,
 }
 
 pub(crate) fn judge(cell: &Cell, happened: &Happened) -> Verdict {
@@ -94,13 +75,8 @@ pub(crate) fn judge(cell: &Cell, happened: &Happened) -> Verdict {
         }
         case.standing_is_right(story, &mut wrong);
     }
-    if cell.hindered == case.tries() {
-        let what =
-            if cell.hindered { "nothing hinders it any more" } else { "something hinders every grant" };
-        wrong.push(format!("{what}: say so in HINDERING, tests/matrix/grid.rs"));
-    }
     let words = Story::ALL.into_iter().map(|story| (story, case.words(story))).collect();
-    Verdict { words, wrong }
+    Verdict { words, wrong, misplaced: cell.hindered == case.tries() }
 }
 
 impl<'a> Case<'a> {
@@ -265,59 +241,10 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Accounts that differ from before in anything but their roles.
-    pub(crate) fn reset(&self) -> impl Iterator<Item = &str> {
-        let before = |after: &&Account| self.happened.before.iter().find(|account| account.id == after.id);
-        let differs = move |after: &&Account| {
-            before(after)
-                .is_some_and(|before| *after != &Account { roles: after.roles.clone(), ..before.clone() })
-        };
-        self.happened.after.iter().filter(differs).map(|account| account.email.as_str())
-    }
-
     fn standing_is_right(&self, story: Story, wrong: &mut Vec<String>) {
         for life in self.lives(story).filter(|life| self.standing(life) == Standing::Wrong) {
             wrong.push(format!("{} had {:?} and has {:?}", life.email, life.first(), life.last()));
         }
-    }
-
-    pub(crate) fn standing(&self, life: &Life) -> Standing {
-        if life.deleted_by_hand && life.last().is_none() {
-            return Standing::Gone;
-        }
-        let none = Roles::new();
-        let (before, after) = (life.first().unwrap_or(&none), life.last().unwrap_or(&none));
-        if same(before, after) && life.first().is_some() == life.last().is_some() {
-            return Standing::AsBefore;
-        }
-        let seen = self.model.shown(before);
-        let called = self.calls_for_a_person(life);
-        if same(after, &[FLOOR.to_owned()]) && called && !self.model.leads(before, &seen) {
-            return Standing::Floored;
-        }
-        if self.truth.beyond(after, before).is_empty() {
-            let unseen = same(&seen, after) && !same(&seen, before);
-            return if unseen { Standing::LostUnseen } else { Standing::Wrong };
-        }
-        if life.first().is_none() {
-            return Standing::Wrong;
-        }
-        // What the agent can aim at is what it was shown. What it cannot see, it writes over once.
-        if same(&self.model.shown(after), &seen) {
-            let overwritten = self.model.leads_as_usual(after, &seen);
-            return if overwritten { Standing::Wrong } else { Standing::Hidden };
-        }
-        if self.model.leads(after, &seen) {
-            return Standing::Wrong;
-        }
-        let held = self.happened.held.iter().any(|grant| grant.account_email == life.email);
-        if held && called { Standing::Escalated } else { Standing::Wrong }
-    }
-
-    /// Whether the agent has named the account in an alarm.
-    fn calls_for_a_person(&self, life: &Life) -> bool {
-        let id = self.truth.lives.iter().find(|(_, other)| std::ptr::eq(*other, life)).map(|(id, _)| id);
-        id.is_some_and(|id| self.happened.alarms.contains(id))
     }
 }
 

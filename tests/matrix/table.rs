@@ -29,6 +29,11 @@ pub(crate) fn sections(outcomes: &[Outcome]) -> Vec<String> {
     sections
 }
 
+/// Whether there is something to compare with.
+pub(crate) fn exists() -> bool {
+    file().exists()
+}
+
 /// Writes the file.
 pub(crate) fn write(sections: &[String]) {
     fs::write(file(), sections.join("\n")).unwrap();

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    oracle::{Case, Standing, Told},
+    oracle::{Case, Told},
+    standing::Standing,
     stories::{Kind, Story},
 };
 
