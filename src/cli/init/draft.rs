@@ -182,7 +182,7 @@ mod tests {
         let draft = Draft { api_key: Some(Secret::new("jca_canary\"\\".to_owned())), ..Draft::default() };
         let made = draft.connection();
         let read = Connection::parse(&made.text, "made").unwrap();
-        assert_eq!(read.url, "https://console.jumpcloud.com");
+        assert_eq!(read.place.url, "https://console.jumpcloud.com");
         assert!(made.text.expose().contains("canary") && !made.shown.contains("canary"), "{}", made.shown);
         assert!(made.shown.contains("\"token\": \"(not shown)\""), "{}", made.shown);
     }

@@ -10,16 +10,19 @@ use reqwest::Method;
 
 use super::{super::Exit, draft::Draft, given::RoleMode};
 use crate::{
+    clock,
     engine::{
         ids::{Email, OrgId, RoleName},
         observed::{DiscoveredRole, Fault, FaultClass, Listing, WhoAmI},
         roles::{BILLING_ADMINISTRATOR, RoleOrder},
     },
     http::{Door, DoorOptions, Request, SendFault},
-    jumpcloud::{Client, Connection},
+    jumpcloud::{Client, Connection, Setup},
     secrets::Secret,
 };
 
+/// The default of `rate_limit`, in requests a second.
+const RATE: u32 = 10;
 /// The default of `floor_role`.
 const USUAL_FLOOR: &str = "Read Only";
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,7 +58,8 @@ pub(super) struct Offer {
 /// The first [`Trouble`].
 pub(super) async fn ask(draft: &Draft) -> Result<Findings, Trouble> {
     let connection = connection(&draft.connection().text)?;
-    let client = Client::new(&connection).map_err(|error| config(error.to_string()))?;
+    let setup = Setup { proxy: None, page_size: 100, rate_per_second: RATE, clock: clock::now };
+    let client = Client::new(&connection, &setup).map_err(|error| config(error.to_string()))?;
     knock(&connection).await?;
     let me = client.who_am_i().await.map_err(|fault| refused(&fault, "whose credential it is"))?;
     organization(&me, &connection)?;
@@ -95,7 +99,7 @@ fn organization(me: &WhoAmI, connection: &Connection) -> Result<(), Trouble> {
 /// A request without a credential: tells why there is no way, which the client's faults do not.
 async fn knock(connection: &Connection) -> Result<(), Trouble> {
     let door = Door::new(DoorOptions {
-        origin: connection.url.clone(),
+        origin: connection.place.url.clone(),
         extra_ca_pem: connection.ca_pem.clone(),
         only_extra_ca: false,
         proxy: None,
@@ -119,7 +123,7 @@ async fn knock(connection: &Connection) -> Result<(), Trouble> {
             let by_certificate = why.contains("certificate");
             Err(Trouble {
                 exit: if by_certificate { Exit::Config } else { Exit::Transient },
-                found: format!("{}: {why}", connection.url),
+                found: format!("{}: {why}", connection.place.url),
                 advice: if by_certificate {
                     "for a private certificate authority give its PEM file (ca_file)"
                 } else {
