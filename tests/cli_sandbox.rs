@@ -4,6 +4,9 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "contract/process_guard.rs"]
+mod guard;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -14,7 +17,10 @@ use std::{
 };
 
 use aws_lc_rs::digest;
+use ephemerald::sandbox::jumpcloud::contract::DOCUMENTS_VARIABLE;
 use serde_json::Value;
+
+use guard::WithinContract;
 
 const EPHEMERALD: &str = env!("CARGO_BIN_EXE_ephemerald");
 
@@ -27,7 +33,9 @@ struct Process {
 impl Process {
     fn start(args: &[&str]) -> Self {
         let mut command = Command::new(EPHEMERALD);
-        let mut child = command.args(args).env_clear().stdout(Stdio::piped()).spawn().unwrap();
+        let documents = std::env::var_os(DOCUMENTS_VARIABLE).map(|dir| (DOCUMENTS_VARIABLE, dir));
+        command.args(args).env_clear().envs(documents).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         Self { child, out }
     }
@@ -59,6 +67,8 @@ impl Drop for Process {
 
 /// Both simulated parts, and the files of an agent that is to use them.
 struct Bench {
+    // Dropped first, while the simulated JumpCloud still runs.
+    _contract: WithinContract,
     dir: tempfile::TempDir,
     control_plane: Process,
     control_plane_at: String,
@@ -93,12 +103,14 @@ impl Bench {
             "--write-connection",
             &at("jumpcloud.json"),
         ]);
-        let mut control_plane_at = String::new();
+        let (mut control_plane_at, mut jumpcloud_url) = (String::new(), String::new());
         for (part, file) in [(&mut control_plane, "token_file"), (&mut jumpcloud, "connection_file")] {
             let said: Value = serde_json::from_str(&part.line()).unwrap();
             assert!(said["url"].as_str().unwrap().starts_with("https://127.0.0.1:"), "{said}");
             if file == "token_file" {
                 said["listening"].as_str().unwrap().clone_into(&mut control_plane_at);
+            } else {
+                said["url"].as_str().unwrap().clone_into(&mut jumpcloud_url);
             }
             assert!(Path::new(said["ca_file"].as_str().unwrap()).is_file(), "{said}");
             assert_eq!(
@@ -106,7 +118,8 @@ impl Bench {
                 0o600
             );
         }
-        let bench = Self { dir, control_plane, control_plane_at, _jumpcloud: jumpcloud };
+        let contract = WithinContract { origin: jumpcloud_url, ca: dir.path().join("cloud.pem") };
+        let bench = Self { _contract: contract, dir, control_plane, control_plane_at, _jumpcloud: jumpcloud };
         bench.configure("");
         let policy = "mode = \"enforce\"\n[roles]\n\"Manager\" = \"10m\"\n";
         fs::write(bench.at("policy.toml"), policy).unwrap();

@@ -32,7 +32,7 @@ fn start_with_a_grant(w: &mut World) -> AccountId {
 fn a_hint_makes_the_agent_look_now_and_not_at_the_next_interval() {
     for (hint, found) in [(true, 1), (false, 0)] {
         let (mut w, ada) = world_with_a_grant();
-        w.human_sets(&ada, &["Read Only"]);
+        w.human_sets(&ada, &["Billing Only"]);
         if hint {
             w.input(Input::Hint(jc()));
         }
@@ -63,7 +63,7 @@ fn hints_do_not_keep_the_regular_look_away() {
     let ada = start_with_a_grant(&mut w);
     w.input(Input::Hint(jc()));
     w.run(500);
-    w.human_sets(&ada, &["Read Only"]);
+    w.human_sets(&ada, &["Billing Only"]);
     w.input(Input::Hint(jc())); // asks for a look five seconds after the first one
     w.run(1_500);
     assert_eq!(w.records("grant_ending").len(), 1, "{}", w.story());

@@ -10,8 +10,12 @@ mod access;
 mod cancel;
 #[path = "stories/check.rs"]
 mod check;
+#[path = "stories/connections.rs"]
+mod connections;
 #[path = "stories/keys.rs"]
 mod keys;
+#[path = "stories/oversight.rs"]
+mod oversight;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]

@@ -251,6 +251,23 @@ fn t21_a_demotion_by_a_person_becomes_the_baseline() {
 }
 
 #[test]
+fn an_old_state_shown_once_does_not_end_a_grant_and_a_person_who_demotes_does() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(10_000);
+    w.cloud.stale.insert(ada.clone(), vec![role("Read Only")]);
+    w.run(MINUTE);
+    check!(w, w.ended(&g), None);
+    w.cloud.stale.clear();
+    w.run(5 * MINUTE);
+    check!(w, (w.ended(&g), w.roles_of(&ada)), (None, vec!["Manager".to_owned()]));
+    w.human_sets(&ada, &["Read Only"]);
+    w.run(90_000);
+    check!(w, w.ended(&g).as_deref(), Some("revoked_externally"));
+}
+
+#[test]
 fn t22_a_role_that_comes_back_is_lowered_again() {
     let mut w = world(RoleMode::Single);
     let ada = w.hire("ada@example.com", &["Read Only"]);

@@ -54,6 +54,18 @@ pub fn prepare(config: &Config, integration: &Integration) -> Result<Prepared, S
     Ok(Prepared { connection, settings, setup, insights })
 }
 
+/// The engine's settings, with what those connections say that can be read.
+#[must_use]
+pub fn settings(config: &Config) -> Settings {
+    let mut settings = config.settings();
+    for (own, integration) in settings.integrations.iter_mut().zip(&config.integrations) {
+        if let Ok(prepared) = prepare(config, integration) {
+            *own = prepared.settings;
+        }
+    }
+    settings
+}
+
 /// One broken connection never stops the others, nor the agent.
 pub(super) fn connect(config: &Config) -> Connected {
     let mut all = Connected {

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Between two questions.
-const EVERY: Duration = Duration::from_secs(30);
+const EVERY: Duration = Duration::from_secs(10);
 /// After one that was not answered.
 const RETRY: Duration = Duration::from_secs(10 * 60);
 /// How far back each question reaches: how late an event may come is not documented.

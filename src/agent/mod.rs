@@ -31,5 +31,5 @@ mod turn;
 mod views;
 
 pub use assemble::{AgentError, control_door, run};
-pub use connect::{Prepared, open, prepare};
+pub use connect::{Prepared, open, prepare, settings};
 pub use offers::offers;

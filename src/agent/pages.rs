@@ -80,6 +80,7 @@ mod tests {
         ObservedAccount {
             id: AccountId::new(&format!("{n:024x}")).unwrap(),
             email: Email::new(&format!("person{n}@example.com")).unwrap(),
+            org: None,
             suspended: false,
             roles: vec![RoleName::new("Help Desk").unwrap()],
             plural: false,

@@ -16,6 +16,7 @@ use crate::{
     config::Loaded,
 };
 use report::{Report, Verdict};
+pub(super) use {credential::token_advice, integration::advice};
 
 /// Runs all steps; a configuration that cannot be loaded is the first and last of them.
 pub(super) async fn run(loaded: Result<Loaded, Failure>, form: Output) -> Result<Exit, Failure> {

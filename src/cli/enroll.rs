@@ -64,8 +64,10 @@ pub(super) async fn run(config: &Config, args: &Args, form: Output) -> Result<Ex
     let speaker = Speaker { instance, epoch: 0 };
     let client = Client::unenrolled(Arc::new(door), key.clone(), speaker, clock::now);
     let now = clock::now().wall;
-    let about =
-        About { name: config.agent.name.clone(), offers: Some(agent::offers(&config.settings(), true)) };
+    let about = About {
+        name: config.agent.name.clone(),
+        offers: Some(agent::offers(&agent::settings(config), true)),
+    };
     let identity = enroll::enroll(&client, &key, &token, about, dir, now).await;
     say(&identity.map_err(failure)?, config, form)
 }

@@ -192,6 +192,10 @@ async fn asked<R: BufRead, W: Write>(
             }
             Err(trouble) => trouble,
         };
+        if !trouble.organizations.is_empty() {
+            interview::choose_organization(prompt, draft, &trouble.organizations)?;
+            continue;
+        }
         prompt.say(&format!("  {}\n  -> {}", trouble.found, trouble.advice))?;
         let what = [
             (Some(Mend::Nothing), "try again"),
@@ -257,7 +261,7 @@ fn config(problem: String) -> Failure {
 }
 
 fn unanswered(trouble: Trouble) -> Failure {
-    let Trouble { exit, found, advice } = trouble;
+    let Trouble { exit, found, advice, .. } = trouble;
     Failure::new(
         exit,
         format!("JumpCloud: {found}\n  -> {advice}\nNothing was written; --offline does not ask JumpCloud"),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     jws::{self, JwsError},
     keys::{KeyPair, PublicKey},
+    wire::present,
 };
 use crate::strict;
 
@@ -41,7 +42,7 @@ pub struct ProofClaims {
     /// Unique: 16 random bytes, base64url without padding.
     pub jti: String,
     /// The newest nonce that the control plane has sent, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
     /// The process that sends it, so that clones are told apart.
     pub instance: String,

@@ -67,7 +67,7 @@ pub struct Account {
     pub displaced: Vec<RoleName>,
     /// How many attempts have been made.
     pub attempts: u32,
-    /// Whether a raise was handed out that no read has shown and no later write has overtaken.
+    /// Whether a raise may have been carried out and no lower has overtaken it.
     pub unproven: bool,
     /// The attempt whose end is not recorded.
     pub open_attempt: Option<Attempt>,

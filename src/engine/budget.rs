@@ -96,7 +96,8 @@ impl Budget {
     pub(super) fn throttled(&mut self, retry_after: Millis, now: BootTime) {
         self.refill(now);
         self.rate = (self.rate / 2).max(1);
-        self.tokens = self.tokens.min(self.rate * ONE);
+        // The burst is gone: what comes next is spread, and lowers come first.
+        self.tokens = 0;
         self.slowed = now;
         if self.blocked <= now {
             self.blocked_since = now;

@@ -12,6 +12,7 @@ use super::{
     grant::{GrantKind, Terms},
     ids::{AccountId, Email, GrantId, JobId, RoleName},
     job::{Ask, GrantJob, Job, Target},
+    observed::ObservedAccount,
     plan,
     probe::WHOAMI_AGE,
     record::Record,
@@ -83,6 +84,9 @@ impl Engine {
         }
         let Some(tenant) = self.tenants.get(&at.integration) else { return refuse(Rule::UnknownIntegration) };
         let mode = tenant.settings.role_mode;
+        if self.is_elsewhere(at, account) {
+            return refuse(Rule::AccountNotFound);
+        }
         if account.suspended {
             return refuse(Rule::AccountSuspended);
         }
@@ -319,7 +323,15 @@ impl Engine {
             && self.is_known_organization(at)
             && plain
             && offered
+            && !self.is_elsewhere(at, account)
             && self.judge_account(at, &account.id, &account.email).is_ok()
+    }
+
+    /// The account says that it belongs to another organization than the pinned one: a credential of
+    /// several was shown it all the same. Asked of raises only.
+    pub(super) fn is_elsewhere(&self, at: &AccountRef, account: &ObservedAccount) -> bool {
+        let pinned = self.state.organizations.get(&at.integration);
+        account.org.as_ref().zip(pinned).is_some_and(|(shown, pinned)| shown != pinned)
     }
 
     /// The pinned organization answered last, not long ago, and takes the credential.

@@ -49,6 +49,9 @@ pub(super) struct Desk {
     pub vain: u32,
     /// When the first of them came back.
     pub vain_since: Option<BootTime>,
+    /// When the first of the reads began that show a live grant's access missing, with none between that
+    /// shows it there.
+    pub missing_since: Option<BootTime>,
     /// What protected the account before the last write of ours, until a read shows what does now.
     pub guards: Option<Guards>,
     /// Whether the present standstill was warned of.
@@ -97,6 +100,12 @@ impl Desk {
     #[must_use]
     pub(super) fn fresh(&self, now: BootTime) -> Option<&Sighting> {
         self.seen.as_ref().filter(|s| now.since(s.at) <= FRESH && s.at >= self.written_at)
+    }
+
+    /// Whether the last read began before this instant.
+    #[must_use]
+    pub(super) fn seen_before(&self, instant: BootTime) -> bool {
+        self.seen.as_ref().is_none_or(|seen| seen.at < instant)
     }
 
     /// Waits before the next try: doubling from `base`, capped, with up to a quarter taken off by

@@ -60,6 +60,10 @@ impl Engine {
         if !self.state.accounts.contains_key(at) {
             return;
         }
+        if self.is_elsewhere(at, &seen.account) {
+            // Made in an organization that was not asked for: nobody has access there through us.
+            self.fail_raising(at, Rule::Credential);
+        }
         if matches!(at.account, AccountKey::Ephemeral(_)) {
             return self.digest_ephemeral(at, &seen.account);
         }
@@ -78,7 +82,7 @@ impl Engine {
         }
         self.end_uncovered(at, roles);
         match self.ending_of(at, roles) {
-            Ending::Clean if self.must_be_sure(at) => return,
+            Ending::Clean if self.must_be_sure(at, roles) => return self.move_baseline(at, roles),
             Ending::Clean => self.all_gone(at, Some(roles), false),
             Ending::Superseded => self.all_gone(at, Some(roles), true),
             Ending::Write(_) | Ending::Escalate => {
@@ -138,16 +142,45 @@ impl Engine {
         }
     }
 
-    /// Somebody took the access away: that is respected, and never undone.
+    /// Somebody took the access away: that is respected, and never undone. What shows only what was there
+    /// before us may be an old state instead, of a replica that lags: it counts once it is shown again.
     pub(super) fn end_uncovered(&mut self, at: &AccountRef, roles: &[RoleName]) {
         let Some(tenant) = self.tenants.get(&at.integration).filter(|t| t.roles.last.is_some()) else {
             return; // before the roles are known, a covering role may look like another one
         };
         let lost = |g: &&Grant| g.phase == Phase::Active && !tenant.order.any_covers(roles, &g.terms.role);
-        for grant in self.state.grants_of(at).filter(lost).map(|g| g.terms.grant.clone()).collect::<Vec<_>>()
-        {
+        let lost: Vec<GrantId> =
+            self.state.grants_of(at).filter(lost).map(|g| g.terms.grant.clone()).collect();
+        if lost.is_empty() {
+            if let Some(desk) = self.desks.get_mut(at) {
+                desk.missing_since = None;
+            }
+        } else if self.may_be_old(at, roles) {
+            return;
+        }
+        for grant in lost {
             self.end(&grant, EndReason::RevokedExternally, WokenBy::Operator);
         }
+    }
+
+    /// Whether a read without a live grant's access may show an old state, and another one must agree. A
+    /// job that waits for the account decides on what is there now.
+    fn may_be_old(&mut self, at: &AccountRef, roles: &[RoleName]) -> bool {
+        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
+        else {
+            return false;
+        };
+        let mut explained: Vec<RoleName> = account.sent.iter().map(|s| s.role.clone()).collect();
+        explained.extend(account.displaced.iter().cloned());
+        let mode = tenant.settings.role_mode;
+        let person = plan::is_human_edit(mode, roles, &account.baseline, &explained);
+        let settle = self.settings.timing.settle;
+        let Some(desk) = self.desks.get_mut(at).filter(|d| !person && d.jobs.is_empty()) else {
+            return false;
+        };
+        let Some(began) = desk.seen.as_ref().map(|seen| seen.at) else { return false };
+        let first = *desk.missing_since.get_or_insert(began);
+        began.since(first) < settle
     }
 
     /// Every ending of this account is read back. `observed` is `None` when the account is gone.

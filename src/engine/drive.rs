@@ -72,6 +72,8 @@ impl Engine {
         if let Some(grant) = self.applying(at).filter(|_| desk.reraise && fresh.is_some() && !waits) {
             return Move::Raise(grant);
         }
+        let second = desk.missing_since.map(|since| since + self.settings.timing.settle);
+        let missing = second.is_some_and(|second| second <= now && desk.seen_before(second));
         let lane = if self.has_revoking(at) {
             Lane::Lower
         } else if self.state.grants_of(at).any(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate))
@@ -79,12 +81,12 @@ impl Engine {
             Lane::Verify
         } else if !desk.jobs.is_empty() {
             Lane::Raise
-        } else if self.watch_look_due(at) {
+        } else if self.watch_look_due(at) || missing {
             Lane::Observe
         } else {
             return Move::Rest;
         };
-        if waits || fresh.is_some() && !self.watch_look_due(at) && lane != Lane::Verify {
+        if waits || fresh.is_some() && !self.watch_look_due(at) && !missing && lane != Lane::Verify {
             return Move::Rest;
         }
         Move::Look(lane)
@@ -254,6 +256,7 @@ impl Engine {
             next.push((now + left).max(now + Millis(1)));
         }
         next.extend(self.next_watch_look(at));
+        next.extend(desk.missing_since.map(|since| since + self.settings.timing.settle));
         next.into_iter().filter(|t| *t > now).min()
     }
 

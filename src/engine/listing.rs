@@ -240,7 +240,11 @@ impl<'a> Index<'a> {
     fn of(listing: &'a Listing) -> Self {
         let mut addresses: HashMap<String, Vec<&ObservedAccount>> = HashMap::new();
         for account in &listing.accounts {
-            addresses.entry(account.email.as_str().to_ascii_lowercase()).or_default().push(account);
+            let here = addresses.entry(account.email.as_str().to_ascii_lowercase()).or_default();
+            // Pages that moved under the listing may show one account twice: that is still one.
+            if here.iter().all(|known| known.id != account.id) {
+                here.push(account);
+            }
         }
         Self { ids: listing.accounts.iter().map(|a| (a.id.clone(), a)).collect(), addresses }
     }

@@ -9,9 +9,14 @@ use super::{
     action::{LowerChange, RoleField},
     desk::Sighting,
     drive::Move,
+    grant::Phase,
     ids::RoleName,
     plan::Ending,
 };
+
+/// Lowers answered without effect after which a person is called: each of the three fields was tried, and
+/// one of them again, because one write may be swallowed and one read may lag.
+const VAIN: u32 = 4;
 
 impl Engine {
     /// The lower that is needed, if a fresh read shows one (or, for an ephemeral account, if its end
@@ -27,7 +32,9 @@ impl Engine {
         }
         let seen = fresh.filter(|s| !s.account.roles.is_empty())?;
         let ending = match self.ending_of(at, &seen.account.roles) {
-            Ending::Clean if self.must_be_sure(at) => Ending::Write(seen.account.roles.clone()),
+            Ending::Clean if self.must_be_sure(at, &seen.account.roles) => {
+                Ending::Write(seen.account.roles.clone())
+            }
             ending => ending,
         };
         match ending {
@@ -60,7 +67,7 @@ impl Engine {
         let floor = &tenant.settings.floor_role;
         let patience = self.settings.timing.overdue;
         let long = desk.vain_since.is_some_and(|since| self.now.boot.since(since) >= patience);
-        let in_vain = long && desk.vain >= 2 * fields_for(&roles);
+        let in_vain = long && desk.vain >= VAIN;
         if in_vain && tenant.order.any_covers(&seen.account.roles, floor) {
             return vec![floor.clone()];
         }
@@ -81,16 +88,20 @@ impl Engine {
 
     /// Lowers in every field were answered and changed nothing: a person must know.
     pub(super) fn note_vain(&mut self, at: &AccountRef, observed: &[RoleName]) {
-        let Ending::Write(roles) = self.ending_of(at, observed) else { return };
-        if self.desks.get(at).is_some_and(|d| d.vain >= fields_for(&roles)) {
+        let to_write = matches!(self.ending_of(at, observed), Ending::Write(_));
+        if to_write && self.desks.get(at).is_some_and(|d| d.vain >= VAIN) {
             self.stand_still(at);
         }
     }
 
-    /// A raise that was handed out and never shown may have been carried out unseen, and an older state
-    /// may be what reads show: what is shown is written once, so that it is what is there.
-    pub(super) fn must_be_sure(&self, at: &AccountRef) -> bool {
-        self.has_revoking(at) && self.state.accounts.get(at).is_some_and(|a| a.unproven)
+    /// A read that shows a role gone that we raised and did not take away yet: a person did, or it was never
+    /// there, or an old state is shown. What is shown is written once, so that it is what is there.
+    pub(super) fn must_be_sure(&self, at: &AccountRef, observed: &[RoleName]) -> bool {
+        let Some(tenant) = self.tenants.get(&at.integration) else { return false };
+        let ending = self.state.grants_of(at).filter(|g| g.phase == Phase::Revoking);
+        let mut ending = ending.map(|g| &g.terms.role);
+        self.state.accounts.get(at).is_some_and(|a| a.unproven)
+            && ending.any(|role| !tenant.order.any_covers(observed, role))
     }
 
     /// Where the organization cannot be read, a recorded id is believed only while its address is the
@@ -99,9 +110,4 @@ impl Engine {
         let read = self.tenants.get(&at.integration).is_some_and(|t| t.org_seen.is_some());
         read || self.state.accounts.get(at).is_some_and(|a| a.email.same_mailbox(&seen.account.email))
     }
-}
-
-/// In how many fields these roles can be written.
-const fn fields_for(roles: &[RoleName]) -> u32 {
-    if roles.len() > 1 { 1 } else { 3 }
 }

@@ -14,6 +14,10 @@ pub struct ObservedAccount {
     pub id: AccountId,
     /// The address shown now.
     pub email: Email,
+    /// The organization that it says it belongs to, where it says so. An account of another one may be
+    /// shown to a credential of several; it is never raised here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<OrgId>,
     /// Suspended accounts are never raised.
     pub suspended: bool,
     /// `roleNames` when present and not empty, else the single `roleName`; sorted, no doubles.

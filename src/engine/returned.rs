@@ -80,7 +80,12 @@ impl Engine {
         desk.absent = false;
         desk.readback = true;
         if !attempt.effect.is_raise() {
-            desk.back_off(now, base, cap, jitter);
+            // How soon a throttled tenant is asked again is the budget's to say, lowers first.
+            let throttled =
+                matches!(&end, AttemptEnd::NotDone(fault) if fault.class == FaultClass::Throttled);
+            if !throttled {
+                desk.back_off(now, base, cap, jitter);
+            }
             if is_final(&end) {
                 desk.vain += 1; // until the read-back shows its effect
                 desk.vain_since.get_or_insert(now);

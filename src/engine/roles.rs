@@ -75,7 +75,10 @@ impl RoleOrder {
     /// Whether the tenant's list was read and does not contain the role.
     #[must_use]
     pub fn is_unknown(&self, role: &RoleName) -> bool {
-        self.discovered && !self.scopes.contains_key(role)
+        let built_in = |name: &str| name == BILLING_ADMINISTRATOR || BUILT_IN.contains(&name);
+        // A list without any built-in role is not the list of all roles.
+        let partial = !self.scopes.keys().any(|listed| built_in(listed.as_str()));
+        self.discovered && !self.scopes.contains_key(role) && !(partial && built_in(role.as_str()))
     }
 
     /// Whether a holder of the role could change administrators or roles, and so outlive his grant.

@@ -87,7 +87,6 @@ impl State {
             Record::AttemptStarted { at, attempt } => self.on_account(at, |a| {
                 a.attempts = a.attempts.max(attempt.n);
                 a.note_sent(&attempt.effect);
-                a.unproven |= matches!(attempt.effect, Effect::Raise { .. });
                 a.open_attempt = Some(attempt.clone());
             }),
             Record::AttemptEnded { at, n, end } => self.on_account(at, |a| end_attempt(a, *n, end)),
@@ -162,9 +161,6 @@ impl State {
                     g.answered = true;
                 });
                 self.settle_job(&active.about.grant_job, seq);
-                if let Some(at) = self.grants.get(&active.about.grant).map(Grant::account_ref) {
-                    self.on_account(&at, |a| a.unproven = false);
-                }
             }
             Record::ExtensionAccepted(ext) => {
                 self.expect_answer(&ext.job, ext.digest, at);
@@ -339,9 +335,10 @@ fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {
     };
     let sent = |fault: &Fault| !matches!(fault.class, FaultClass::NotSent | FaultClass::Throttled);
     match (end, attempt.effect.is_raise()) {
-        // Certainly not carried out: nothing to be sure about.
-        (AttemptEnd::NotDone(_), true) => account.unproven = false,
-        (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), true) => {}
+        (AttemptEnd::NotDone(_), true) => {} // certainly not carried out
+        (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), true) => {
+            account.unproven |= matches!(attempt.effect, Effect::Raise { .. });
+        }
         (AttemptEnd::NotDone(fault), false) => account.unproven &= !sent(fault),
         (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), false) => account.unproven = false,
     }

@@ -112,7 +112,7 @@ impl Client {
             not_after: None,
         };
         let answer = self.line.send(&call).await?;
-        let (account, _) = wire::account(&answer.body).map_err(|_| outcome::garbled(answer.status))?;
+        let account = wire::account(&answer.body).map_err(|_| outcome::garbled(answer.status))?;
         if account.id == *id { Ok(account) } else { Err(outcome::garbled(answer.status)) }
     }
 

@@ -83,6 +83,14 @@ impl Client {
         Ok(Me { who, key_ends: own.key_ends })
     }
 
+    /// All organizations of the credential, by their ids.
+    ///
+    /// # Errors
+    /// The fault; not every credential may ask.
+    pub async fn organizations(&self) -> ReadOutcome<Vec<OrgId>> {
+        self.line.organizations(100).await.map(|found| found.ids)
+    }
+
     /// Once a day: with a dead key no access can be taken away.
     fn tell_end(&self, ends: Option<Timestamp>) {
         let now = (self.line.clock)();

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     engine::{
         ids::AccountId,
-        observed::{DiscoveredRole, Fault, FaultClass, Listing, ReadOutcome},
+        observed::{DiscoveredRole, Fault, FaultClass, Listing, ObservedAccount, ReadOutcome},
         time::Millis,
     },
     http::Answer,
@@ -30,15 +30,15 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const MAX_PAGES: u32 = 1_000;
 /// The longest listing; the engine takes it for lost a little later.
 const LONGEST: Millis = Millis(9 * 60_000);
-/// JumpCloud's page where it does not heed the limit (V1 document, parameter `limit`).
-const DEFAULT_PAGE: usize = 10;
 
 /// One pass over all pages.
 #[derive(Default)]
 struct Sweep {
-    accounts: Vec<wire::Found>,
+    accounts: Vec<ObservedAccount>,
     ids: HashSet<AccountId>,
     totals: Vec<Option<u64>>,
+    /// How many rows each page had.
+    pages: Vec<u64>,
     /// The server said itself that this is the end: an empty page, or no next link after others.
     ended: bool,
 }
@@ -52,7 +52,7 @@ struct Walk {
 }
 
 impl Client {
-    /// All administrators, every page, in one pass; two where no page states a total.
+    /// All administrators, every page, in one pass; two where no page states a total of the whole.
     ///
     /// # Errors
     /// The first fault: half a listing is none.
@@ -70,10 +70,14 @@ impl Client {
             sweep = again;
         }
         self.pace(Pace::went_well);
-        let org = sweep.accounts.first().and_then(|(_, org)| org.clone());
-        let org = org.filter(|org| sweep.accounts.iter().all(|(_, other)| other.as_ref() == Some(org)));
-        let accounts = sweep.accounts.into_iter().map(|(account, _)| account).collect();
-        Ok(Listing { accounts, complete, org, requests: u32::try_from(requests).unwrap_or(u32::MAX) })
+        let org = sweep.accounts.first().and_then(|account| account.org.clone());
+        let org = org.filter(|org| sweep.accounts.iter().all(|account| account.org.as_ref() == Some(org)));
+        Ok(Listing {
+            accounts: sweep.accounts,
+            complete,
+            org,
+            requests: u32::try_from(requests).unwrap_or(u32::MAX),
+        })
     }
 
     async fn sweep(&self, began: crate::engine::time::BootTime) -> ReadOutcome<Sweep> {
@@ -94,7 +98,7 @@ impl Client {
             })?;
             let (found, total) = wire::accounts(&answer.body).map_err(|_| outcome::garbled(answer.status))?;
             walk.turned(&answer, self.line.door.origin());
-            if sweep.take(found, total, &walk, self.page_size as usize) {
+            if sweep.take(found, total, &walk) {
                 break;
             }
         }
@@ -140,18 +144,21 @@ impl Client {
 
 impl Sweep {
     /// Takes a page; whether it was the last.
-    fn take(&mut self, found: Vec<wire::Found>, total: Option<u64>, walk: &Walk, asked: usize) -> bool {
+    fn take(&mut self, found: Vec<ObservedAccount>, total: Option<u64>, walk: &Walk) -> bool {
         let page = found.len();
-        let news = found.iter().filter(|(account, _)| self.ids.insert(account.id.clone())).count();
+        let news = found.iter().filter(|account| self.ids.insert(account.id.clone())).count();
         self.accounts.extend(found);
         self.totals.push(total);
+        self.pages.push(page as u64);
         if news == 0 || (walk.next.is_none() && walk.linked) {
             self.ended = page == 0 || news > 0;
             return true;
         }
-        // A total that is just this first page's length, of a page that may have been cut: one more look.
-        let cut = self.accounts.len() == page && (page == asked || page == DEFAULT_PAGE);
-        walk.next.is_none() && !cut && total.is_some_and(|total| self.accounts.len() as u64 >= total)
+        // A total that is just this page's length may be the page's and not the organization's, and how long
+        // pages are at most is the server's own: one more look. The end of somebody's access may hang on who
+        // is not listed.
+        let of_page = total == Some(page as u64);
+        walk.next.is_none() && !of_page && total.is_some_and(|total| self.accounts.len() as u64 >= total)
     }
 
     /// No id came twice, and every page stated the number that came: a total that moved means that
@@ -161,9 +168,10 @@ impl Sweep {
         self.ids.len() == count && self.totals.iter().all(|total| *total == Some(count as u64))
     }
 
-    /// No total anywhere, no id twice, and the server showed the end.
+    /// No total of the whole anywhere, no id twice, and the server showed the end.
     fn could_be_all(&self) -> bool {
-        let silent = self.totals.iter().all(Option::is_none);
+        let of_page = |(total, rows): (&Option<u64>, &u64)| total.is_none_or(|total| total == *rows);
+        let silent = self.totals.iter().zip(&self.pages).all(of_page);
         silent && self.ended && !self.ids.is_empty() && self.ids.len() == self.accounts.len()
     }
 }

@@ -64,17 +64,14 @@ pub(super) struct SetRoles<'a> {
 #[derive(Debug)]
 pub(super) struct Unusable;
 
-/// An account and the organization it says it belongs to.
-pub(super) type Found = (ObservedAccount, Option<OrgId>);
-
 /// One account.
-pub(super) fn account(body: &[u8]) -> Result<Found, Unusable> {
+pub(super) fn account(body: &[u8]) -> Result<ObservedAccount, Unusable> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Unusable)?;
     of(value)
 }
 
 /// A page of accounts and the total that it states. A bare array is a page without a total.
-pub(super) fn accounts(body: &[u8]) -> Result<(Vec<Found>, Option<u64>), Unusable> {
+pub(super) fn accounts(body: &[u8]) -> Result<(Vec<ObservedAccount>, Option<u64>), Unusable> {
     let page = page(body)?;
     let accounts = page.results.into_iter().map(of).collect::<Result<_, _>>()?;
     Ok((accounts, page.total_count))
@@ -185,7 +182,7 @@ fn page(body: &[u8]) -> Result<Page, Unusable> {
     }
 }
 
-fn of(value: Value) -> Result<Found, Unusable> {
+fn of(value: Value) -> Result<ObservedAccount, Unusable> {
     let admin: Admin = serde_json::from_value(value).map_err(|_| Unusable)?;
     let id = admin.v1_id.or(admin.id).ok_or(Unusable)?;
     let email = admin.email.ok_or(Unusable)?;
@@ -201,7 +198,8 @@ fn of(value: Value) -> Result<Found, Unusable> {
         .map_err(|_| Unusable)?;
     roles.sort();
     roles.dedup();
-    let account = ObservedAccount {
+    Ok(ObservedAccount {
+        org: admin.organization.as_ref().and_then(org),
         id: AccountId::new(&id).map_err(|_| Unusable)?,
         email: Email::new(&email).map_err(|_| Unusable)?,
         suspended: admin.suspended.unwrap_or(false),
@@ -210,8 +208,7 @@ fn of(value: Value) -> Result<Found, Unusable> {
         mfa_required: admin.enable_multi_factor,
         mfa_enrolled: admin.totp_enrolled,
         api_key_allowed: admin.api_key_allowed,
-    };
-    Ok((account, admin.organization.as_ref().and_then(org)))
+    })
 }
 
 fn org(value: &Value) -> Option<OrgId> {

@@ -9,20 +9,29 @@ use std::{
     time::Duration,
 };
 
+use ephemerald::sandbox::jumpcloud::contract::DOCUMENTS_VARIABLE;
 use serde_json::Value;
+
+use super::guard::WithinContract;
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// A home directory; everything that was started in it ends with it.
 pub(crate) struct Home {
+    // Dropped first, while the simulated JumpCloud still runs.
+    within: Vec<WithinContract>,
+    running: Started,
     pub(crate) dir: tempfile::TempDir,
-    running: Vec<Child>,
 }
 
-impl Drop for Home {
+/// Processes that are killed with their owner.
+#[derive(Default)]
+struct Started(Vec<Child>);
+
+impl Drop for Started {
     fn drop(&mut self) {
-        for child in &mut self.running {
+        for child in &mut self.0 {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -31,25 +40,27 @@ impl Drop for Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), running: Vec::new() }
+        Self { within: Vec::new(), running: Started::default(), dir: tempfile::tempdir().unwrap() }
     }
 
     /// A home with a simulated JumpCloud; its connection in `jumpcloud.json`, its CA in `ca.pem`, the
     /// owner's API key in `api-key`.
     pub(crate) fn with_jumpcloud() -> Self {
-        let mut home = Self::new();
-        home.start_part(&[
-            "sandbox",
-            "jumpcloud",
-            "--data-dir",
-            "jc",
-            "--write-ca",
-            "ca.pem",
-            "--write-connection",
-            "jumpcloud.json",
-        ]);
+        let home = Self::with_jumpcloud_of(&[]);
         home.private("api-key", &home.api_key());
         home
+    }
+
+    /// As [`with_jumpcloud`](Self::with_jumpcloud), of another kind, and without the key's file.
+    pub(crate) fn with_jumpcloud_of(more: &[&str]) -> Self {
+        let mut home = Self::new();
+        home.start_jumpcloud(more);
+        home
+    }
+
+    pub(crate) fn start_jumpcloud(&mut self, more: &[&str]) {
+        let files = ["--data-dir", "jc", "--write-ca", "ca.pem", "--write-connection", "jumpcloud.json"];
+        self.start_part(&[&["sandbox", "jumpcloud"][..], &files, more].concat());
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -78,7 +89,7 @@ impl Home {
         self.connection()["token"].as_str().unwrap().to_owned()
     }
 
-    fn connection(&self) -> Value {
+    pub(crate) fn connection(&self) -> Value {
         serde_json::from_str(&self.read("jumpcloud.json")).unwrap()
     }
 
@@ -112,11 +123,18 @@ impl Home {
 
     /// Starts a simulated part and waits for its one line.
     pub(crate) fn start_part(&mut self, args: &[&str]) -> Value {
-        let mut child = self.command(args).stdout(Stdio::piped()).spawn().unwrap();
+        let documents = std::env::var_os(DOCUMENTS_VARIABLE).map(|dir| (DOCUMENTS_VARIABLE, dir));
+        let mut child = self.command(args).envs(documents).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        self.running.push(child);
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{args:?}: {line:?}: {error}"))
+        self.running.0.push(child);
+        let said: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{args:?}: {line:?}: {error}"));
+        if args.contains(&"jumpcloud") {
+            let origin = said["url"].as_str().unwrap().to_owned();
+            self.within.push(WithinContract { origin, ca: self.path("ca.pem") });
+        }
+        said
     }
 
     /// Starts the agent; what it prints goes to `agent.log`. Its process id.
@@ -125,7 +143,7 @@ impl Home {
         let errors = log.try_clone().unwrap();
         let child = self.command(args).stdout(log).stderr(errors).spawn().unwrap();
         let id = i32::try_from(child.id()).unwrap();
-        self.running.push(child);
+        self.running.0.push(child);
         id
     }
 

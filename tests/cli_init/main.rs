@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod bench;
+#[path = "../contract/process_guard.rs"]
+mod guard;
 mod newcomer;
 mod refusals;
 mod scripted;
+mod tenants;
 mod terminal;

@@ -25,18 +25,7 @@ fn a_key_that_may_not_read_administrators_is_refused_with_the_role_it_needs() {
     let accounts = r#"{"accounts": [{"email": "boss@example.org", "roles": ["Administrator With Billing"]},
         {"email": "bill@example.org", "roles": ["Billing Only"], "api_key": "jca_bill", "api_key_allowed": true}]}"#;
     fs::write(home.path("seed.json"), accounts).unwrap();
-    home.start_part(&[
-        "sandbox",
-        "jumpcloud",
-        "--data-dir",
-        "jc",
-        "--seed-file",
-        "seed.json",
-        "--write-ca",
-        "ca.pem",
-        "--write-connection",
-        "jumpcloud.json",
-    ]);
+    home.start_jumpcloud(&["--seed-file", "seed.json"]);
     home.private("api-key", "jca_bill");
     let said = home.init(&["--role", "Help Desk=4h"]);
     assert_eq!(said.code, Some(4), "{}", said.err);

@@ -69,18 +69,7 @@ fn administrators_with_several_roles_turn_the_role_mode_to_multiple() {
         {"email": "two@example.org", "roles": ["Help Desk", "Command Runner"]},
     ]});
     fs::write(home.path("seed.json"), seed.to_string()).unwrap();
-    home.start_part(&[
-        "sandbox",
-        "jumpcloud",
-        "--data-dir",
-        "jc",
-        "--seed-file",
-        "seed.json",
-        "--write-ca",
-        "ca.pem",
-        "--write-connection",
-        "jumpcloud.json",
-    ]);
+    home.start_jumpcloud(&["--seed-file", "seed.json"]);
     home.private("api-key", &home.api_key());
     home.init(&["--role", "Help Desk=4h"]).fine();
     assert!(home.read("etc/ephemerald.toml").contains("role_mode = \"multiple\""));

@@ -119,6 +119,58 @@ fn a_conversation_with_a_mistyped_key_ends_in_files_and_never_shows_the_key() {
     assert!(home.read("etc/policy.toml").contains("\"Help Desk\" = \"1h\""));
 }
 
+/// From the roles on, with the usual answers, to the end.
+fn agrees_to_the_rest(person: &mut Person) {
+    person.sees("hold roles?").types("\n").sees("Never raise").types("\n").sees("May be raised").types("\n");
+    person.sees("Roles that may be granted").types("Help Desk\n").sees("for how long").types("\n");
+    person.sees("for one grant").types("\n").sees("dry run").types("\n").sees("Agent token").types("\n");
+    person.sees("control plane's certificate").types("\n").sees("Write it?").types("\n").sees("enroll");
+}
+
+#[test]
+fn a_person_chooses_among_the_organizations_of_the_credential() {
+    let home = Home::with_jumpcloud_of(&["--multi-tenant"]);
+    home.private("api-key", &home.api_key());
+    let org = home.connection()["org_id"].as_str().unwrap().to_owned();
+    let url = home.url();
+    let place =
+        ["--state-dir", "state", "init", "--layout", "user", "--config-dir", "etc", "--integration", "acme"];
+    let given = ["--url", &url, "--ca-file", "ca.pem", "--api-key-file", "api-key"];
+    let mut person = Person::starts(&home, &[&place[..], &given].concat());
+    person.sees("Is that right?").types("\n");
+    person.sees("several organizations").sees(&format!("1) {org}")).sees("Which one?").types("1\n");
+    person.sees("organization    ").sees(&org);
+    agrees_to_the_rest(&mut person);
+    person.ends(0);
+    assert!(home.read("etc/acme.json").contains(&org));
+}
+
+#[test]
+fn a_person_gives_a_service_account_and_its_secret_is_not_shown() {
+    let home = Home::with_jumpcloud_of(&["--service-account"]);
+    let connection = home.connection();
+    let (id, secret) =
+        (connection["client_id"].as_str().unwrap(), connection["client_secret"].as_str().unwrap());
+    let url = home.url();
+    let place =
+        ["--state-dir", "state", "init", "--layout", "user", "--config-dir", "etc", "--integration", "acme"];
+    let mut person = Person::starts(&home, &[&place[..], &["--url", &url, "--ca-file", "ca.pem"]].concat());
+    person.sees("Is that right?").types("\n").sees("sign in with?").types("2\n");
+    person.sees("Client id").types(&format!("{id}\n"));
+    person.sees("Client secret (not shown)").echo_is(false).types("canary-typo\n");
+    person.sees("client_secret is not accepted").sees("What now?").types("2\n");
+    person.sees("sign in with?").types("\n").sees(&format!("Client id [{id}]")).types("\n");
+    person.sees("Client secret (not shown)").echo_is(false).types(&format!("{secret}\n"));
+    person.sees("signed in as");
+    agrees_to_the_rest(&mut person);
+    let screen = person.ends(0);
+    assert!(!screen.contains(secret) && !screen.contains("canary"), "{screen}");
+    assert_eq!(
+        holding(&[home.files("etc"), home.files("state")].concat(), secret),
+        [home.path("etc/acme.json")]
+    );
+}
+
 #[test]
 fn at_a_terminal_a_secret_is_not_read_from_it_as_a_file() {
     let home = Home::new();

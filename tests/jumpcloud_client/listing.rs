@@ -29,7 +29,7 @@ async fn a_listing_reads_all_pages_also_smaller_ones_than_asked_for() {
 
 #[tokio::test]
 async fn the_page_size_is_configurable() {
-    let jc = JumpCloud::start([ok(&page(1, &["a1"]))]).await;
+    let jc = JumpCloud::start([ok(&page(1, &["a1"])), ok(&page(1, &[]))]).await;
     jc.client_of("", &Setup { page_size: 7, ..setup() }).list().await.unwrap();
     assert_eq!(jc.heard()[0].line, "GET /api/users?limit=7&skip=0&sort=_id");
 }
@@ -60,7 +60,7 @@ async fn the_organization_of_a_listing_counts_only_if_all_agree() {
     let silent = account("a2", "Read Only").replace("organization", "else");
     for second in [other, silent] {
         let body = format!(r#"{{"totalCount": 2, "results": [{}, {second}]}}"#, account("a1", "Read Only"));
-        let jc = JumpCloud::start([ok(&body)]).await;
+        let jc = JumpCloud::start([ok(&body), ok(&page(2, &[]))]).await;
         let listing = jc.client().list().await.unwrap();
         assert_eq!((listing.complete, listing.org), (true, None));
     }
@@ -120,9 +120,10 @@ async fn a_total_that_comes_and_goes_is_no_total() {
 async fn a_total_that_is_only_the_length_of_a_cut_page_does_not_end_the_listing() {
     let ids: Vec<String> = (0..10).map(|n| format!("a{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let jc = JumpCloud::start([ok(&page(10, &ids)), ok(&page(1, &["b1"])), ok(&page(0, &[]))]).await;
-    assert!(!jc.client().list().await.unwrap().complete);
-    // And one that really is all there is costs one more look, for exactly ten.
+    let pass = |last: &str| [page(10, &ids), page(1, &[last]), page(0, &[])];
+    let jc = JumpCloud::start(pass("b1").into_iter().chain(pass("c1")).map(|page| ok(&page))).await;
+    assert!(!jc.client().list().await.unwrap().complete, "two passes that differ");
+    // And one that really is all there is costs one more look.
     let jc = JumpCloud::start([ok(&page(10, &ids)), ok(&page(10, &[]))]).await;
     let listing = jc.client().list().await.unwrap();
     assert_eq!((listing.complete, listing.requests), (true, 2));
@@ -130,10 +131,10 @@ async fn a_total_that_is_only_the_length_of_a_cut_page_does_not_end_the_listing(
 
 #[tokio::test]
 async fn a_next_link_is_followed_and_one_that_leads_elsewhere_is_not() {
-    let first = Given::from(ok(&page(2, &["a1"]))).with("link", "</api/users?after=a1>; rel=\"next\"");
+    let first = Given::from(ok(&page(2, &["a1"]))).with("link", "</api/users?limit=7&skip=1>; rel=\"next\"");
     let jc = JumpCloud::start([first, ok(&page(2, &["a2"])).into()]).await;
     assert!(jc.client().list().await.unwrap().complete);
-    assert_eq!(jc.heard()[1].line, "GET /api/users?after=a1");
+    assert_eq!(jc.heard()[1].line, "GET /api/users?limit=7&skip=1");
 
     let thief = JumpCloud::start([ok(&page(2, &["a2"]))]).await;
     let link = format!("<{}/api/users?skip=1>; rel=\"next\"", thief.origin);
@@ -147,7 +148,7 @@ async fn a_next_link_is_followed_and_one_that_leads_elsewhere_is_not() {
 #[tokio::test]
 async fn links_that_end_are_an_end_where_nothing_states_a_total() {
     let pass = || {
-        let first = Given::from(ok(&bare(&["a1"]))).with("link", "<?after=a1>; rel=next");
+        let first = Given::from(ok(&bare(&["a1"]))).with("link", "<?limit=7&skip=1>; rel=next");
         [first, Given::from(ok(&bare(&["a2"])))]
     };
     let jc = JumpCloud::start(pass().into_iter().chain(pass())).await;
@@ -193,4 +194,14 @@ async fn half_a_listing_that_was_throttled_is_none() {
     let jc = JumpCloud::start([ok(&page(3, &["a1"])), (429, String::new())]).await;
     let fault = jc.client().list().await.unwrap_err();
     assert_eq!((fault.class, fault.retry_after_ms), (FaultClass::Throttled, Some(7_000)));
+}
+
+#[tokio::test]
+async fn a_total_that_is_the_first_pages_own_does_not_end_a_listing() {
+    // A server that states how many rows a page has would hide everybody behind the first one: two
+    // listings that do not show somebody are a proof that he is gone.
+    let pass = || [page(2, &["a1", "a2"]), page(1, &["a3"]), page(0, &[])];
+    let jc = JumpCloud::start(pass().into_iter().chain(pass()).map(|page| ok(&page))).await;
+    let listing = jc.client().list().await.unwrap();
+    assert_eq!((listing.accounts.len(), listing.complete, listing.requests), (3, true, 6));
 }

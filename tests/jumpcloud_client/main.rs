@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod insights;
+#[path = "../contract/judge.rs"]
+mod judge;
 mod listing;
 mod oauth;
 mod organization;

@@ -18,7 +18,10 @@ use ephemerald::{
 };
 use tokio::sync::Notify;
 
-use super::TOKEN;
+use super::{
+    TOKEN,
+    judge::{Judge, Judged},
+};
 
 pub(super) fn connection(origin: &str, more: &str, pem: &str) -> Connection {
     let pem = serde_json::to_string(pem).unwrap();
@@ -84,6 +87,7 @@ pub(super) struct JumpCloud {
     pub(super) origin: String,
     pub(super) pem: String,
     heard: Arc<Mutex<Vec<Heard>>>,
+    _judged: Judged,
 }
 
 #[derive(Clone)]
@@ -114,12 +118,15 @@ impl JumpCloud {
         let pem = std::fs::read_to_string(identity.ca_file()).unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (notes, answer) = (Arc::clone(&heard), Arc::new(answer));
+        let judge = Judge::new();
+        let judged = Judged(judge.clone());
         let router = Router::new().fallback(move |request: Incoming| {
-            let (notes, answer) = (Arc::clone(&notes), Arc::clone(&answer));
+            let (notes, answer, judge) = (Arc::clone(&notes), Arc::clone(&answer), judge.clone());
             async move {
                 let (head, body) = request.into_parts();
                 let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
                 let body = String::from_utf8(body.to_vec()).unwrap();
+                judge.see(&head, &body);
                 let line = format!("{} {}", head.method, head.uri);
                 let heard = Heard { line, headers: head.headers, body };
                 notes.lock().unwrap().push(heard.clone());
@@ -136,7 +143,7 @@ impl JumpCloud {
         });
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let serving = serve(listen, Transport::Tls(identity), router, pending()).await.unwrap();
-        Self { origin: format!("https://{}", serving.addr), pem, heard }
+        Self { origin: format!("https://{}", serving.addr), pem, heard, _judged: judged }
     }
 
     pub(super) fn client(&self) -> Client {

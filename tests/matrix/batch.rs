@@ -10,7 +10,7 @@ use ephemerald::{
     admin::client,
     sandbox::{
         control_plane::{JobSpec, Operator, OperatorError, Sent},
-        jumpcloud,
+        jumpcloud::{self, Rule},
     },
 };
 use serde_json::{Value, json};
@@ -68,9 +68,10 @@ impl Batch {
         let (mut parts, mut clouds) = (vec![part], Vec::new());
         let mut integrations = String::new();
         for (at, cell) in cells.iter().enumerate() {
-            let (cloud, part) = start_cloud(root.join("jumpcloud-tls"), |options| {
+            let (cloud, part) = start_cloud(root, "jumpcloud-tls", |options, _| {
                 options.switches = cell.switches.clone();
                 options.seed_file = Some(population.to_owned());
+                options.faults = slow(cell.latency_ms);
                 options.service_account = cell.credential == "service_account";
             })
             .await;
@@ -110,6 +111,12 @@ impl Batch {
     async fn send(&self, job: &Job) -> Result<Sent, OperatorError> {
         self.operator.send(&JobSpec { claims: job.claims(), ..JobSpec::default() }).await
     }
+}
+
+/// Every request takes that long.
+fn slow(ms: u64) -> Vec<Rule> {
+    let rule = json!({"delay_ms": ms, "fault": {"kind": "latency"}});
+    if ms == 0 { Vec::new() } else { vec![serde_json::from_value(rule).unwrap()] }
 }
 
 /// Adds what the cell wants to a connection, and small pages, so that every listing has several.

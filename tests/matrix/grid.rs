@@ -17,6 +17,8 @@ pub(crate) struct Cell {
     pub(crate) credential: String,
     /// Whether the agent asks Directory Insights for hints.
     pub(crate) insights: bool,
+    /// How long JumpCloud takes before it deals with a request.
+    pub(crate) latency_ms: u64,
     pub(crate) switches: Switches,
     /// The values that are not the default, by name.
     pub(crate) differs: Vec<(&'static str, Value)>,
@@ -30,15 +32,18 @@ pub(crate) type Factor = (&'static str, Vec<Value>);
 const ROLE_MODE: &str = "role_mode";
 const CREDENTIAL: &str = "credential";
 const INSIGHTS: &str = "insights";
+const LATENCY: &str = "latency_ms";
 const PAIRS: &str = "pairs";
 const DEFAULTS: &str = "the defaults";
 
-/// How the agent is configured, and every switch. The role mode is the first.
+/// How the agent is configured, how long JumpCloud takes to answer (a fault of the simulator), and every
+/// switch. The role mode is the first.
 pub(crate) fn factors() -> Vec<Factor> {
     let agent = [
         (ROLE_MODE, vec![json!("single"), json!("multiple")]),
         (CREDENTIAL, vec![json!("key"), json!("key_and_org_id"), json!("service_account")]),
         (INSIGHTS, vec![json!(false), json!(true)]),
+        (LATENCY, vec![json!(0), json!(1_300)]),
     ];
     agent.into_iter().chain(Switches::domain()).collect()
 }
@@ -50,10 +55,8 @@ pub(crate) fn sizes(factors: &[Factor]) -> Vec<usize> {
 /// What hinders every grant by itself, as the rows of the table show: such values meet all others in
 /// rows of their own, so that they do not hide what these do.
 const HINDERING: &[&[(&str, &str)]] = &[
-    &[("total_count", "absent")],
     &[("total_count", "too_high")],
     &[("total_count", "too_low")],
-    &[("bare_lists", "true")],
     &[("roles_listed", "custom")],
     &[("total_count", "of_page")],
     &[("sort", "false"), ("unstable_order", "true")],
@@ -131,7 +134,7 @@ fn cell(factors: &[Factor], row: &[usize], name: String) -> Cell {
         chosen(factors, row).map(|(_, name, value)| (name, value.clone())).collect();
     let switches: Map<String, Value> = differs
         .iter()
-        .filter(|(name, _)| ![ROLE_MODE, CREDENTIAL, INSIGHTS].contains(name))
+        .filter(|(name, _)| ![ROLE_MODE, CREDENTIAL, INSIGHTS, LATENCY].contains(name))
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     let role_mode = factors[0].1[row[0]].as_str().unwrap().to_owned();
@@ -140,11 +143,12 @@ fn cell(factors: &[Factor], row: &[usize], name: String) -> Cell {
         |wanted: &str| differs.iter().find(|(name, _)| *name == wanted).map(|(_, value)| plain(value));
     let credential = value(CREDENTIAL).unwrap_or_default();
     let insights = value(INSIGHTS).is_some();
+    let latency_ms = value(LATENCY).map_or(0, |ms| ms.parse().unwrap());
     let has = |(wanted, value): &(&str, &str)| {
         differs.iter().any(|(name, own)| name == wanted && plain(own) == *value)
     };
     let hindered = HINDERING.iter().any(|values| values.iter().all(has));
-    Cell { name, role_mode, credential, insights, switches, differs, hindered }
+    Cell { name, role_mode, credential, insights, latency_ms, switches, differs, hindered }
 }
 
 /// The choices of a row that are not the default.

@@ -55,7 +55,7 @@ pub(crate) fn judge(cell: &Cell, happened: &Happened) -> Verdict {
     let truth = Truth::of(&happened.before, &happened.log, &happened.roles);
     let bound_ms = if cell.switches.rate_limit == 0 { BOUND_MS } else { LIMITED_MS };
     let case = Case { model: Model(&cell.switches), happened, truth, bound_ms };
-    let mut wrong = Vec::new();
+    let mut wrong = happened.undescribed.clone();
     if happened.unfinished {
         let held = happened.held.iter().map(|grant| format!("{} ({})", grant.grant_id, grant.state));
         wrong.push(format!("not over: the agent still holds {:?}", held.collect::<Vec<_>>()));

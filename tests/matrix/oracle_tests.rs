@@ -45,6 +45,7 @@ fn found(change: impl FnOnce(&mut Happened, &mut grid::Cell)) -> (Vec<String>, S
         }],
         held: Vec::new(),
         alarms: BTreeSet::new(),
+        undescribed: Vec::new(),
         unfinished: false,
         agent_log: String::new(),
     };

@@ -36,6 +36,8 @@ pub(crate) struct Happened {
     pub(crate) held: Vec<GrantView>,
     /// Accounts (by id or address) about which the agent called for a person.
     pub(crate) alarms: BTreeSet<String>,
+    /// What the agent sent that the description of JumpCloud's API does not know.
+    pub(crate) undescribed: Vec<String>,
     /// Whether something that should have come did not.
     pub(crate) unfinished: bool,
     pub(crate) agent_log: String,
@@ -218,6 +220,7 @@ impl Play {
             after: self.cloud.state().accounts,
             log: self.cloud.log_since(0),
             reports: reports.iter().filter(is_ours).cloned().collect(),
+            undescribed: undescribed(&self.cloud),
             alarms: alarms(log, &self.integration),
             agent_log: lines_of(log, &self.integration).collect::<Vec<_>>().join("\n"),
             roles: self.roles,
@@ -227,6 +230,12 @@ impl Play {
             unfinished: !self.over,
         }
     }
+}
+
+fn undescribed(cloud: &Console) -> Vec<String> {
+    let violations = cloud.violations();
+    let by_agent = violations.iter().filter(|found| serde_json::to_value(found.by).unwrap() == "agent");
+    by_agent.map(ToString::to_string).collect()
 }
 
 /// The results of a job.

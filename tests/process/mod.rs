@@ -6,8 +6,14 @@
 pub(crate) mod agent;
 pub(crate) mod asking;
 mod files;
+#[path = "../contract/guard.rs"]
+mod guard;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ephemerald::sandbox::{
     control_plane::{self, Operator},
@@ -16,6 +22,7 @@ use ephemerald::sandbox::{
 use tokio::{sync::oneshot, task::JoinHandle};
 
 pub(crate) use self::{agent::Agent, files::Files};
+use guard::WithinContract;
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
@@ -30,30 +37,40 @@ pub(crate) struct World {
     pub(crate) api_key: String,
     control_at: SocketAddr,
     control: Option<Part>,
+    neighbours: Vec<Part>,
     _cloud: Part,
+    _contract: WithinContract,
     _dir: tempfile::TempDir,
 }
 
 impl World {
     /// The simulated parts, an agent that is enrolled and ready.
     pub(crate) async fn ready() -> Self {
-        let mut world = Self::enrolled().await;
-        world.agent.start();
-        world.agent.ready().await;
-        world
+        Self::enrolled().await.started().await
     }
 
     /// As [`ready`](Self::ready), before the agent is started.
     pub(crate) async fn enrolled() -> Self {
+        Self::enrolled_on(|_, _| {}).await
+    }
+
+    /// As [`enrolled`](Self::enrolled), with a JumpCloud of the test's own making.
+    pub(crate) async fn enrolled_at(make: impl FnOnce(&mut jumpcloud::Options)) -> Self {
+        Self::enrolled_on(|options, _| make(options)).await
+    }
+
+    /// As [`enrolled_at`](Self::enrolled_at); the path is a directory for its files.
+    pub(crate) async fn enrolled_on(edit: impl FnOnce(&mut jumpcloud::Options, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let (cloud, cloud_part) = start_cloud(root.join("jumpcloud-tls"), |_| {}).await;
+        let (cloud, cloud_part) = start_cloud(root, "jumpcloud-tls", edit).await;
         let (control, control_part) =
             start_control(SocketAddr::from(([127, 0, 0, 1], 0)), root.join("control-plane")).await;
         let files = Files::write(root, control.ca_file.as_ref().unwrap());
         cloud.write_connection(&files.connection).unwrap();
         let operator = Operator::of_data_dir(&root.join("control-plane")).unwrap();
         let world = Self {
+            _contract: WithinContract(cloud.console.clone()),
             cloud: cloud.console,
             api_key: cloud.api_key,
             agent: Agent::of(&files),
@@ -61,12 +78,26 @@ impl World {
             operator,
             control_at: control.addr,
             control: Some(control_part),
+            neighbours: Vec::new(),
             _cloud: cloud_part,
             _dir: dir,
         };
         let token = world.operator.token().await.unwrap();
         world.agent.enroll(&token).await;
         world
+    }
+
+    /// Edits the agent's own file.
+    pub(crate) fn rewrite_config(&self, edit: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(&self.files.config).unwrap();
+        std::fs::write(&self.files.config, edit(text)).unwrap();
+    }
+
+    /// Starts the enrolled agent and waits until it is ready.
+    pub(crate) async fn started(mut self) -> Self {
+        self.agent.start();
+        self.agent.ready().await;
+        self
     }
 
     /// Edits the policy file.
@@ -105,6 +136,20 @@ impl World {
         }
     }
 
+    /// Gives the agent a second JumpCloud, as the integration `name`; before it is started.
+    pub(crate) async fn with_neighbour(&mut self, name: &str) -> Console {
+        let (cloud, part) = start_cloud(&self.files.root, &format!("{name}-tls"), |_, _| {}).await;
+        let connection = self.files.root.join(format!("{name}.json"));
+        cloud.write_connection(&connection).unwrap();
+        let mut config = std::fs::read_to_string(&self.files.config).unwrap();
+        config += &format!(
+            "[[integration]]\nname = {name:?}\nconnection_file = {connection:?}\nrate_limit = 100\n"
+        );
+        std::fs::write(&self.files.config, config).unwrap();
+        self.neighbours.push(part);
+        cloud.console
+    }
+
     /// Stops the control plane; what it answered is durable.
     pub(crate) async fn stop_control_plane(&mut self) {
         let part = self.control.take().unwrap();
@@ -129,14 +174,15 @@ pub(crate) struct Part {
     done: JoinHandle<std::io::Result<()>>,
 }
 
-/// A simulated JumpCloud of the test's own making.
 pub(crate) async fn start_cloud(
-    tls: PathBuf,
-    make: impl FnOnce(&mut jumpcloud::Options),
+    root: &Path,
+    tls: &str,
+    edit: impl FnOnce(&mut jumpcloud::Options, &Path),
 ) -> (jumpcloud::Running, Part) {
+    let tls = root.join(tls);
     let mut options = jumpcloud::Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), Some(&tls));
     options.api_key = Some(format!("jca_canary{:016x}", std::process::id()));
-    make(&mut options);
+    edit(&mut options, root);
     let (stop, stopped) = oneshot::channel::<()>();
     let mut running = jumpcloud::run(options, async { drop(stopped.await) }).await.unwrap();
     let done = std::mem::replace(&mut running.done, tokio::spawn(async { Ok(()) }));

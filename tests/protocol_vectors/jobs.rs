@@ -203,6 +203,8 @@ fn malformed_jobs(cases: &mut Expected) {
         with("/job", json!({"type": "revoke", "grant_id": "g", "email": "a@b.c"})),
     );
     let both = json!({"email": "ada@example.com", "account_id": "5f1b2c3d4e5f60718293a4b5"});
+    bad("null instead of an absent field", with("/job/until", Value::Null));
+    bad("null in the request", with("/job/request/number", Value::Null));
     bad("two targets", with("/job/target", both));
     bad("no target", without("/job/target"));
     bad("no start-by", without("/start_by"));

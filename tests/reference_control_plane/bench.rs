@@ -127,6 +127,21 @@ impl Agent {
         Self { url: operator.url().trim_end_matches('/').to_owned(), ..self }
     }
 
+    /// Another process with the same key.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            http: self.http.clone(),
+            url: self.url.clone(),
+            key: self.key.clone(),
+            id: self.id.clone(),
+            nonce: self.nonce.clone(),
+            skew_s: self.skew_s,
+            epoch: self.epoch,
+            instance: format!("{}-twin", self.instance),
+            next_jti: Cell::new(self.next_jti.get() + 1_000_000),
+        }
+    }
+
     pub(crate) async fn enrolled(plane: &Plane) -> Self {
         let mut agent = Self::new(plane, 1);
         let answer = agent.enroll(&new_token(plane).await).await.unwrap();

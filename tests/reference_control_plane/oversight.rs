@@ -1,7 +1,7 @@
 //! What an operator must see: clones, replaced processes, leaked tokens, journals that went back; and
 //! what agents offer.
 
-use ephemerald::sandbox::control_plane::{AlarmKind, Faults, RequestState};
+use ephemerald::sandbox::control_plane::{AlarmKind, Faults, RequestState, SyncSpec};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -75,6 +75,17 @@ async fn a_process_of_an_earlier_epoch_is_told_that_it_was_replaced_and_alarmed(
     let mut newest = old;
     newest.epoch = 6;
     assert_eq!(newest.acquire(0, &[]).await.len(), 1);
+
+    // A poll that waits while a later process speaks gets nothing either.
+    let mut later = newest.twin();
+    later.epoch = 7;
+    let meanwhile = async {
+        later.post("jobs/acquire", &nothing()).await.unwrap();
+        approved(&plane.operator()).await;
+    };
+    let (waited, ()) = tokio::join!(newest.acquire(3, &[]), meanwhile);
+    assert!(waited.is_empty());
+    assert_eq!(later.acquire(0, &[]).await.len(), 1);
 }
 
 #[tokio::test]
@@ -153,6 +164,10 @@ async fn a_job_that_the_agent_does_not_offer_is_not_signed_until_it_does() {
     let refused = operator.approve(&late.number, &[email("bob@example.com")]).await.unwrap_err();
     assert!(refused.to_string().contains("does not offer grants for the target ephemeral"), "{refused}");
     assert_eq!(operator.show(&late.number).await.unwrap().state, RequestState::Requested);
+
+    let sync = SyncSpec { integration: help_desk().integration, agent: None };
+    let refused = operator.sync(&sync).await.unwrap_err();
+    assert!(refused.to_string().contains("does not offer jobs of the type sync"), "{refused}");
 
     let grown = status(&json!({ "offers": offers(&json!([1]), &json!(["email", "ephemeral"])) }));
     let (jobs, _) = tokio::join!(agent.acquire(55, &[]), agent.post("status", &grown));

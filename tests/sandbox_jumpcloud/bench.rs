@@ -7,12 +7,15 @@ use reqwest::{Method, StatusCode};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 
+use super::guard::WithinContract;
+
 pub(crate) const OWNER: &str = "jca_owner";
 
 pub(crate) struct Bench {
     pub(crate) running: Running,
     pub(crate) client: reqwest::Client,
     pub(crate) key: String,
+    _contract: WithinContract,
 }
 
 impl Bench {
@@ -27,9 +30,13 @@ impl Bench {
     }
 
     pub(crate) async fn with(options: Options) -> Self {
-        let running = run(options, pending()).await.unwrap();
+        Self::of(run(options, pending()).await.unwrap())
+    }
+
+    pub(crate) fn of(running: Running) -> Self {
         let key = running.api_key.clone();
-        Self { client: client(running.ca_file.as_deref()), running, key }
+        let contract = WithinContract(running.console.clone());
+        Self { client: client(running.ca_file.as_deref()), running, key, _contract: contract }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

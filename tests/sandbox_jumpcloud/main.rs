@@ -5,6 +5,8 @@
 mod bench;
 mod control;
 mod faults;
+#[path = "../contract/guard.rs"]
+mod guard;
 mod insights;
 mod lists;
 mod oracle;

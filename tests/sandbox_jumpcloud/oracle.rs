@@ -96,7 +96,7 @@ async fn a_population_may_be_written_by_hand() {
     let accounts = running.console.state().accounts;
     assert_eq!(accounts[1].roles, ["Help Desk", "Command Runner"]);
     assert!(accounts[0].id.len() == 24 && accounts[0].id < accounts[1].id);
-    let bench = Bench { client: Bench::plain().await.client, key: running.api_key.clone(), running };
+    let bench = Bench::of(running);
     assert_eq!(bench.get("/api/users/getSelf").await.1["email"], "boss@example.org");
 }
 

@@ -1,6 +1,6 @@
 //! A job is withdrawn at each stage of its life: queued, waiting, sent, active.
 
-use ephemerald::sandbox::control_plane::RequestState;
+use ephemerald::sandbox::control_plane::{JobSpec, RequestState};
 use serde_json::{Value, json};
 
 use crate::process::{World, asking::Ask};
@@ -90,5 +90,17 @@ async fn a_cancellation_after_the_result_changes_nothing_and_a_revoke_ends_the_g
     world.operator.revoke(&request.number, Some("done")).await.unwrap();
     assert_eq!(world.about(&request, "grant_ended").await["reason"], "requested");
     assert_eq!(world.results_of(&request).await, ["granted"]);
+    world.sees(PERSON, Some("Help Desk")).await;
+}
+
+#[tokio::test]
+async fn a_revoke_is_judged_by_its_grant_alone_whatever_integration_it_names() {
+    let world = World::ready().await;
+    let request = world.approved(Ask::role(PERSON, "Manager", 120)).await;
+    world.about(&request, "granted").await;
+    let grant = request.grant_id.clone().unwrap();
+    let claims = json!({"integration": "elsewhere", "job": {"type": "revoke", "grant_id": grant}});
+    let job = world.sent(JobSpec { claims, ..JobSpec::default() }).await;
+    assert_eq!(world.result(&job).await["code"], "revoked");
     world.sees(PERSON, Some("Help Desk")).await;
 }

@@ -65,7 +65,13 @@ pub(super) async fn check(client: &Client, connection: &Connection, part: &mut P
 }
 
 fn no_token(problem: &TokenProblem) -> Verdict {
-    let (exit, advice) = match problem.fault.class {
+    let (exit, advice) = token_advice(problem);
+    Verdict::fail(exit, problem.why.as_str(), advice)
+}
+
+/// What it comes to that a service account has no token, and what to do about it.
+pub(in crate::cli) fn token_advice(problem: &TokenProblem) -> (Exit, &'static str) {
+    match problem.fault.class {
         FaultClass::Credential => (
             Exit::Refused,
             "client_id or client_secret is not accepted: paste both again, or make a new secret; is the url that of your region?",
@@ -82,8 +88,7 @@ fn no_token(problem: &TokenProblem) -> Verdict {
             Exit::Transient,
             "can this machine reach that host? A firewall or proxy must let it out there too",
         ),
-    };
-    Verdict::fail(exit, problem.why.as_str(), advice)
+    }
 }
 
 fn organization(who: &WhoAmI, connection: &Connection) -> Verdict {

@@ -170,8 +170,13 @@ async fn roles(
 
 pub(super) fn refused(fault: &Fault, what: &str, connection: &Connection) -> Verdict {
     let status = fault.status.map_or_else(|| "no answer".to_owned(), |status| format!("answered {status}"));
-    let found = format!("{what}: {status}");
-    let (exit, advice) = match fault.class {
+    let (exit, advice) = advice(fault, connection);
+    Verdict::fail(exit, format!("{what}: {status}"), advice)
+}
+
+/// What a fault comes to, and what to do about it.
+pub(in crate::cli) fn advice(fault: &Fault, connection: &Connection) -> (Exit, &'static str) {
+    match fault.class {
         FaultClass::Credential if connection.org_id.is_none() => (
             Exit::Refused,
             "not accepted: paste the credential again, or make a new one in the console; one of several organizations also needs org_id",
@@ -202,6 +207,5 @@ pub(super) fn refused(fault: &Fault, what: &str, connection: &Connection) -> Ver
         }
         FaultClass::Throttled => (Exit::Transient, "too many requests: try again in a minute"),
         FaultClass::NotSent | FaultClass::Ambiguous => (Exit::Transient, "try again; is JumpCloud up?"),
-    };
-    Verdict::fail(exit, found, advice)
+    }
 }

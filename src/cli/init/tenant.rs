@@ -8,29 +8,38 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::{super::Exit, draft::Draft, given::RoleMode};
+use super::{
+    super::{
+        Exit,
+        check::{advice, token_advice},
+    },
+    draft::Draft,
+    given::RoleMode,
+};
 use crate::{
     clock,
     engine::{
         ids::{Email, OrgId, RoleName},
-        observed::{DiscoveredRole, Fault, FaultClass, Listing, WhoAmI},
+        observed::{DiscoveredRole, Fault, FaultClass, Listing},
         roles::{BILLING_ADMINISTRATOR, RoleOrder},
+        time::Millis,
     },
     http::{Door, DoorOptions, Request, SendFault},
-    jumpcloud::{Client, Connection, Setup},
-    secrets::Secret,
+    jumpcloud::{Client, Connection, Me, Setup},
 };
 
-/// The default of `rate_limit`, in requests a second.
-const RATE: u32 = 10;
 /// The default of `floor_role`.
 const USUAL_FLOOR: &str = "Read Only";
+/// The default of `rate_limit`, in requests a second.
+const USUAL_RATE: u32 = 10;
+/// A key that ends sooner than this is worth a note.
+const SOON: Millis = Millis(14 * 24 * 60 * 60 * 1000);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What JumpCloud said.
 #[derive(Debug)]
 pub(super) struct Findings {
-    pub(super) me: WhoAmI,
+    pub(super) me: Me,
     pub(super) listing: Listing,
     /// `None` where they cannot be read.
     pub(super) roles: Option<Vec<DiscoveredRole>>,
@@ -42,6 +51,8 @@ pub(super) struct Trouble {
     pub(super) exit: Exit,
     pub(super) found: String,
     pub(super) advice: &'static str,
+    /// Those to choose from, if the credential has several and nobody has chosen.
+    pub(super) organizations: Vec<OrgId>,
 }
 
 /// A role that may be offered.
@@ -52,46 +63,65 @@ pub(super) struct Offer {
     pub(super) warning: Option<&'static str>,
 }
 
+impl Trouble {
+    fn new(exit: Exit, found: impl Into<String>, advice: &'static str) -> Self {
+        Self { exit, found: found.into(), advice, organizations: Vec::new() }
+    }
+
+    fn answer(found: impl ToString) -> Self {
+        Self::new(Exit::Config, found.to_string(), "correct the answer")
+    }
+}
+
 /// Asks JumpCloud everything, in the order in which a failure tells the most.
 ///
 /// # Errors
 /// The first [`Trouble`].
 pub(super) async fn ask(draft: &Draft) -> Result<Findings, Trouble> {
-    let connection = connection(&draft.connection().text)?;
-    let setup = Setup { proxy: None, page_size: 100, rate_per_second: RATE, clock: clock::now };
-    let client = Client::new(&connection, &setup).map_err(|error| config(error.to_string()))?;
+    let connection =
+        Connection::parse(&draft.connection().text, "from your answers").map_err(Trouble::answer)?;
+    let setup = Setup { proxy: None, page_size: 100, rate_per_second: USUAL_RATE, clock: clock::now };
+    let client = Client::new(&connection, &setup).map_err(Trouble::answer)?;
+    let refused = |fault: Fault, what: &str| {
+        let status =
+            fault.status.map_or_else(|| "no answer".to_owned(), |status| format!("answered {status}"));
+        let (exit, advice) = advice(&fault, &connection);
+        Trouble::new(exit, format!("{what}: {status}"), advice)
+    };
     knock(&connection).await?;
-    let me = client.who_am_i().await.map_err(|fault| refused(&fault, "whose credential it is"))?;
-    organization(&me, &connection)?;
-    let listing = client.list().await.map_err(|fault| refused(&fault, "the list of administrators"))?;
+    if let Some(Err(problem)) = client.token().await {
+        let (exit, advice) = token_advice(&problem);
+        return Err(Trouble::new(exit, problem.why, advice));
+    }
+    chosen(&client, &connection).await?;
+    let me = client.me().await.map_err(|fault| refused(fault, "whose credential it is"))?;
+    if me.who.org.is_none() {
+        let advice = "give its id if the credential has several (console: Settings); without it nothing would be raised";
+        return Err(Trouble::new(Exit::Refused, "the credential does not show its organization", advice));
+    }
+    let listing = client.list().await.map_err(|fault| refused(fault, "the list of administrators"))?;
     let roles = match client.roles().await {
         Ok(roles) => Some(roles),
         // The route is not promised; the agent works without it.
         Err(fault) if matches!(fault.class, FaultClass::NotFound | FaultClass::Forbidden) => None,
-        Err(fault) => return Err(refused(&fault, "the list of roles")),
+        Err(fault) => return Err(refused(fault, "the list of roles")),
     };
     Ok(Findings { me, listing, roles })
 }
 
-fn connection(text: &Secret) -> Result<Connection, Trouble> {
-    Connection::parse(text, "from your answers").map_err(|error| config(error.to_string()))
-}
-
-fn config(found: String) -> Trouble {
-    Trouble { exit: Exit::Config, found, advice: "correct the answer" }
-}
-
-fn organization(me: &WhoAmI, connection: &Connection) -> Result<(), Trouble> {
-    let trouble = |found, advice| Trouble { exit: Exit::Refused, found, advice };
-    match (&me.org, &connection.org_id) {
-        (Some(found), Some(expected)) if found != expected => Err(trouble(
-            format!("the credential belongs to organization {found}, the answer is {expected}"),
-            "correct the organization id",
-        )),
-        (None, _) => Err(trouble(
-            "the credential does not show one organization".to_owned(),
-            "if it sees several, give the id of the one that is meant (console: Settings, Organization Profile)",
-        )),
+/// With several organizations a person says which one is meant; that it is one of them is seen later.
+async fn chosen(client: &Client, connection: &Connection) -> Result<(), Trouble> {
+    if connection.org_id.is_some() {
+        return Ok(());
+    }
+    match client.organizations().await {
+        Ok(several) if several.len() > 1 => {
+            let ids: Vec<&str> = several.iter().map(OrgId::as_str).collect();
+            let found = format!("the credential has {} organizations: {}", ids.len(), ids.join(", "));
+            let trouble = Trouble::new(Exit::Config, found, "give the id of the one that is meant (org_id)");
+            Err(Trouble { organizations: several, ..trouble })
+        }
+        // Not every credential may ask this; whose it is says the rest.
         _ => Ok(()),
     }
 }
@@ -109,7 +139,7 @@ async fn knock(connection: &Connection) -> Result<(), Trouble> {
         max_body: 1024 * 1024,
         user_agent: concat!("ephemerald/", env!("CARGO_PKG_VERSION")).to_owned(),
     })
-    .map_err(|error| config(error.to_string()))?;
+    .map_err(Trouble::answer)?;
     let request = Request {
         method: Method::HEAD,
         path: "/".to_owned(),
@@ -121,49 +151,25 @@ async fn knock(connection: &Connection) -> Result<(), Trouble> {
         Ok(_) | Err(SendFault::TooLarge { .. }) => Ok(()),
         Err(SendFault::NotSent { why } | SendFault::MaybeSent { why }) => {
             let by_certificate = why.contains("certificate");
-            Err(Trouble {
-                exit: if by_certificate { Exit::Config } else { Exit::Transient },
-                found: format!("{}: {why}", connection.place.url),
-                advice: if by_certificate {
-                    "for a private certificate authority give its PEM file (ca_file)"
-                } else {
-                    "check the region or URL, and that this machine may reach it; behind a proxy use --offline"
-                },
-            })
+            let (exit, advice) = if by_certificate {
+                (Exit::Config, "for a private certificate authority give its PEM file (ca_file)")
+            } else {
+                (
+                    Exit::Transient,
+                    "check the region or URL, and that this machine may reach it; behind a proxy use --offline",
+                )
+            };
+            Err(Trouble::new(exit, format!("{}: {why}", connection.place.url), advice))
         }
     }
-}
-
-fn refused(fault: &Fault, what: &str) -> Trouble {
-    let status = fault.status.map_or_else(|| "no answer".to_owned(), |status| format!("answered {status}"));
-    let (exit, advice) = match fault.class {
-        FaultClass::Credential => (
-            Exit::Refused,
-            "the credential is not accepted: paste it again, make a new one, or choose another region",
-        ),
-        FaultClass::Forbidden => (
-            Exit::Refused,
-            "not permitted: take the key of an Administrator With Billing, from an allowed address",
-        ),
-        FaultClass::NotFound | FaultClass::WrongOrganization => {
-            (Exit::Refused, "is this the region of the organization, and the organization id right?")
-        }
-        FaultClass::Redirected => {
-            (Exit::Config, "redirects are not followed: give the final address, without a path")
-        }
-        FaultClass::Refused => (Exit::Refused, "a request of this version was not taken: please report it"),
-        FaultClass::Throttled => (Exit::Transient, "too many requests: try again in a minute"),
-        FaultClass::NotSent | FaultClass::Ambiguous => (Exit::Transient, "try again; is JumpCloud up?"),
-    };
-    Trouble { exit, found: format!("{what}: {status}"), advice }
 }
 
 impl Findings {
     /// What was found, for people.
     pub(super) fn summary(&self) -> String {
-        let whose = self.me.email.as_ref().map_or("an unnamed account", Email::as_str);
+        let whose = self.me.who.email.as_ref().map_or("an unnamed account", Email::as_str);
         let role = self.own_role().map_or_else(|| "role unknown".to_owned(), |role| role.to_string());
-        let org = self.me.org.as_ref().map_or("unknown", OrgId::as_str);
+        let org = self.me.who.org.as_ref().map_or("unknown", OrgId::as_str);
         let admins = self.listing.accounts.len();
         let roles =
             self.roles.as_ref().map_or_else(|| "not shown".to_owned(), |roles| roles.len().to_string());
@@ -174,8 +180,8 @@ impl Findings {
 
     fn own_role(&self) -> Option<RoleName> {
         let mut listed = self.listing.accounts.iter();
-        let listed = listed.find(|account| self.me.account.as_ref() == Some(&account.id));
-        self.me.role.clone().or_else(|| listed?.roles.first().cloned())
+        let listed = listed.find(|account| self.me.who.account.as_ref() == Some(&account.id));
+        self.me.who.role.clone().or_else(|| listed?.roles.first().cloned())
     }
 
     /// Administrators who hold several roles at once.
@@ -194,7 +200,7 @@ impl Findings {
         let owners = self.listing.accounts.iter();
         let owners =
             owners.filter(|account| account.roles.iter().any(|r| r.as_str() == BILLING_ADMINISTRATOR));
-        let mut all: Vec<Email> = self.me.email.iter().cloned().collect();
+        let mut all: Vec<Email> = self.me.who.email.iter().cloned().collect();
         all.extend(owners.map(|account| account.email.clone()));
         let known = all.clone();
         let mut at = 0..;
@@ -245,6 +251,13 @@ impl Findings {
                 "the list of administrators is not provably whole: what is proposed may lack somebody"
                     .to_owned(),
             );
+        }
+        if let Some(ends) = self.me.key_ends.filter(|ends| ends.since(clock::now().wall) < SOON) {
+            let day =
+                jiff::Timestamp::from_millisecond(ends.0).map(|day| day.to_string()).unwrap_or_default();
+            notes.push(format!(
+                "the API key ends at {day}: with a dead key no access can be taken away, make a new one"
+            ));
         }
         if !self.has_role(USUAL_FLOOR) {
             notes.push(format!(

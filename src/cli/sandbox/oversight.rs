@@ -31,11 +31,12 @@ pub(super) struct Look {
 pub(super) struct Keys {
     #[command(flatten)]
     place: Look,
-    #[command(subcommand)]
+    /// What to change; without it the keys are shown
+    #[arg(value_enum, value_name = "CHANGE")]
     what: Option<Change>,
 }
 
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Change {
     /// Make a new job-signing key; the old ones stay trusted
     Rotate,

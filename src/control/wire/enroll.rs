@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Offers, Utc};
+use super::{Offers, Utc, present};
 use crate::engine::ids::AgentId;
 
 /// `POST /v1/agent/enroll`. The proof of this one request is signed by the key in it.
@@ -58,13 +58,13 @@ pub struct Jwk {
     /// The 32 bytes of the public key, base64url without padding.
     pub x: String,
     /// The key's name; the RFC 7638 thumbprint when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
     /// `EdDSA`, if present.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub alg: Option<String>,
     /// `sig`, if present.
-    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", rename = "use", skip_serializing_if = "Option::is_none")]
     pub usage: Option<String>,
 }
 

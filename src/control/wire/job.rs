@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::present;
 use crate::engine::ids::{AccountId, AgentId, Email, GrantId, IntegrationId, JobId, RoleName};
 
 /// `typ` of the protected header of a job.
@@ -67,7 +68,7 @@ pub struct GrantBody {
     /// For how long from the agent's acceptance, seconds, at least 1.
     pub duration_s: u64,
     /// An absolute end, Unix seconds; can only shorten.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
     /// The access request behind it.
     pub request: Request,
@@ -92,10 +93,10 @@ pub struct Ephemeral {
     /// The requester's own mailbox; the agent adds its tag to the address.
     pub requester: Email,
     /// For the console's display.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub firstname: Option<String>,
     /// For the console's display.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub lastname: Option<String>,
 }
 
@@ -104,16 +105,16 @@ pub struct Ephemeral {
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The request's number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
     /// Who asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub requester: Option<String>,
     /// Who approved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<String>,
     /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub justification: Option<String>,
 }
 
@@ -124,7 +125,7 @@ pub struct RevokeBody {
     /// The grant.
     pub grant_id: GrantId,
     /// Why, for the journal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

@@ -43,3 +43,13 @@ pub const VERSION: u32 = 1;
 
 /// Answer header that carries the nonce for the next proof.
 pub const NONCE_HEADER: &str = "ephemerald-nonce";
+
+/// An optional field of a signed object is there or not; `null` is neither, so that no two readers
+/// can differ on it.
+pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}

@@ -13,7 +13,7 @@ use crate::engine::{
 /// How long a token is believed that says nothing about it.
 const UNSAID: Millis = Millis(5 * 60_000);
 /// No token is believed for less or more than this, whatever it says.
-const SHORTEST: Millis = Millis(5_000);
+const SHORTEST: Millis = Millis(1_000);
 const LONGEST: Millis = Millis(24 * 60 * 60_000);
 /// Longer tokens do not fit into a header that servers take.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -103,13 +103,13 @@ mod tests {
         assert_eq!(lives(r#"{"access_token": "t", "expires_in": "3600", "token_type": "BEARER"}"#), 3600);
         assert_eq!(lives(r#"{"access_token": "t", "expires_in": 3599.9}"#), 3599);
         assert_eq!(lives(r#"{"access_token": "t", "expires_in": 0}"#), 300, "no life is no statement");
-        assert_eq!(lives(r#"{"access_token": "t", "expires_in": 1}"#), 5);
+        assert_eq!(lives(r#"{"access_token": "t", "expires_in": 1}"#), 1);
         assert_eq!(lives(r#"{"access_token": "t", "expires_in": 1e18}"#), 86_400);
         assert_eq!(lives(r#"{"access_token": "t"}"#), 300);
         let own = |claims: &str| lives(&format!(r#"{{"access_token": "{}"}}"#, jwt(claims)));
         assert_eq!(own(r#"{"exp": 1790001000}"#), 1000);
         assert_eq!(own(r#"{"exp": 1800000600, "iat": 1800000000}"#), 600, "our clock does not matter");
-        assert_eq!(own(r#"{"exp": 1}"#), 5, "over by our clock: used once, then made anew");
+        assert_eq!(own(r#"{"exp": 1}"#), 1, "over by our clock: used once, then made anew");
         assert_eq!(own(r#"{"exp": 9223372036854775807}"#), 300);
         assert_eq!(own("no JSON"), 300);
     }

@@ -16,7 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Shared, dispatch, enrolment,
@@ -247,9 +247,7 @@ async fn extend(
 }
 
 async fn sync(State(shared): App, Json(asked): Json<SyncSpec>) -> Answer<Queued> {
-    let claims = json!({ "integration": asked.integration, "job": { "type": "sync" } });
-    let spec = JobSpec { agent: asked.agent, claims, ..JobSpec::default() };
-    let sent = shared.store.write(|tx| dispatch::inject(tx, &shared, spec, now_ms()))?;
+    let sent = shared.store.write(|tx| dispatch::queue_sync(tx, &shared, &asked, now_ms()))?;
     shared.work.notify_waiters();
     Ok(Json(Queued { job_id: sent.job_id }))
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    LONG_POLL_S, Shared, agents, dispatch, enrolment, inventory, jobs, offers,
+    LONG_POLL_S, Shared, agents, dispatch, enrolment, instances, inventory, jobs, offers,
     problem::Problem,
     proofs::{self, Sender},
     reports, requests,
@@ -34,7 +34,7 @@ use crate::{
             ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, StatusAnswer, StatusRequest,
         },
     },
-    engine::ids::{AgentId, JobId},
+    engine::ids::JobId,
 };
 
 /// The most jobs in one answer, whatever capacity the agent claims.
@@ -112,13 +112,9 @@ async fn enroll(State(shared): App, parts: Parts, body: Bytes) -> Answer<EnrollA
 
 async fn acquire(State(shared): App, parts: Parts, body: Bytes) -> Answer<AcquireAnswer> {
     let sender = proofs::check(&shared, &parts, &body)?;
-    let mut request: AcquireRequest = parse(&body)?;
+    let request: AcquireRequest = parse(&body)?;
     let version = offers::agree(&shared, request.offers.as_ref())?;
     shared.store.write(|tx| offers::keep(tx, &sender.agent, request.offers.as_ref()))?;
-    if sender.replaced {
-        // Another process of this agent runs on a later epoch: the jobs are for that one.
-        request = AcquireRequest { wait_s: request.wait_s, ..AcquireRequest::default() };
-    }
     let deadline = now_ms() + i64::from(request.wait_s.min(LONG_POLL_S)) * 1000;
     let mut stop = shared.stop.clone();
     loop {
@@ -126,7 +122,7 @@ async fn acquire(State(shared): App, parts: Parts, body: Bytes) -> Answer<Acquir
         let mut work = std::pin::pin!(shared.work.notified());
         work.as_mut().enable();
 
-        let (jobs, next_expiry) = shared.store.write(|tx| hand_out(tx, &shared, &sender.agent, &request))?;
+        let (jobs, next_expiry) = shared.store.write(|tx| hand_out(tx, &shared, &sender, &request))?;
         let now = now_ms();
         if !jobs.is_empty() || now >= deadline || *stop.borrow() {
             let poll_after_s = shared.faults.get().poll_after_s.map(u32::from);
@@ -150,9 +146,14 @@ async fn acquire(State(shared): App, parts: Parts, body: Bytes) -> Answer<Acquir
 fn hand_out(
     tx: &Transaction<'_>,
     shared: &Shared,
-    agent: &AgentId,
+    sender: &Sender,
     request: &AcquireRequest,
 ) -> Result<(Vec<Delivery>, Option<i64>), Problem> {
+    let agent = &sender.agent;
+    // Asked again at each look: the later process may have spoken while this one's poll was waiting.
+    if instances::is_replaced(tx, agent, sender.epoch)? {
+        return Ok((Vec::new(), None));
+    }
     let now = now_ms();
     let capacity = request.capacity.min(MOST_JOBS);
     let leased = jobs::lease(tx, agent, &request.known, capacity, now, shared.lease_until(now))?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Shared,
-    admin_api::{JobSpec, Sent, SignWith},
+    admin_api::{JobSpec, Sent, SignWith, SyncSpec},
     agents,
     jobs::{self, NewJob},
     lifecycle::RequestState,
@@ -124,6 +124,7 @@ pub(super) fn queue_extend(
     if asked.duration_s == 0 {
         return Err(Problem::unprocessable("duration_s must be at least 1".to_owned()));
     }
+    offers::check_type(tx, agent, &request.spec.integration, "extend")?;
     let requester = asked.requester.as_ref().unwrap_or(&request.spec.requester);
     requests::judge_approvers(requester, &asked.approvers)?;
     let number = requests::number(&request.number)?;
@@ -168,6 +169,20 @@ fn signed(
     };
     let payload = serde_json::to_vec(&claims).expect("claims of checked names serialise");
     jws::sign(JOB_TYP, &shared.keys.signing(), &payload)
+}
+
+/// Signs and queues a sync job.
+pub(super) fn queue_sync(
+    tx: &Transaction<'_>,
+    shared: &Shared,
+    asked: &SyncSpec,
+    now: i64,
+) -> Result<Sent, Problem> {
+    if let Some(agent) = agents::resolve(tx, asked.agent.as_ref())? {
+        offers::check_type(tx, &agent, &asked.integration, "sync")?;
+    }
+    let claims = json!({ "integration": asked.integration, "job": { "type": "sync" } });
+    inject(tx, shared, JobSpec { agent: asked.agent.clone(), claims, ..JobSpec::default() }, now)
 }
 
 /// Queues a job of a test's own making.

@@ -58,6 +58,16 @@ pub(super) fn heard(
     Ok(false)
 }
 
+/// Whether a process of a later epoch than this one has been heard of.
+pub(super) fn is_replaced(tx: &Transaction<'_>, agent: &AgentId, epoch: u64) -> Result<bool, StoreError> {
+    let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+    Ok(tx.query_row(
+        "select coalesce(epoch > ?2, 0) from agent where id = ?1",
+        params![agent.as_str(), epoch],
+        |row| row.get(0),
+    )?)
+}
+
 /// True if it had been heard of before.
 fn note(
     tx: &Transaction<'_>,

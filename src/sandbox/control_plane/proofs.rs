@@ -59,6 +59,8 @@ pub(super) struct Sender {
     pub(super) key: PublicKey,
     /// Whether a process of a later epoch has been heard of.
     pub(super) replaced: bool,
+    /// The epoch of the process.
+    pub(super) epoch: u64,
 }
 
 /// Checks the proof of a request by an enrolled agent and uses it up.
@@ -78,7 +80,7 @@ pub(super) fn check(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<Sende
         use_up(tx, &agent, &claims)?;
         agents::seen(tx, &agent, &key, now_ms())?;
         let replaced = instances::heard(tx, &agent, &claims.instance, claims.epoch, now_ms())?;
-        Ok(Sender { agent, key, replaced })
+        Ok(Sender { agent, key, replaced, epoch: claims.epoch })
     })
 }
 

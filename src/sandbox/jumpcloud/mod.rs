@@ -11,6 +11,7 @@ mod caller;
 mod connection;
 mod console;
 mod console_tenancy;
+pub mod contract;
 mod control_api;
 mod faults;
 mod insights;
@@ -36,6 +37,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tokio::task::JoinHandle;
@@ -53,6 +55,7 @@ pub use self::{
     tenancy::{Organization, Provider, ServiceAccount},
 };
 use self::{
+    contract::{Contract, ContractError, Watch},
     faults::Faults,
     routes::now_ms,
     world::{Shared, World},
@@ -88,6 +91,9 @@ pub struct Options {
     pub service_account: bool,
     /// Makes faults with a probability strike the same requests each time.
     pub seed: u64,
+    /// The directory of the documents that JumpCloud publishes, to hold every exchange against them
+    /// too; by default the one that [`contract::DOCUMENTS_VARIABLE`] names.
+    pub documents: Option<PathBuf>,
 }
 
 impl Options {
@@ -106,6 +112,7 @@ impl Options {
             multi_tenant: false,
             service_account: false,
             seed: 1,
+            documents: contract::documents_of_environment(),
         }
     }
 
@@ -135,6 +142,9 @@ pub enum Error {
     /// The seed file holds what cannot be.
     #[error("the seed file {0} cannot be used: {1}")]
     Seed(PathBuf, String),
+    /// A document to hold exchanges against cannot be used.
+    #[error("the simulated JumpCloud has nothing to hold exchanges against")]
+    Contract(#[from] ContractError),
     /// The system gives no random numbers.
     #[error("cannot make an API key: the system gives no random numbers")]
     Random,
@@ -173,6 +183,7 @@ pub async fn run(
         None => Transport::PlainHttpLoopbackOnly,
     };
     let ca_file = transport.ca_file().map(Path::to_owned);
+    let contract = Arc::new(Contract::load(options.documents.as_deref())?);
     let state = opened(&options)?;
     let no_key = || Error::NoKey(options.state_file.clone().unwrap_or_default());
     let owner = owner(&state).ok_or_else(no_key)?;
@@ -183,7 +194,9 @@ pub async fn run(
     let bound = Bound::new(options.listen, transport)?;
     let url = bound.origin();
     let faults = Faults::new(options.faults, options.seed);
-    let shared = Shared::new(World::new(state, options.switches, faults, options.state_file));
+    let mut world = World::new(state, options.switches, faults, options.state_file);
+    world.watch = Watch::new(contract);
+    let shared = Shared::new(world);
     let console = Console::new(shared.clone());
     let router = control_api::router(console.clone()).merge(routes::router(shared));
     let serving = bound.serve(router, shutdown)?;

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 
 use super::{
     api::Request,
+    contract::Sent,
     faults::{Fault, Strike},
     log::Event,
     reply::Reply,
@@ -45,8 +46,9 @@ async fn handle(
         return Answer::plain(Reply::error(413, "Payload Too Large")).into_response().await;
     };
     let shown = parts.uri.path_and_query().map_or("/", |both| both.as_str()).to_owned();
+    let sent = Sent::of(&parts, &body);
     let request = read(&parts, body.to_vec());
-    let dealt = tokio::spawn(deal(shared, request, shown)).await;
+    let dealt = tokio::spawn(deal(shared, request, shown, sent)).await;
     match dealt {
         Ok(answer) => answer.into_response().await,
         Err(_) => Answer::plain(Reply::error(500, "the sandbox failed")).into_response().await,
@@ -70,7 +72,7 @@ fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-async fn deal(shared: Shared, request: Request, shown: String) -> Answer {
+async fn deal(shared: Shared, request: Request, shown: String, sent: Sent) -> Answer {
     let (strike, epoch) = shared.lock().strike(&request);
     if let Some(Strike { delay_ms, .. }) = strike
         && delay_ms > 0
@@ -81,7 +83,10 @@ async fn deal(shared: Shared, request: Request, shown: String) -> Answer {
     if let Fault::Late { after_ms, .. } = fault {
         tokio::spawn(execute_late(shared.clone(), request.clone(), after_ms, epoch));
     }
-    carry_out(&mut shared.lock(), &request, &shown, &fault, epoch)
+    let mut world = shared.lock();
+    let answer = carry_out(&mut world, &request, &shown, &fault, epoch);
+    world.see(now_ms(), &sent, &answer, &fault);
+    answer
 }
 
 /// A request that was kept waiting over a reset goes unanswered, as its client's world is gone.

@@ -57,6 +57,14 @@ impl Answer {
         }
     }
 
+    /// What goes out whole, if anything does.
+    pub(super) fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Whole { reply, .. } | Self::Slow { reply, .. } => Some(reply),
+            _ => None,
+        }
+    }
+
     /// The response; for [`Answer::Never`], no earlier than the end of the connection.
     pub(super) async fn into_response(self) -> Response<Body> {
         match self {

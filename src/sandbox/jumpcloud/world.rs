@@ -16,13 +16,15 @@ use super::{
     account::Account,
     api::{self, Request},
     author::Author,
-    faults::{Faults, Strike},
+    contract::{Contract, Sent, Watch},
+    faults::{Fault, Faults, Strike},
     log::{Event, Log, Received},
     rate::{Left, Rate},
     reply::Reply,
     script::Scripts,
     state::{State, hex_digest},
     switches::Switches,
+    wire::Answer,
 };
 
 /// The parts of a simulated JumpCloud.
@@ -31,6 +33,8 @@ pub(super) struct World {
     pub(super) switches: Switches,
     pub(super) faults: Faults,
     pub(super) log: Log,
+    /// Looks at every exchange.
+    pub(super) watch: Watch,
     /// What humans are going to do by themselves.
     pub(super) scripts: Scripts,
     rate: Rate,
@@ -83,8 +87,10 @@ impl Shared {
 impl World {
     pub(super) fn new(state: State, switches: Switches, faults: Faults, state_file: Option<PathBuf>) -> Self {
         let start = Start { state: state.clone(), switches: switches.clone(), faults: faults.clone() };
+        let contract = Contract::load(None).expect("the description is part of the program");
+        let watch = Watch::new(Arc::new(contract));
         let (log, scripts, rate) = (Log::default(), Scripts::default(), Rate::default());
-        Self { state, switches, faults, log, scripts, rate, state_file, start, resets: 0 }
+        Self { state, switches, faults, log, watch, scripts, rate, state_file, start, resets: 0 }
     }
 
     /// The fault that strikes `request`, and the [`Self::epoch`] to which the request belongs.
@@ -141,6 +147,11 @@ impl World {
     pub(super) fn log_request(&mut self, now_ms: i64, received: Received, events: Vec<Event>) {
         self.log.push(now_ms, Event::Request(received));
         self.log_events(now_ms, events);
+    }
+
+    /// Holds an exchange against what is known of JumpCloud's API.
+    pub(super) fn see(&mut self, now_ms: i64, sent: &Sent, answer: &Answer, fault: &Fault) {
+        self.watch.see(now_ms, sent, answer.reply(), fault, &self.switches);
     }
 
     /// Writes what happened into the log.

@@ -23,7 +23,8 @@ pub(super) async fn play(stage: &mut Stage, teller: &mut Teller) -> Result<(), S
     borrowed_role(stage, teller).await?;
     ephemeral_account(stage, teller).await?;
     control_plane_away(stage, teller).await?;
-    verify_journal(stage, teller).await
+    verify_journal(stage, teller).await?;
+    within_contract(stage, teller)
 }
 
 async fn enrol(stage: &mut Stage, teller: &mut Teller) -> Result<(), String> {
@@ -146,6 +147,21 @@ async fn verify_journal(stage: &mut Stage, teller: &mut Teller) -> Result<(), St
         "journal_verified",
         &format!("journal verified: {rows} records, one unbroken hash chain"),
         &seen,
+    );
+    Ok(())
+}
+
+/// Nothing was sent or answered beyond what is known of JumpCloud's API.
+fn within_contract(stage: &Stage, teller: &mut Teller) -> Result<(), String> {
+    let seen = stage.cloud.contract();
+    if let Some(first) = seen.violations.first() {
+        return Err(first.violation.to_string());
+    }
+    let requests = seen.requests;
+    teller.step(
+        "within_contract",
+        &format!("JumpCloud's API kept: {requests} requests, each as the API is described"),
+        &serde_json::to_value(&seen).map_err(text)?,
     );
     Ok(())
 }

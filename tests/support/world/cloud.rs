@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ephemerald::engine::{
     action::RoleField,
-    ids::{AccountId, Email, RoleName},
+    ids::{AccountId, Email, OrgId, RoleName},
     observed::{DiscoveredRole, ObservedAccount},
     policy::{EphemeralPolicy, Policy, Requirements},
     time::Millis,
@@ -68,6 +68,8 @@ pub(crate) struct Admin {
     pub(crate) roles: Vec<RoleName>,
     pub(crate) suspended: bool,
     pub(crate) tagged: bool,
+    /// The organization that it shows, where it shows one.
+    pub(crate) org: Option<OrgId>,
 }
 
 /// The model JumpCloud.
@@ -75,6 +77,8 @@ pub(crate) struct Admin {
 pub(crate) struct JumpCloud {
     pub(crate) admins: BTreeMap<AccountId, Admin>,
     pub(crate) made: u64,
+    /// The organization that new accounts show.
+    pub(crate) births_at: Option<OrgId>,
     /// Every state an account went through: (boot time, roles; `None`: gone).
     pub(crate) history: Vec<(u64, AccountId, Option<Vec<RoleName>>)>,
     /// What the field for one role does.
@@ -83,6 +87,8 @@ pub(crate) struct JumpCloud {
     pub(crate) plural: Writing,
     /// Whether both fields together replace what was there.
     pub(crate) both_replace: bool,
+    /// An old state that reads show instead of the present one.
+    pub(crate) stale: BTreeMap<AccountId, Vec<RoleName>>,
     /// Whether a write of roles takes the requirement of MFA away.
     pub(crate) resets_the_rest: bool,
     /// Whether only the first role is shown.
@@ -98,7 +104,10 @@ impl JumpCloud {
         let id = Self::id_of_nth(self.made);
         let tagged = address.as_str().contains("+tag");
         self.history.push((at, id.clone(), Some(roles.clone())));
-        self.admins.insert(id.clone(), Admin { email: address, roles, suspended: false, tagged });
+        self.admins.insert(
+            id.clone(),
+            Admin { email: address, roles, suspended: false, tagged, org: self.births_at.clone() },
+        );
         id
     }
 
@@ -150,8 +159,15 @@ impl JumpCloud {
         Some(ObservedAccount {
             id: id.clone(),
             email: admin.email.clone(),
+            org: admin.org.clone(),
             suspended: admin.suspended,
-            roles: if self.hides_plural { admin.roles[..1].to_vec() } else { admin.roles.clone() },
+            roles: if let Some(old) = self.stale.get(id) {
+                old.clone()
+            } else if self.hides_plural {
+                admin.roles[..1].to_vec()
+            } else {
+                admin.roles.clone()
+            },
             plural: !self.hides_plural,
             mfa_required: Some(!(self.resets_the_rest && self.writes_to(id))),
             mfa_enrolled: Some(false),

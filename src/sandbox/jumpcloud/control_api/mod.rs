@@ -21,6 +21,7 @@ mod more;
 use super::{
     account::Account,
     console::{Console, Edit, Refused},
+    contract,
     faults::Rules,
     shown,
     state::State,
@@ -41,6 +42,7 @@ pub(super) fn router(console: Console) -> Router {
         .route("/_sandbox/admins/{who}", put(change).delete(delete))
         .route("/_sandbox/faults", get(show_faults).post(add_faults).put(set_faults).delete(clear_faults))
         .route("/_sandbox/switches", get(show_switches).put(set_switches))
+        .merge(contract::router())
         .merge(more::router())
         .route_layer(middleware::from_fn(this_machine_only))
         .with_state(console)
