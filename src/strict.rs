@@ -1,4 +1,4 @@
-//! JSON as signed objects must be: no key twice, no `null`, no deep nesting, nothing after the end.
+//! JSON as signed objects must be: no key twice, no deep nesting, nothing after the end.
 //!
 //! Refuses what two parsers could read differently; serde keeps the last of two equal keys, other
 //! readers the first, and a signature would cover both.
@@ -12,9 +12,7 @@ pub const MAX_DEPTH: u8 = 16;
 
 /// Why a text is not JSON that can be signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not strict JSON at line {line}, column {column}: a key twice, null, nested too deeply, or malformed"
-)]
+#[error("not strict JSON at line {line}, column {column}: a key twice, nested too deeply, or malformed")]
 pub struct NotStrict {
     /// Line, from 1.
     pub line: usize,
@@ -71,9 +69,8 @@ impl<'de> Visitor<'de> for Value {
         Ok(())
     }
 
-    /// `null`: absent to one reader, a value of the wrong kind to another.
-    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        Err(E::custom("null"))
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {

@@ -57,7 +57,7 @@ pub(crate) fn sizes(factors: &[Factor]) -> Vec<usize> {
 const HINDERING: &[&[(&str, &str)]] = &[
     &[("total_count", "too_high")],
     &[("total_count", "too_low")],
-    &[("roles_listed", "custom")],
+    &[("put_omitted", "flags_reset")],
     &[("total_count", "of_page")],
     &[("sort", "false"), ("unstable_order", "true")],
     &[("page_max", "3"), ("page_over_max_refused", "true")],

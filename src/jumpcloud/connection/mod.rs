@@ -60,7 +60,7 @@ impl Connection {
     /// [`ConnectionError`].
     pub fn parse(json: &Secret, origin: &str) -> Result<Self, ConnectionError> {
         let teller = Teller(origin);
-        strict::check(json.expose().as_bytes()).map_err(|_| teller.json("syntax, a key twice, or null"))?;
+        strict::check(json.expose().as_bytes()).map_err(|_| teller.json("syntax, or a key twice"))?;
         let place = |e: &serde_json::Error| format!("line {}, column {}", e.line(), e.column());
         let object: Map<String, Value> =
             serde_json::from_str(json.expose()).map_err(|e| teller.json(&place(&e)))?;

@@ -1,0 +1,1 @@
+"""What is checked, by area. run.py plays all of it."""

@@ -1,0 +1,1 @@
+"""A control plane for ephemerald, written from its published protocol."""
