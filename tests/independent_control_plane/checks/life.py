@@ -179,7 +179,7 @@ def reappeared(context, rig):
     until("lowered again", lambda: rig.roles("u04@example.com") == ["Read Only"])
 
 
-@check("overdue", "JumpCloud does not take an ending: the status counts the grant as live or overdue all along")
+@check("overdue", "JumpCloud does not take an ending: the status counts the grant as live or ending all along")
 def counted(context, rig):
     account = rig.admins()["u05@example.com"]["_id"]
     rig.grant_overdue = grant = rig.grant("u05@example.com", duration_s=2)
@@ -191,8 +191,8 @@ def counted(context, rig):
     until("two statuses more", lambda: len(rig.calls_of("status", before)) >= 2)
     status = json.loads(rig.cp.store.value("SELECT status FROM agents WHERE id=?", rig.agent_id))
     equal("roles at JumpCloud", rig.roles("u05@example.com"), ["Help Desk"])
-    true(f"live_grants {status['live_grants']} and overdue {status['overdue']} while the role is held",
-         status["live_grants"] + status["overdue"] >= 1)
+    true(f"live_grants {status['live_grants']} and ending {status['ending']} while the role is held",
+         status["live_grants"] + status["ending"] >= 1)
 
 
 @check("overdue", "JumpCloud does not take an ending: overdue, tried until it does")
