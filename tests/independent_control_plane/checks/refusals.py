@@ -193,6 +193,7 @@ def other_policies(context, rig):
     # The policy in force before stays in force: here the one of the dry run.
     with_policy(context, rig, lambda t: t.replace("[roles]", "[roles"), [
         ("no readable policy at a reload", "a broken file", make, "dry_run", None)])
+    with_policy(context, rig, lambda t: t, [])
 
 
 @check("refusals", "refusals: JumpCloud says no")
