@@ -176,10 +176,7 @@ impl<'a> Case<'a> {
                 let mut allowed = life.first().cloned().unwrap_or_default();
                 allowed.extend(others.map(|other| other.role.to_owned()));
                 let beyond = self.truth.beyond(life.at(at), &allowed);
-                if !beyond.is_empty()
-                    && self.standing(life) != Standing::Hidden
-                    && !self.is_unseen(life, at, &allowed)
-                {
+                if !beyond.is_empty() && self.standing(life) != Standing::Hidden {
                     wrong.push(format!("{} still had {beyond:?} at {report}", life.email));
                 }
             }
@@ -231,14 +228,6 @@ impl<'a> Case<'a> {
                 }
             }
         }
-    }
-
-    /// Whether no read could show at that time what is beyond, and no write of the usual field would take
-    /// it away: then nobody could have known.
-    fn is_unseen(&self, life: &Life, at: i64, allowed: &[String]) -> bool {
-        let held = life.at(at);
-        let seen = self.model.shown(held);
-        self.truth.beyond(&seen, allowed).is_empty() && !self.model.leads_as_usual(held, &seen)
     }
 
     /// When the access of a grant is to be over.
