@@ -182,3 +182,14 @@ fn a_second_role_that_a_person_added_stays_and_ours_goes() {
     assert_eq!(w.roles_of(&ada), ["Billing Only"], "{}", w.story());
     assert!(w.ended(&g).is_some());
 }
+
+#[test]
+fn what_is_shown_without_any_role_is_written_over_with_what_a_raise_displaced() {
+    let mut w = world(RoleMode::Single, Writing::Adds, Writing::Replaces);
+    w.cloud.hides_several = true;
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(MINUTE);
+    assert_eq!(w.roles_of(&ada), ["Read Only"], "{}", w.story());
+    assert_eq!(w.result("j1").as_deref(), Some("failed/not_confirmed"), "{}", w.story());
+}

@@ -52,6 +52,8 @@ pub(super) struct Desk {
     /// When the first of the reads began that show a live grant's access missing, with none between that
     /// shows it there.
     pub missing_since: Option<BootTime>,
+    /// When the last raise came back that may have been carried out.
+    pub raised_at: Option<BootTime>,
     /// What protected the account before the last write of ours, until a read shows what does now.
     pub guards: Option<Guards>,
     /// Whether the present standstill was warned of.
@@ -92,6 +94,14 @@ pub(super) struct Sighting {
     pub came: BootTime,
     /// The account, as read.
     pub account: ObservedAccount,
+}
+
+impl Sighting {
+    /// From a listing, which ages from its beginning: nobody knows on which of its pages the account was,
+    /// and the first may be minutes older than the last. What a slow one shows is read again before a write.
+    pub(super) fn listed(began: BootTime, account: ObservedAccount) -> Self {
+        Self { at: began, came: began, account }
+    }
 }
 
 /// A read is fresh enough to write upon for this long after it came back.

@@ -16,7 +16,7 @@ use super::{
     record::{Answer, GrantGone, Record},
     settings::RoleMode,
     state::JOB_MEMORY_MS,
-    time::Timestamp,
+    time::{BootTime, Timestamp},
 };
 
 impl Engine {
@@ -71,7 +71,10 @@ impl Engine {
         if roles.is_empty() {
             // No role is a value that nobody has described: it is an account that was not shown whole.
             // It proves nothing, neither that access is there nor that it is gone.
-            return self.escalate(at);
+            return match self.blind_target(at) {
+                Some(_) => self.note_vain(at, roles),
+                None => self.escalate(at),
+            };
         }
         if self.is_beside(at, roles) {
             // A raise that came to stand beside other roles is not the one that was asked for: it fails now,
@@ -83,6 +86,7 @@ impl Engine {
         self.end_uncovered(at, roles);
         match self.ending_of(at, roles) {
             Ending::Clean if self.must_be_sure(at, roles) => return self.move_baseline(at, roles),
+            Ending::Clean if self.is_proven_later(at, &seen) => return,
             Ending::Clean => self.all_gone(at, Some(roles), false),
             Ending::Superseded => self.all_gone(at, Some(roles), true),
             Ending::Write(_) | Ending::Escalate => {
@@ -163,24 +167,27 @@ impl Engine {
         }
     }
 
-    /// Whether a read without a live grant's access may show an old state, and another one must agree. A
-    /// job that waits for the account decides on what is there now.
+    /// Whether a read without a live grant's access may show an old state, and another one must agree.
     fn may_be_old(&mut self, at: &AccountRef, roles: &[RoleName]) -> bool {
+        if !self.is_from_before(at, roles) {
+            return false;
+        }
+        let settle = self.settings.timing.settle;
+        let Some(desk) = self.desks.get_mut(at) else { return false };
+        let Some(began) = desk.seen.as_ref().map(|seen| seen.at) else { return false };
+        let first = *desk.missing_since.get_or_insert(began);
+        began.since(first) < settle
+    }
+
+    /// Whether these roles may be what was there before us: no person's edit is among them.
+    pub(super) fn is_from_before(&self, at: &AccountRef, roles: &[RoleName]) -> bool {
         let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
         else {
             return false;
         };
         let mut explained: Vec<RoleName> = account.sent.iter().map(|s| s.role.clone()).collect();
         explained.extend(account.displaced.iter().cloned());
-        let mode = tenant.settings.role_mode;
-        let person = plan::is_human_edit(mode, roles, &account.baseline, &explained);
-        let settle = self.settings.timing.settle;
-        let Some(desk) = self.desks.get_mut(at).filter(|d| !person && d.jobs.is_empty()) else {
-            return false;
-        };
-        let Some(began) = desk.seen.as_ref().map(|seen| seen.at) else { return false };
-        let first = *desk.missing_since.get_or_insert(began);
-        began.since(first) < settle
+        !plan::is_human_edit(tenant.settings.role_mode, roles, &account.baseline, &explained)
     }
 
     /// Every ending of this account is read back. `observed` is `None` when the account is gone.
@@ -291,6 +298,9 @@ impl Engine {
         let from = account.baseline.clone();
         if from != to {
             self.write(Record::BaselineMoved { at: at.clone(), from, to });
+            if let Some(desk) = self.desks.get_mut(at) {
+                desk.raised_at = Some(BootTime(0)); // what is shown is newer than any raise
+            }
         }
     }
 

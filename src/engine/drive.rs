@@ -62,8 +62,14 @@ impl Engine {
         }
         let Some(desk) = self.desks.get(at) else { return Move::Rest };
         let ephemeral = matches!(at.account, AccountKey::Ephemeral(_));
+        // While a live grant's access seems to be gone and no second look agrees, nothing is decided: what
+        // is shown may be old, and a raise that is built on it would take the live access away.
+        let second = desk.missing_since.map(|since| since + self.settings.timing.settle);
+        let unsure = second.is_some_and(|second| desk.seen_before(second));
+        let missing = unsure && second.is_some_and(|second| second <= now);
+        let decides = !desk.jobs.is_empty() && !unsure;
         // One raise at a time: what the next job may have depends on what this one did.
-        if !desk.jobs.is_empty()
+        if decides
             && self.applying(at).is_none()
             && (fresh.is_some() || (ephemeral && desk.absent_since.is_some()))
         {
@@ -72,14 +78,12 @@ impl Engine {
         if let Some(grant) = self.applying(at).filter(|_| desk.reraise && fresh.is_some() && !waits) {
             return Move::Raise(grant);
         }
-        let second = desk.missing_since.map(|since| since + self.settings.timing.settle);
-        let missing = second.is_some_and(|second| second <= now && desk.seen_before(second));
-        let lane = if self.has_revoking(at) {
+        let lane = if self.has_revoking(at) && !self.waits_for_proof(at) {
             Lane::Lower
         } else if self.state.grants_of(at).any(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate))
         {
             Lane::Verify
-        } else if !desk.jobs.is_empty() {
+        } else if decides {
             Lane::Raise
         } else if self.watch_look_due(at) || missing {
             Lane::Observe
@@ -256,6 +260,7 @@ impl Engine {
             next.push((now + left).max(now + Millis(1)));
         }
         next.extend(self.next_watch_look(at));
+        next.extend(self.waits_for_proof(at).then(|| self.proves_from(at)));
         next.extend(desk.missing_since.map(|since| since + self.settings.timing.settle));
         next.into_iter().filter(|t| *t > now).min()
     }

@@ -33,6 +33,10 @@ impl Engine {
         let now = self.now.boot;
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
         tenant.budget.debit(listing.requests.saturating_sub(1), now);
+        if listing.throttled {
+            // The pause is over, and so may be what made it necessary; the rate was too high all the same.
+            tenant.budget.throttled(Millis(0), now);
+        }
         let probe = if errand == Errand::Survey { &mut tenant.survey } else { &mut tenant.listing };
         probe.failures = 0;
         if tenant.wrong_org {
@@ -72,9 +76,7 @@ impl Engine {
         };
         let Some(desk) = self.desks.get_mut(at) else { return };
         match found {
-            Some(account) => {
-                self.sighted(at, Sighting { at: began, came: self.now.boot, account: account.clone() })
-            }
+            Some(account) => self.sighted(at, Sighting::listed(began, account.clone())),
             None if !counts => self.cannot_prove(at),
             None if desk.absent_since.is_none_or(|first| began.since(first) < ABSENCE_GAP) => {
                 desk.absent_since.get_or_insert(began);
@@ -196,7 +198,7 @@ impl Engine {
         if let AccountKey::Standing(id) = &at.account {
             let overtaken = desk.writing || began < desk.written_at;
             if let Some(account) = index.ids.get(id).filter(|_| !overtaken) {
-                desk.seen = Some(Sighting { at: began, came: self.now.boot, account: (*account).clone() });
+                desk.seen = Some(Sighting::listed(began, (*account).clone()));
             }
         } else {
             desk.absent_since = Some(began);

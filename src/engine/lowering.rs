@@ -9,9 +9,11 @@ use super::{
     action::{LowerChange, RoleField},
     desk::Sighting,
     drive::Move,
-    grant::Phase,
+    grant::{Grant, Phase},
     ids::RoleName,
-    plan::Ending,
+    plan::{self, Ending},
+    settings::RoleMode,
+    time::BootTime,
 };
 
 /// Lowers answered without effect after which a person is called: each of the three fields was tried, and
@@ -30,14 +32,8 @@ impl Engine {
         if matches!(at.account, AccountKey::Ephemeral(_)) {
             return self.delete_move(at, waits);
         }
-        let seen = fresh.filter(|s| !s.account.roles.is_empty())?;
-        let ending = match self.ending_of(at, &seen.account.roles) {
-            Ending::Clean if self.must_be_sure(at, &seen.account.roles) => {
-                Ending::Write(seen.account.roles.clone())
-            }
-            ending => ending,
-        };
-        match ending {
+        let seen = fresh?;
+        match self.ending_to_write(at, &seen.account.roles)? {
             Ending::Clean | Ending::Superseded => None,
             Ending::Escalate => {
                 self.escalate(at);
@@ -56,6 +52,30 @@ impl Engine {
                 Some(Move::Lower(Effect::Lower { roles }, change))
             }
         }
+    }
+
+    /// The ending for what a read shows, with what is written to be sure; `None` where nothing is shown and
+    /// nothing can be written upon that.
+    fn ending_to_write(&self, at: &AccountRef, shown: &[RoleName]) -> Option<Ending> {
+        if shown.is_empty() {
+            return self.blind_target(at).map(Ending::Write);
+        }
+        Some(match self.ending_of(at, shown) {
+            Ending::Clean if self.must_be_sure(at, shown) => Ending::Write(shown.to_vec()),
+            ending => ending,
+        })
+    }
+
+    /// What an ending may write where a read shows no role at all: only what raises of ours displaced and the
+    /// account is to have again. In multiple mode nothing is displaced.
+    pub(super) fn blind_target(&self, at: &AccountRef) -> Option<Vec<RoleName>> {
+        let account = self.state.accounts.get(at).filter(|_| self.has_revoking(at))?;
+        let tenant = self.tenants.get(&at.integration)?;
+        let mode = tenant.settings.role_mode;
+        let target = plan::desired(mode, &tenant.order, &account.baseline, &self.live_roles(at));
+        let one =
+            mode == RoleMode::Single && matches!(&target[..], [role] if account.displaced.contains(role));
+        one.then_some(target)
     }
 
     /// The floor role instead of what has been written in vain for long, if it is no more than what is
@@ -88,7 +108,7 @@ impl Engine {
 
     /// Lowers in every field were answered and changed nothing: a person must know.
     pub(super) fn note_vain(&mut self, at: &AccountRef, observed: &[RoleName]) {
-        let to_write = matches!(self.ending_of(at, observed), Ending::Write(_));
+        let to_write = matches!(self.ending_to_write(at, observed), Some(Ending::Write(_)));
         if to_write && self.desks.get(at).is_some_and(|d| d.vain >= VAIN) {
             self.stand_still(at);
         }
@@ -102,6 +122,33 @@ impl Engine {
         let mut ending = ending.map(|g| &g.terms.role);
         self.state.accounts.get(at).is_some_and(|a| a.unproven)
             && ending.any(|role| !tenant.order.any_covers(observed, role))
+    }
+
+    /// When a read proves that access is gone: one that begins earlier may show what was there before the
+    /// raise. A process that has just begun does not know when that was, only that it was not long ago.
+    pub(super) fn proves_from(&self, at: &AccountRef) -> BootTime {
+        let timing = &self.settings.timing;
+        let lately = timing.raise_timeout.0.saturating_add(timing.settle.0);
+        let young = |g: &Grant| g.terms.age(self.now).0 < lately;
+        let unknown = || self.state.grants_of(at).any(young).then_some(self.started);
+        let raised = self.desks.get(at).and_then(|desk| desk.raised_at).or_else(unknown);
+        raised.map_or(BootTime(0), |raised| raised + timing.settle)
+    }
+
+    /// Whether an ending that a read shows as done needs a later read as its proof.
+    pub(super) fn is_proven_later(&self, at: &AccountRef, seen: &Sighting) -> bool {
+        let proves = self.proves_from(at);
+        seen.at < proves && self.has_revoking(at) && self.is_from_before(at, &seen.account.roles)
+    }
+
+    /// Whether nothing is to be done for the endings of an account but wait until a read proves them.
+    pub(super) fn waits_for_proof(&self, at: &AccountRef) -> bool {
+        let (Some(desk), AccountKey::Standing(_)) = (self.desks.get(at), &at.account) else { return false };
+        let Some(seen) = desk.seen.as_ref().filter(|seen| seen.at >= desk.written_at) else { return false };
+        let ending = self.ending_to_write(at, &seen.account.roles);
+        self.is_proven_later(at, seen)
+            && self.now.boot < self.proves_from(at)
+            && matches!(ending, Some(Ending::Clean))
     }
 
     /// Where the organization cannot be read, a recorded id is believed only while its address is the

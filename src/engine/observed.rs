@@ -44,6 +44,8 @@ pub struct Listing {
     pub org: Option<OrgId>,
     /// How many requests it took: what it costs of the integration's rate.
     pub requests: u32,
+    /// Whether JumpCloud refused one of them because there were too many, and took it later.
+    pub throttled: bool,
 }
 
 /// One admin role as `/api/v2/roles` lists it.

@@ -98,6 +98,9 @@ impl Engine {
             }
         }
         if attempt.effect.is_raise() {
+            if let Some(desk) = self.desks.get_mut(at).filter(|_| !matches!(end, AttemptEnd::NotDone(_))) {
+                desk.raised_at = Some(now);
+            }
             self.raise_ended(at, &attempt.effect, &end);
         }
         self.dirty.insert(at.clone());

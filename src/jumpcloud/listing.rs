@@ -30,6 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const MAX_PAGES: u32 = 1_000;
 /// The longest listing; the engine takes it for lost a little later.
 const LONGEST: Millis = Millis(9 * 60_000);
+/// How often a listing is throttled before it fails.
+const MAX_THROTTLED: u32 = 10;
+/// The pause after a 429 that does not say how long it is to be.
+const UNTOLD_PAUSE: Millis = Millis(1_000);
 /// How long a server is believed to state totals of the whole after a page showed that it does.
 const TOTALS_BELIEVED: Millis = Millis(60 * 60_000);
 
@@ -41,6 +45,8 @@ struct Sweep {
     totals: Vec<Option<u64>>,
     /// How many rows each page had.
     pages: Vec<u64>,
+    /// How often a page was refused because there were too many requests.
+    throttled: u32,
     /// The server said itself that this is the end: an empty page, or no next link after others.
     ended: bool,
 }
@@ -62,23 +68,28 @@ impl Client {
         let began = (self.line.clock)().boot;
         let mut sweep = self.sweep(began).await?;
         let mut requests = sweep.totals.len();
+        let mut throttled = sweep.throttled;
         let mut complete = sweep.adds_up();
         if sweep.could_be_all() {
             // Nothing states how many there are. A row that moved between two pages while somebody was
             // deleted would be missing once, and not twice in the same way.
             let again = self.sweep(began).await?;
             requests += again.totals.len();
+            throttled += again.throttled;
             complete = again.could_be_all() && again.ids == sweep.ids;
             sweep = again;
         }
-        self.pace(Pace::went_well);
+        if throttled == 0 {
+            self.pace(Pace::went_well);
+        }
         let org = sweep.accounts.first().and_then(|account| account.org.clone());
         let org = org.filter(|org| sweep.accounts.iter().all(|account| account.org.as_ref() == Some(org)));
         Ok(Listing {
             accounts: sweep.accounts,
             complete,
             org,
-            requests: u32::try_from(requests).unwrap_or(u32::MAX),
+            requests: u32::try_from(requests).unwrap_or(u32::MAX).saturating_add(throttled),
+            throttled: throttled > 0,
         })
     }
 
@@ -87,18 +98,8 @@ impl Client {
         let mut sweep = Sweep::default();
         let mut walk = Walk::new("/api/users", "&sort=_id");
         for _ in 0..MAX_PAGES {
-            let wait = self.pace(|pace| pace.turn((self.line.clock)().boot));
-            tokio::time::sleep(Duration::from_millis(wait.0)).await;
-            if (self.line.clock)().boot.since(began) > LONGEST {
-                self.pace(Pace::too_slow);
-                return Err(Fault::of(FaultClass::Ambiguous));
-            }
-            let answer = self.page(walk.path(self.page_size, sweep.accounts.len())).await;
-            let answer = answer.inspect_err(|fault| {
-                if fault.class == FaultClass::Throttled {
-                    self.pace(Pace::throttled);
-                }
-            })?;
+            let path = walk.path(self.page_size, sweep.accounts.len());
+            let answer = self.paced_page(&path, began, &mut sweep).await?;
             let (found, total) = wire::accounts(&answer.body).map_err(|_| outcome::garbled(answer.status))?;
             walk.turned(&answer, self.line.door.origin());
             if sweep.take(found, total, &walk, believed) {
@@ -109,6 +110,32 @@ impl Client {
             self.whole_totals_at.store(began.0.max(1), Ordering::Relaxed);
         }
         Ok(sweep)
+    }
+
+    /// A page, at the pace of pages. One that is refused because there are too many requests is asked for
+    /// again, and not the whole listing: in a large organization no listing would come to its end.
+    async fn paced_page(&self, path: &str, began: BootTime, sweep: &mut Sweep) -> ReadOutcome<Answer> {
+        let first = sweep.pages.is_empty();
+        loop {
+            let wait = self.pace(|pace| pace.turn((self.line.clock)().boot));
+            tokio::time::sleep(Duration::from_millis(wait.0)).await;
+            if (self.line.clock)().boot.since(began) > LONGEST {
+                self.pace(Pace::too_slow);
+                return Err(Fault::of(FaultClass::Ambiguous));
+            }
+            let fault = match self.page(path.to_owned()).await {
+                Err(fault) if is_for_now(&fault, first) => fault,
+                answer => return answer,
+            };
+            self.pace(Pace::throttled);
+            sweep.throttled += 1;
+            let pause = fault.retry_after_ms.unwrap_or(UNTOLD_PAUSE.0);
+            let in_time = ((self.line.clock)().boot + Millis(pause)).since(began) <= LONGEST;
+            if sweep.throttled > MAX_THROTTLED || !in_time {
+                return Err(fault);
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
     }
 
     /// Whether a page has shown lately that totals are not just the page's own length.
@@ -122,6 +149,7 @@ impl Client {
     /// # Errors
     /// The first fault; half a list is garbled: it would make roles unknown that are not.
     pub async fn roles(&self) -> ReadOutcome<Vec<DiscoveredRole>> {
+        let believed = self.states_whole_totals((self.line.clock)().boot);
         let mut roles: Vec<DiscoveredRole> = Vec::new();
         let mut seen = 0;
         let mut walk = Walk::new("/api/v2/roles", "");
@@ -140,7 +168,10 @@ impl Client {
                 return if reached(seen) { Ok(roles) } else { Err(outcome::garbled(answer.status)) };
             }
             seen += page;
-            if walk.next.is_none() && reached(seen) && (total.is_some() || walk.linked) {
+            // As for accounts: it may be the page's own length, and then there are more.
+            let of_page = !believed && total == Some(page as u64);
+            let told = walk.linked || (total.is_some() && !of_page);
+            if walk.next.is_none() && reached(seen) && told {
                 return Ok(roles);
             }
         }
@@ -217,6 +248,16 @@ impl Walk {
         let stays = url.origin() == origin.origin() && url.path() == self.route;
         let path = format!("{}?{}", url.path(), url.query()?);
         (stays && url.username().is_empty() && self.next.as_ref() != Some(&path)).then_some(path)
+    }
+}
+
+/// Whether a page is refused for the moment only. Who was given one page may read the next: a 403 then is
+/// how some gateways say that there were too many requests.
+fn is_for_now(fault: &Fault, first: bool) -> bool {
+    match fault.class {
+        FaultClass::Throttled => true,
+        FaultClass::Forbidden => !first,
+        _ => false,
     }
 }
 

@@ -228,7 +228,7 @@ fn a_revocation_overtakes_an_extension_that_is_not_durable() {
     w.disk = 50;
     w.extend(&g, 60 * MINUTE);
     w.revoke(&g);
-    w.run(5_000);
+    w.run(20_000);
     check!(w, w.result("j2").as_deref(), Some("too_late"));
     check!(w, w.result("j3").as_deref(), Some("revoked"));
     check!(w, role_of_ada(&w), ["Read Only"]);

@@ -89,6 +89,7 @@ impl World {
                     complete: self.listing_complete,
                     org,
                     requests: self.listing_takes.1,
+                    throttled: false,
                 }))
             }
             Look::Get(_) if self.down => Outcome::Get(Err(lost())),

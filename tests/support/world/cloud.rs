@@ -93,6 +93,8 @@ pub(crate) struct JumpCloud {
     pub(crate) resets_the_rest: bool,
     /// Whether only the first role is shown.
     pub(crate) hides_plural: bool,
+    /// Whether nothing is shown of several roles.
+    pub(crate) hides_several: bool,
     pub(crate) raises_applied: u64,
     pub(crate) writes: u64,
     pub(crate) reads: u64,
@@ -163,6 +165,8 @@ impl JumpCloud {
             suspended: admin.suspended,
             roles: if let Some(old) = self.stale.get(id) {
                 old.clone()
+            } else if self.hides_several && admin.roles.len() > 1 {
+                Vec::new()
             } else if self.hides_plural {
                 admin.roles[..1].to_vec()
             } else {
