@@ -88,7 +88,7 @@ impl Client {
     /// # Errors
     /// The fault; not every credential may ask.
     pub async fn organizations(&self) -> ReadOutcome<Vec<OrgId>> {
-        self.line.organizations(100).await.map(|found| found.ids)
+        self.line.organizations(self.page_size).await.map(|found| found.ids)
     }
 
     /// Once a day: with a dead key no access can be taken away.
@@ -143,14 +143,13 @@ impl Client {
         let Some(configured) = &self.line.org else {
             return match home {
                 Some(home) => Ok(Some(home.clone())),
-                // Two, so that a multi-tenant credential shows as one.
-                None => Ok(self.line.organizations(2).await?.only().cloned()),
+                None => Ok(self.line.first_organizations().await?.only().cloned()),
             };
         };
         if home == Some(configured) {
             return Ok(home.cloned());
         }
-        let found = self.line.organizations(100).await?;
+        let found = self.line.organizations(self.page_size).await?;
         if found.ids.contains(configured) {
             return Ok(Some(configured.clone()));
         }

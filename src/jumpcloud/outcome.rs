@@ -21,6 +21,8 @@ pub(super) fn classify(answer: &Answer) -> Result<(), Fault> {
         200..=299 => return Ok(()),
         300..=399 => FaultClass::Redirected,
         401 => FaultClass::Credential,
+        // Who may not do it at all is not told when to come back.
+        403 if answer.headers.contains_key(RETRY_AFTER) => FaultClass::Throttled,
         403 => FaultClass::Forbidden,
         404 | 410 => FaultClass::NotFound,
         408 => FaultClass::Ambiguous,
@@ -102,6 +104,14 @@ mod tests {
         let ambiguous = |status| classify(&answer(status, None)).unwrap_err().may_have_happened();
         assert!([500, 502, 503, 504, 408, 302, 307, 100].into_iter().all(ambiguous));
         assert!(![400, 401, 403, 404, 409, 410, 422, 429].into_iter().any(ambiguous));
+    }
+
+    #[test]
+    fn a_403_that_says_when_to_come_back_is_throttling() {
+        let class = |after| classify(&answer(403, after)).unwrap_err().class;
+        assert_eq!(class(None), FaultClass::Forbidden);
+        assert_eq!(class(Some("1")), FaultClass::Throttled);
+        assert_eq!(class(Some("soon")), FaultClass::Throttled);
     }
 
     #[test]

@@ -133,33 +133,44 @@ impl Line {
         }
     }
 
-    /// The organizations that the credential has: all of them, in full.
+    /// The organizations that the credential has: all of them, in pages of `limit`.
     ///
     /// # Errors
     /// The fault; `Forbidden` and `NotFound` mean that it may not ask.
-    pub(super) async fn organizations(&self, limit: usize) -> Result<wire::Organizations, Fault> {
+    pub(super) async fn organizations(&self, limit: u32) -> Result<wire::Organizations, Fault> {
         let mut all = wire::Organizations::default();
         for _ in 0..100 {
-            let skip = if all.ids.is_empty() { String::new() } else { format!("&skip={}", all.ids.len()) };
-            let call = Call {
-                method: Method::GET,
-                path: format!("/api/organizations?limit={limit}{skip}"),
-                body: None,
-                about: About::Credential { header: false },
-                patience: Duration::from_secs(15),
-                not_after: None,
-            };
-            let answer = self.signed(&call, false, (self.clock)().boot).await?;
-            let garbled = |_| outcome::garbled(answer.status);
-            let more = wire::organizations(&answer.body).map_err(garbled)?;
+            let more = self.organizations_from(all.ids.len(), limit).await?;
             let known = all.ids.len();
             all.total = more.total;
             all.ids.extend(more.ids.into_iter().filter(|id| !all.ids.contains(id)).collect::<Vec<_>>());
-            if all.ids.len() == known || limit < 10 || all.total.is_some_and(|t| all.ids.len() as u64 >= t) {
+            if all.ids.len() == known || all.total.is_some_and(|t| all.ids.len() as u64 >= t) {
                 break;
             }
         }
         Ok(all)
+    }
+
+    /// The first two, so that a credential of several shows as one.
+    ///
+    /// # Errors
+    /// As for all of them.
+    pub(super) async fn first_organizations(&self) -> Result<wire::Organizations, Fault> {
+        self.organizations_from(0, 2).await
+    }
+
+    async fn organizations_from(&self, skip: usize, limit: u32) -> Result<wire::Organizations, Fault> {
+        let skip = if skip == 0 { String::new() } else { format!("&skip={skip}") };
+        let call = Call {
+            method: Method::GET,
+            path: format!("/api/organizations?limit={limit}{skip}"),
+            body: None,
+            about: About::Credential { header: false },
+            patience: Duration::from_secs(15),
+            not_after: None,
+        };
+        let answer = self.signed(&call, false, (self.clock)().boot).await?;
+        wire::organizations(&answer.body).map_err(|_| outcome::garbled(answer.status))
     }
 
     async fn may_omit(&self, about: About) -> bool {
@@ -168,7 +179,7 @@ impl Line {
             About::Credential { .. } | About::Events => false,
             About::Organization if self.is_sole() => true,
             About::Organization => {
-                let Ok(found) = self.organizations(2).await else { return false };
+                let Ok(found) = self.first_organizations().await else { return false };
                 let sole = found.only().is_some() && found.only() == self.org.as_ref();
                 if sole {
                     let until = (self.clock)().boot + SOLE_FOR;
