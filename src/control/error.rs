@@ -56,7 +56,7 @@ pub enum ControlError {
     },
     /// It will not take this request: a bug or a version too far apart.
     #[error(
-        "{endpoint}: answered {status} ({kind}): it does not take this request; compare the versions of agent and control plane"
+        "{endpoint}: answered {status} ({kind}): it does not take this request; its log should say why, and the versions of both are worth a look"
     )]
     Refused {
         /// The URL.

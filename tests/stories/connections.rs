@@ -130,6 +130,54 @@ async fn a_wrong_org_id_makes_nothing_look_gone_and_the_right_one_ends_the_grant
     world.sees("dmitri@example.com", Some("Help Desk")).await;
 }
 
+/// T10, over the shipped program and two organizations: an account that is made and one that is lent a
+/// role fall due while the key is another organization's.
+#[tokio::test]
+async fn t10_with_another_organizations_key_nothing_closes_and_nothing_is_written_until_the_right_one_is_back()
+ {
+    let mut world = World::enrolled_at(|cloud| cloud.multi_tenant = true).await.started().await;
+    let lent = world.approved(Ask::role("dmitri@example.com", "Manager", 8)).await;
+    let made = world.approved(Ask::ephemeral("farid@example.com", "Help Desk", 8)).await;
+    world.about(&lent, "granted").await;
+    let address = world.about(&made, "granted").await["account"]["email"].as_str().unwrap().to_owned();
+    let theirs = Edit { api_key: Some("jca_of_the_second_organization".into()), ..Edit::default() };
+    world.cloud.change("owner@example.net", &theirs).unwrap();
+    let writes = world.writes();
+
+    world.agent.kill().await;
+    let mut right = Value::Null;
+    world.rewrite_connection(|connection| {
+        right = connection.clone();
+        *connection =
+            json!({"url": right["url"], "ssl_ca_cert": right["ssl_ca_cert"], "token": theirs.api_key});
+    });
+    world.agent.start();
+    world.logs("belongs to another organization than the pinned one").await;
+    let raise = world.approved(Ask::role("farid@example.com", "Manager", 60)).await;
+    let refused = world.result(&raise.job_id.clone().unwrap().to_string()).await;
+    let ending = || world.files.log_text().matches("\"kind\":\"grant_ending\"").count();
+    until(|| ending() == 2).await;
+    let asked = || requests(&world).iter().filter(|r| r.path == "/api/users/getSelf").count();
+    let before = asked();
+    until(|| asked() > before).await; // an ending is due, and it is still another organization's key
+
+    assert_eq!((&refused["code"], &refused["rule"]), (&json!("rejected"), &json!("credential")));
+    assert!(world.reports().await.iter().all(|report| report["code"] != "grant_ended"));
+    assert_eq!(world.writes(), writes);
+    world.sees("dmitri@example.com", Some("Manager")).await;
+    world.sees(&address, Some("Help Desk")).await;
+
+    world.agent.kill().await;
+    world.rewrite_connection(|connection| *connection = right);
+    world.agent.start();
+
+    for request in [&lent, &made] {
+        assert_eq!(world.about(request, "grant_ended").await["reason"], "expired");
+    }
+    world.sees("dmitri@example.com", Some("Help Desk")).await;
+    world.sees(&address, None).await;
+}
+
 #[tokio::test]
 async fn a_change_in_the_console_is_noticed_by_the_hint_long_before_the_regular_look() {
     let world = World::enrolled().await;

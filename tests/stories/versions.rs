@@ -1,7 +1,10 @@
 //! Agent and control plane find out what the other can do.
 
 use ephemerald::{
-    control::{client::Speaker, wire::AcquireRequest},
+    control::{
+        client::Speaker,
+        wire::{AcquireRequest, StatusRequest},
+    },
     sandbox::control_plane::{AlarmKind, Faults},
 };
 use serde_json::json;
@@ -33,7 +36,9 @@ async fn a_process_that_was_replaced_says_so_gets_no_jobs_and_still_ends_its_gra
     // Another machine on a copy of the files, which has started more often.
     let other = world.client_of(Speaker { instance: "copy".to_owned(), epoch: 1_000_000 });
     other.acquire(&AcquireRequest::default()).await.unwrap();
+    other.status(&status_of_a_longer_journal()).await.unwrap();
 
+    world.logs("it knows a record of this agent's journal that is not here").await;
     world.logs("another process of this agent with a later epoch is known there").await;
 
     let late = world.approved(Ask::role("farid@example.com", "Manager", 60)).await;
@@ -42,6 +47,16 @@ async fn a_process_that_was_replaced_says_so_gets_no_jobs_and_still_ends_its_gra
     assert!(world.results_of(&late).await.is_empty(), "jobs are for the newest process");
     let alarms = world.operator.alarms().await.unwrap();
     assert!(alarms.iter().any(|alarm| alarm.kind == AlarmKind::ReplacedProcess), "{alarms:?}");
+}
+
+fn status_of_a_longer_journal() -> StatusRequest {
+    serde_json::from_value(json!({
+        "version": "test", "at": "2026-11-24T10:00:00.000Z", "started_at": "2026-11-24T10:00:00.000Z",
+        "live_grants": 0, "overdue": 0, "stuck": 0, "outbox": 0, "frozen": false, "dry_run": false,
+        "revoke_only": false, "key_set_version": 1, "integrations": [],
+        "journal": {"seq": 1_000_000, "hash": "ab".repeat(32)},
+    }))
+    .unwrap()
 }
 
 #[tokio::test]
