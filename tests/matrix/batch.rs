@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Longest that a batch may take until nothing more is to come.
-const PATIENCE: Duration = Duration::from_secs(75);
+const PATIENCE: Duration = Duration::from_secs(110);
 /// Between two looks at the control plane and the agent.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -122,7 +122,7 @@ fn slow(ms: u64) -> Vec<Rule> {
 /// Adds what the cell wants to a connection, and small pages, so that every listing has several.
 fn complete(connection: &Path, cell: &Cell, organization: &str) {
     let mut json: Value = serde_json::from_slice(&fs::read(connection).unwrap()).unwrap();
-    json["options"] = json!({"page_size": 5, "insights": cell.insights});
+    json["options"] = json!({"page_size": 8, "insights": cell.insights});
     if cell.credential == "key_and_org_id" {
         json["org_id"] = organization.into();
     }
@@ -145,9 +145,10 @@ fn configure(files: &Files, integrations: &str) {
     let (head, rest) = text.split_once("[[integration]]").unwrap();
     let (_, timing) = rest.split_once("[timing]").unwrap();
     let timing = timing
-        .replace("raise_timeout = \"10s\"", "raise_timeout = \"20s\"")
+        .replace("raise_timeout = \"10s\"", "raise_timeout = \"45s\"")
+        .replace("settle = \"1s\"", "settle = \"4s\"")
         .replace("in_flight_window = \"3s\"", "in_flight_window = \"2s\"")
-        .replace("watch = [\"2s\", \"3s\"]", "watch = [\"2s\", \"6s\"]");
+        .replace("watch = [\"2s\", \"3s\"]", "watch = [\"6s\"]");
     fs::write(&files.config, format!("{head}{integrations}[timing]{timing}")).unwrap();
     let policy = fs::read_to_string(&files.policy).unwrap();
     let policy = policy

@@ -43,7 +43,7 @@ pub(crate) fn factors() -> Vec<Factor> {
         (ROLE_MODE, vec![json!("single"), json!("multiple")]),
         (CREDENTIAL, vec![json!("key"), json!("key_and_org_id"), json!("service_account")]),
         (INSIGHTS, vec![json!(false), json!(true)]),
-        (LATENCY, vec![json!(0), json!(1_300)]),
+        (LATENCY, vec![json!(0), json!(1_100)]),
     ];
     agent.into_iter().chain(Switches::domain()).collect()
 }
@@ -52,19 +52,28 @@ pub(crate) fn sizes(factors: &[Factor]) -> Vec<usize> {
     factors.iter().map(|(_, values)| values.len()).collect()
 }
 
+const SERVICE: (&str, &str) = (CREDENTIAL, "service_account");
+const ORG_ID: (&str, &str) = (CREDENTIAL, "key_and_org_id");
+
 /// What hinders every grant by itself, as the rows of the table show: such values meet all others in
 /// rows of their own, so that they do not hide what these do.
 const HINDERING: &[&[(&str, &str)]] = &[
     &[("total_count", "too_high")],
     &[("total_count", "too_low")],
     &[("put_omitted", "flags_reset")],
-    &[("total_count", "of_page")],
     &[("sort", "false"), ("unstable_order", "true")],
     &[("page_max", "3"), ("page_over_max_refused", "true")],
     &[("get_self", "false"), ("organizations_status", "403")],
     &[("get_self", "false"), ("organizations_status", "404")],
     &[("organization_shown", "false"), ("organizations_status", "403")],
     &[("organization_shown", "false"), ("organizations_status", "404")],
+    &[SERVICE, ("services_write_admins", "false")],
+    &[SERVICE, ("get_self_for_services", "not_found"), ("organizations_status", "404")],
+    &[SERVICE, ("get_self_for_services", "forbidden"), ("organizations_status", "404")],
+    &[ORG_ID, ("users_refuse_org_id", "true"), ("organizations_status", "403")],
+    &[ORG_ID, ("users_refuse_org_id", "true"), ("organizations_status", "404")],
+    &[ORG_ID, ("org_id_on_users_read", "refused"), ("organizations_status", "403")],
+    &[ORG_ID, ("org_id_on_users_read", "refused"), ("organizations_status", "404")],
     &[("role_mode", "multiple"), ("plural_roles_shown", "false")],
     &[("role_mode", "multiple"), ("plural_roles", "empty")],
     &[("role_mode", "multiple"), ("plural_roles", "with_several")],

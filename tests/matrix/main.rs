@@ -134,7 +134,7 @@ fn together(cells: Vec<Cell>, population: &Path) -> Vec<Outcome> {
 
 fn one(cell: Cell, happened: &Happened) -> Outcome {
     let verdict = oracle::judge(&cell, happened);
-    if !verdict.wrong.is_empty() {
+    if !verdict.wrong.is_empty() || verdict.misplaced {
         keep(&cell, happened, &verdict.wrong);
     }
     Outcome { cell, words: verdict.words, wrong: verdict.wrong, misplaced: verdict.misplaced }

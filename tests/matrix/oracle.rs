@@ -76,7 +76,7 @@ pub(crate) fn judge(cell: &Cell, happened: &Happened) -> Verdict {
         case.standing_is_right(story, &mut wrong);
     }
     let words = Story::ALL.into_iter().map(|story| (story, case.words(story))).collect();
-    Verdict { words, wrong, misplaced: cell.hindered == case.tries() }
+    Verdict { words, wrong, misplaced: case.is_misplaced(cell) }
 }
 
 impl<'a> Case<'a> {
@@ -117,12 +117,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether a role was ever written in the simplest story.
-    fn tries(&self) -> bool {
+    /// Whether grants are hindered, and the grid does not say so; or they are not, and it does.
+    fn is_misplaced(&self, cell: &Cell) -> bool {
+        if cell.hindered {
+            return self.told(Story::Expires).iter().any(|told| told.code() == "granted");
+        }
         let lives = self.truth.lives.iter().filter(|(_, life)| Story::Expires.is_about(&life.email));
         let paths: Vec<String> = lives.map(|(id, _)| format!("/api/users/{id}")).collect();
         let writes = |entry: &Entry| matches!(&entry.event, Event::Request(request) if request.method == "PUT" && paths.contains(&request.path));
-        self.happened.log.iter().any(writes)
+        !self.happened.log.iter().any(writes)
     }
 
     /// Only accounts with a grant are written to, and none of them for ever.
