@@ -84,7 +84,8 @@ impl Engine {
         }
         let Some(tenant) = self.tenants.get(&at.integration) else { return refuse(Rule::UnknownIntegration) };
         let mode = tenant.settings.role_mode;
-        if self.is_elsewhere(at, account) {
+        let renamed = matches!(&grant.target, Target::Email(asked) if !asked.same_mailbox(&account.email));
+        if renamed || self.is_elsewhere(at, account) {
             return refuse(Rule::AccountNotFound);
         }
         if account.suspended {

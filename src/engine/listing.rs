@@ -149,8 +149,7 @@ impl Engine {
         index: &Index<'_>,
         complete: bool,
     ) {
-        let unresolved =
-            |p: &&Pending| p.job.integration == *integration && p.at.is_none() && p.received <= began;
+        let unresolved = |p: &&Pending| p.job.integration == *integration && p.at.is_none();
         for pending in self.pending.values().filter(unresolved).cloned().collect::<Vec<_>>() {
             let Ask::Grant(grant, _) = &pending.job.ask else { continue };
             self.resolve(&pending, grant, began, index, complete);
@@ -161,7 +160,9 @@ impl Engine {
         }
     }
 
-    /// From an address to exactly one account; from then on only the id counts.
+    /// From an address to exactly one account; from then on only the id counts. A listing that began before
+    /// the job came can name the account, which is read again before anything is decided; it does not say
+    /// who is not there.
     fn resolve(
         &mut self,
         pending: &Pending,
@@ -171,8 +172,10 @@ impl Engine {
         complete: bool,
     ) {
         let integration = pending.job.integration.clone();
+        let timely = pending.received <= began;
         let account = match &grant.target {
             Target::Account(_) => return,
+            Target::Ephemeral { .. } if !timely => return,
             Target::Ephemeral { address, .. } => {
                 if !index.by_address(address).is_empty() {
                     return self.reject(&pending.job, Rule::AddressTaken);
@@ -181,6 +184,7 @@ impl Engine {
             }
             Target::Email(email) => match index.unsuspended(email)[..] {
                 [only] => AccountKey::Standing(only.id.clone()),
+                _ if !timely => return,
                 [] if !complete => return,
                 [] if index.by_address(email).is_empty() => {
                     return self.reject(&pending.job, Rule::AccountNotFound);
@@ -196,7 +200,8 @@ impl Engine {
         let desk = self.desks.entry(at.clone()).or_default();
         desk.jobs.push(pending.job.id.clone());
         if let AccountKey::Standing(id) = &at.account {
-            let overtaken = desk.writing || began < desk.written_at;
+            let newer = desk.seen.as_ref().is_some_and(|seen| seen.at > began);
+            let overtaken = desk.writing || began < desk.written_at || newer;
             if let Some(account) = index.ids.get(id).filter(|_| !overtaken) {
                 desk.seen = Some(Sighting::listed(began, (*account).clone()));
             }

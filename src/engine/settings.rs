@@ -58,7 +58,8 @@ pub enum RoleMode {
 /// Waiting times. The defaults are the contract; the sandbox shortens some of them.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// From the first read-back of an ending to the second look that settles it.
+    /// How long reads may show what was before a write: from a raise to the first read that can prove its end,
+    /// and from the first read-back of an ending to the second look that settles it.
     pub settle: Millis,
     /// How long a request that timed out may still be carried out (the client's time-out included).
     pub in_flight_window: Millis,

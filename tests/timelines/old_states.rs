@@ -3,7 +3,7 @@
 use ephemerald::engine::{action::Warning, settings::RoleMode};
 
 use super::{MINUTE, world};
-use crate::world::{Fate, role};
+use crate::world::{Fate, World, email, role};
 
 #[test]
 fn an_old_state_shown_once_does_not_end_a_grant_and_a_person_who_demotes_does() {
@@ -90,4 +90,36 @@ fn what_a_slow_listing_showed_is_read_again_before_a_write_is_based_on_it() {
     check!(w, w.result("j1").as_deref(), Some("granted"));
     w.run(61 * MINUTE);
     check!(w, w.roles_of(&ada), ["Help Desk"]);
+}
+
+#[test]
+fn a_listing_that_was_under_way_names_the_account_of_a_job_but_does_not_say_that_there_is_none() {
+    let mut w = World::new(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.listing_takes = (12_000, 100);
+    w.start();
+    w.run(1_000); // the listing of the start is under way
+    let late = w.hire("bob@example.com", &["Read Only"]); // not in it any more
+    w.grant("ada@example.com", "Manager", 60);
+    w.grant("bob@example.com", "Manager", 60);
+    w.run(12_000);
+    check!(w, w.result("j1").as_deref(), Some("granted"));
+    check!(w, w.result("j2"), None);
+    w.run(14_000);
+    check!(w, w.result("j2").as_deref(), Some("granted"));
+    check!(w, (w.roles_of(&ada), w.roles_of(&late)), (vec!["Manager".to_owned()], vec!["Manager".to_owned()]));
+}
+
+#[test]
+fn an_account_that_got_another_address_meanwhile_is_not_the_one_that_was_asked_for() {
+    let mut w = World::new(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.listing_takes = (20_000, 100);
+    w.start();
+    w.run(1_000);
+    w.grant("ada@example.com", "Manager", 60);
+    w.cloud.admins.get_mut(&ada).unwrap().email = email("carla@example.com");
+    w.run(30_000);
+    check!(w, w.result("j1").as_deref(), Some("rejected/account_not_found"));
+    check!(w, w.roles_of(&ada), ["Read Only"]);
 }
