@@ -8,7 +8,9 @@ use tracing::{error, info, warn};
 use crate::engine::{
     action::{Entry, Warning},
     codes::EndReason,
-    record::{About, Record},
+    ids::Remark,
+    order::{Forgotten, Freeze, Order, Thaw},
+    record::{About, GrantEnding, Record},
 };
 
 /// Logs one record.
@@ -21,14 +23,7 @@ pub(super) fn line(entry: &Entry) {
             "grant accepted"
         ),
         Record::GrantActive(a) => about(seq, kind, &a.about, "grant active: the access was read back"),
-        Record::GrantEnding(e) => {
-            let a = &e.about;
-            info!(
-                seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
-                role = %a.role, reason = %e.reason, woken_by = %e.woken_by, lateness_ms = e.lateness_ms, rule = e.rule.map(tracing::field::display),
-                "grant ending"
-            );
-        }
+        Record::GrantEnding(e) => ending(seq, kind, e),
         Record::GrantGone(g) => {
             let a = &g.about;
             info!(
@@ -60,6 +55,9 @@ pub(super) fn line(entry: &Entry) {
         | Record::ExtensionAccepted(_)
         | Record::GrantExtended(_)
         | Record::ExtensionDropped(_) => job(seq, &entry.record),
+        Record::RaisesFrozen(_) | Record::RaisesThawed(_) | Record::GrantForgotten(_) => {
+            operator(seq, &entry.record);
+        }
         other => account(seq, other),
     }
 }
@@ -69,6 +67,52 @@ fn about(seq: u64, kind: &'static str, a: &About, message: &'static str) {
         seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
         role = %a.role, "{message}"
     );
+}
+
+fn ending(seq: u64, kind: &'static str, e: &GrantEnding) {
+    let (a, order) = (&e.about, e.order.as_ref());
+    info!(
+        seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
+        role = %a.role, reason = %e.reason, woken_by = %e.woken_by, lateness_ms = e.lateness_ms,
+        rule = e.rule.map(tracing::field::display), operator.uid = order.map(|o| o.by.uid), operator.remark = remark(order),
+        "grant ending"
+    );
+}
+
+fn remark(order: Option<&Order>) -> Option<&str> {
+    order.and_then(|order| order.remark.as_ref()).map(Remark::as_str)
+}
+
+fn operator(seq: u64, record: &Record) {
+    let kind = record.kind();
+    match record {
+        Record::RaisesFrozen(Freeze { order, draining }) => warn!(
+            seq,
+            kind,
+            operator.uid = order.by.uid,
+            operator.gid = order.by.gid,
+            operator.pid = order.by.pid,
+            operator.remark = remark(Some(order)),
+            draining,
+            "raises frozen: nothing is granted or extended until an operator thaws them; endings go on"
+        ),
+        Record::RaisesThawed(Thaw { order }) => warn!(
+            seq,
+            kind,
+            operator.uid = order.by.uid,
+            operator.gid = order.by.gid,
+            operator.pid = order.by.pid,
+            operator.remark = remark(Some(order)),
+            "raises thawed"
+        ),
+        Record::GrantForgotten(Forgotten { about: a, order }) => error!(
+            seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
+            role = %a.role, operator.uid = order.by.uid, operator.gid = order.by.gid, operator.pid = order.by.pid,
+            operator.remark = remark(Some(order)),
+            "grant given up by an operator: its access may still be there; it is tried on, and the account gets no new grant"
+        ),
+        _ => {}
+    }
 }
 
 fn extension(seq: u64, record: &Record) {
@@ -156,6 +200,10 @@ pub(super) fn warning(warning: &Warning) {
         Warning::GuardsFell(at) => error!(
             integration = %at.integration, account = at.account.as_str(),
             "after our write of a role the account requires no MFA any more, or may own an API key: JumpCloud may reset what a write leaves out, or a person changed it; look at the account"
+        ),
+        Warning::Forgotten(at) => error!(
+            integration = %at.integration, account = at.account.as_str(),
+            "a grant that was given up may still carry access: take it away in JumpCloud's console"
         ),
         Warning::Stranger(at) => warn!(
             integration = %at.integration, account = at.account.as_str(),

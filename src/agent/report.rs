@@ -9,6 +9,7 @@ use crate::{
         codes::{EndReason, EventCode, ResultCode},
         extension::{ExtensionDropped, GrantExtended},
         ids::{AccountId, RoleName},
+        order::Forgotten,
         record::{About, Answer, GrantActive, GrantEnding, GrantGone, Record},
         time::Timestamp,
     },
@@ -48,6 +49,7 @@ pub(super) fn of(
         Record::GrantGone(gone) => {
             Some(ended(about(base(Code::Event(EventCode::GrantEnded)), &gone.about), gone, at))
         }
+        Record::GrantForgotten(given_up) => Some(abandoned(base, given_up)),
         Record::GrantSettled { about: grant, observed } => {
             let evidence = Evidence {
                 roles_after: Some(observed.clone()),
@@ -181,7 +183,9 @@ fn not_extended(base: impl Fn(Code) -> Report, dropped: &ExtensionDropped) -> Re
 fn never_active(base: impl Fn(Code) -> Report, ending: &GrantEnding) -> Option<Report> {
     let code = ending.answers()?;
     let report = about(base(Code::Result(code)), &ending.about);
-    Some(Report { rule: ending.rule, detail: ending.fault.as_ref().map(describe), ..report })
+    let detail =
+        ending.fault.as_ref().map(describe).or_else(|| ending.order.as_ref().map(ToString::to_string));
+    Some(Report { rule: ending.rule, detail, ..report })
 }
 
 fn ended(report: Report, gone: &GrantGone, at: i64) -> Report {
@@ -195,8 +199,11 @@ fn ended(report: Report, gone: &GrantGone, at: i64) -> Report {
         observed: gone.observed.clone().filter(|_| left),
         ..Evidence::default()
     };
-    let detail =
+    let found =
         gone.found_email.as_ref().map(|found| format!("the account's address had been changed to {found}"));
+    let order = gone.order.as_ref().map(ToString::to_string);
+    let detail: Vec<String> = order.into_iter().chain(found).collect();
+    let detail = Some(detail.join("; ")).filter(|text| !text.is_empty());
     Report {
         reason: Some(gone.reason),
         detail,
@@ -206,6 +213,17 @@ fn ended(report: Report, gone: &GrantGone, at: i64) -> Report {
             .is_some()
             .then_some(Utc(Timestamp(at.saturating_add(SESSION_MS)))),
         ..report
+    }
+}
+
+/// Nobody has read that it is gone: the evidence says so.
+fn abandoned(base: impl Fn(Code) -> Report, given_up: &Forgotten) -> Report {
+    let evidence = Evidence { verified_by_read: Some(false), ..Evidence::default() };
+    Report {
+        reason: Some(EndReason::Abandoned),
+        detail: Some(given_up.order.to_string()),
+        evidence: Some(evidence),
+        ..about(base(Code::Event(EventCode::GrantEnded)), &given_up.about)
     }
 }
 

@@ -200,6 +200,8 @@ pub enum Warning {
     /// After a write of ours an account is protected less: MFA is not required any more, or an API key is
     /// allowed.
     GuardsFell(AccountRef),
+    /// A grant that an operator gave up may still carry access.
+    Forgotten(AccountRef),
     /// A listing shows our address under another id: a stranger, left alone.
     Stranger(AccountRef),
     /// The journal holds an account of an integration that the configuration does not name any more:

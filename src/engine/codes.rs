@@ -163,6 +163,8 @@ codes! {
         Credential = "credential",
         /// The grant was ended before it became active.
         EndedBeforeActive = "ended_before_active",
+        /// An operator stopped raises before it was sent.
+        Frozen = "frozen",
     }
 }
 

@@ -133,6 +133,9 @@ impl Engine {
     }
 
     pub(super) fn judge_account(&self, at: &AccountRef, id: &AccountId, email: &Email) -> Result<(), Rule> {
+        if self.is_barred(at) {
+            return Err(Rule::AccountBarred);
+        }
         let policy = self.policy.as_ref().ok_or(Rule::NoPolicy)?;
         policy.judge_account(email)?;
         let tenant = self.tenants.get(&at.integration).ok_or(Rule::UnknownIntegration)?;
@@ -304,6 +307,7 @@ impl Engine {
                     self.raise_roles(at, &seen, roles);
                 }
             }
+            _ if self.state.frozen.is_some() => self.fail(grant, Rule::Frozen, None),
             _ => self.fail(grant, Rule::NotSentInTime, None),
         }
     }
@@ -318,6 +322,7 @@ impl Engine {
                 RoleMode::Multiple => account.plural,
             };
         self.ledger_ok
+            && self.state.frozen.is_none()
             && self.clock.is_trusted()
             && self.now.wall < terms.start_by
             && self.policy.as_ref().is_some_and(allowed)

@@ -232,6 +232,7 @@ impl Engine {
             baseline: account.baseline.clone(),
             wrote: Some(wrote).filter(|w| !w.is_empty()),
             found_email,
+            order: found.forgotten.clone().or_else(|| found.order.clone()),
             at: self.now.wall,
         };
         let integration = at.integration.clone();

@@ -11,6 +11,7 @@ use super::{
     ids::{AccountId, GrantId, RoleName},
     input::Outcome,
     observed::{Fault, FaultClass},
+    order::Order,
     record::{About, GrantActive, GrantEnding, Record},
     tenant::Errand,
     time::{Millis, Now, Timestamp},
@@ -24,6 +25,14 @@ const LOST_LISTING: Millis = Millis(10 * 60_000);
 
 /// Overdue ages at which a revocation is reported anew, in milliseconds, after the configured first.
 const OVERDUE_RUNGS: [u64; 3] = [5 * 60_000, 15 * 60_000, 60 * 60_000];
+
+/// What lies behind an ending beside its reason.
+#[derive(Default)]
+struct Cause {
+    rule: Option<Rule>,
+    fault: Option<Fault>,
+    order: Option<Order>,
+}
 
 impl Engine {
     /// The first look after a start: nothing of a previous process is believed to be still running.
@@ -120,30 +129,31 @@ impl Engine {
 
     /// Ends a grant: the one place. What was being tried for it no longer delays anything.
     pub(super) fn end(&mut self, grant: &GrantId, reason: EndReason, woken_by: WokenBy) {
-        self.end_because(grant, reason, woken_by, None, None);
+        self.end_because(grant, reason, woken_by, Cause::default());
     }
 
     /// Ends a grant that never became active: its job's result is in the same record.
     pub(super) fn fail(&mut self, grant: &GrantId, rule: Rule, fault: Option<Fault>) {
-        self.end_because(grant, EndReason::Failed, WokenBy::Operator, Some(rule), fault);
+        let cause = Cause { rule: Some(rule), fault, order: None };
+        self.end_because(grant, EndReason::Failed, WokenBy::Operator, cause);
     }
 
-    fn end_because(
-        &mut self,
-        grant: &GrantId,
-        reason: EndReason,
-        woken_by: WokenBy,
-        rule: Option<Rule>,
-        fault: Option<Fault>,
-    ) {
+    /// Ends a grant on somebody's word, which is kept with it.
+    pub(super) fn end_ordered(&mut self, grant: &GrantId, reason: EndReason, by: WokenBy, order: &Order) {
+        self.end_because(grant, reason, by, Cause { order: Some(order.clone()), ..Cause::default() });
+    }
+
+    fn end_because(&mut self, grant: &GrantId, reason: EndReason, woken_by: WokenBy, cause: Cause) {
         let Some(found) = self.state.grants.get(grant).filter(|g| g.phase.is_live()) else { return };
         let lateness_ms = if reason == EndReason::Expired { found.end.overdue_ms(self.now) } else { 0 };
         let never_active = found.phase != Phase::Active;
+        let Cause { rule, fault, order } = cause;
         let rule = rule.or(if never_active { Some(Rule::EndedBeforeActive) } else { None });
         let at = found.account_ref();
         let about = found.about();
         self.drop_extensions(grant);
-        self.write(Record::GrantEnding(GrantEnding { about, reason, woken_by, lateness_ms, rule, fault }));
+        let ending = GrantEnding { about, reason, woken_by, lateness_ms, rule, fault, order };
+        self.write(Record::GrantEnding(ending));
         if let Some(alarm) = self.grant_alarms.remove(grant) {
             self.alarms.clear(alarm);
         }
@@ -184,6 +194,7 @@ impl Engine {
         }
         self.give_up_lost_calls();
         self.report_overdue();
+        self.remind_of_forgotten();
         if self.clock.is_trusted() {
             // A clock that jumped years ahead must not make a job new again.
             let wall = self.now.wall;

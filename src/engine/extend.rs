@@ -139,6 +139,17 @@ impl Engine {
         }
     }
 
+    /// An operator froze raises: what is not in force yet does not come into force.
+    pub(super) fn freeze_extensions(&mut self) {
+        for grant in std::mem::take(&mut self.extending) {
+            let Some(found) = self.state.grants.get(&grant) else { continue };
+            let (end, waiting) = (found.end, found.extensions.clone());
+            for (_, extension) in waiting {
+                self.drop_extension(&grant, extension.job, extension.digest, ResultCode::Frozen, end);
+            }
+        }
+    }
+
     /// The control plane withdrew an extension that is not in force; true if there was one.
     pub(super) fn withdraw_extension(&mut self, job: &JobId) -> bool {
         let asked = |g: &&Grant| g.extensions.iter().any(|(_, waiting)| waiting.job == *job);

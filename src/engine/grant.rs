@@ -21,6 +21,7 @@ use super::{
     extension::Extension,
     ids::{Email, GrantId, IntegrationId, JobId, RoleName},
     job::{AccessRequest, Digest},
+    order::Order,
     record::Seq,
     time::{BootId, BootTime, Millis, Now, Timestamp},
 };
@@ -129,6 +130,10 @@ pub struct Grant {
     pub gone_at: Option<Timestamp>,
     /// How many overdue reports have been made.
     pub overdue_reports: u8,
+    /// On whose word it ends, if an operator ended it.
+    pub order: Option<Order>,
+    /// On whose word it was given up, if it was: tried on, reported as ended, never believed gone unread.
+    pub forgotten: Option<Order>,
 }
 
 /// The terms of a grant, as journalled before anything is raised.

@@ -130,6 +130,8 @@ name!(/** A JumpCloud organization's id. */ OrgId, "organization id", account_id
 name!(/** An admin role's name, exactly as JumpCloud spells it. */ RoleName, "role", |t| line(t, 256));
 name!(/** An e-mail address as given; compare with [`Email::same_mailbox`]. */ Email, "e-mail", email);
 
+name!(/** What an operator said why: one line, at most 500 bytes. */ Remark, "reason", |t| line(t, 500));
+
 impl Email {
     /// Whether two addresses name the same mailbox for our purposes: ASCII case is ignored.
     #[must_use]

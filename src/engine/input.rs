@@ -3,10 +3,11 @@
 use super::{
     action::CallId,
     codes::{ResultCode, Rule},
-    ids::{AccountId, GrantId, IntegrationId, JobId},
+    ids::{AccountId, IntegrationId, JobId},
     inventory::Counts,
     job::{Digest, Job},
     observed::{DiscoveredRole, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome},
+    order::{Deed, Order},
     policy::Policy,
     record::Seq,
     time::Timestamp,
@@ -23,8 +24,8 @@ pub enum Input {
     Refused(Refusal),
     /// The control plane withdrew a job.
     Cancelled(JobId),
-    /// An operator ends a grant.
-    OperatorEnds(GrantId),
+    /// An operator wants something here.
+    Operator(Deed, Order),
     /// The policy was read anew; `None`: there is none that can be read.
     Policy(Option<Box<Policy>>),
     /// Somebody else seems to have changed an administrator there: look soon. Changes no state and is

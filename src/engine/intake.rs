@@ -96,6 +96,9 @@ impl Engine {
         if !self.clock.is_trusted() {
             return Err((ResultCode::ClockUntrusted, None));
         }
+        if self.state.frozen.is_some() {
+            return Err((ResultCode::Frozen, None));
+        }
         self.policy.as_ref().ok_or((ResultCode::Rejected, Some(Rule::NoPolicy)))
     }
 
@@ -145,11 +148,6 @@ impl Engine {
         if let Some(grant) = grant.map(|g| g.terms.grant.clone()) {
             self.end(&grant, EndReason::Requested, WokenBy::Operator);
         }
-    }
-
-    /// An operator ends a grant here, whatever anybody else thinks.
-    pub(super) fn operator_ends(&mut self, grant: &GrantId) {
-        self.end(grant, EndReason::Operator, WokenBy::Operator);
     }
 
     /// A waiting job's time is over.
@@ -219,6 +217,9 @@ impl Engine {
         };
         let integration = job.integration.clone();
         let at = at.map(|account| AccountRef { integration: integration.clone(), account });
+        if at.as_ref().is_some_and(|at| self.is_barred(at)) {
+            return self.reject(&job, Rule::AccountBarred);
+        }
         let id = job.id.clone();
         self.wait_for(job, at.clone(), self.settings.timing.raise_timeout);
         self.want_probes(&integration);

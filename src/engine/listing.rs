@@ -197,6 +197,9 @@ impl Engine {
             return; // an incomplete listing may hide a second match
         }
         let at = AccountRef { integration, account };
+        if self.is_barred(&at) {
+            return self.reject(&pending.job, Rule::AccountBarred);
+        }
         let desk = self.desks.entry(at.clone()).or_default();
         desk.jobs.push(pending.job.id.clone());
         if let AccountKey::Standing(id) = &at.account {

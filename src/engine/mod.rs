@@ -26,6 +26,7 @@ mod desk;
 mod digest;
 mod drive;
 mod due;
+pub mod ended;
 mod endings;
 mod ephemeral;
 mod extend;
@@ -39,6 +40,8 @@ pub mod job;
 mod listing;
 mod lowering;
 pub mod observed;
+mod operator;
+pub mod order;
 pub mod plan;
 pub mod policy;
 mod probe;
@@ -62,7 +65,6 @@ use desk::Desk;
 use ids::{GrantId, IntegrationId, JobId};
 use input::{Input, Outcome};
 use job::{Digest, Job};
-use observed::{Fault, FaultClass};
 use policy::Policy;
 use record::{Record, Seq};
 use settings::Settings;
@@ -97,6 +99,8 @@ pub struct Engine {
     extending: BTreeSet<GrantId>,
     /// Extensions in force whose record is not durable, oldest first.
     unsettled: Vec<extend::Unsettled>,
+    /// When it was last said what was given up.
+    reminded: BootTime,
     jitter: u64,
     out: Step,
 }
@@ -170,6 +174,7 @@ impl Engine {
             undurable: BTreeSet::new(),
             extending: BTreeSet::new(),
             unsettled: Vec::new(),
+            reminded: BootTime(0),
             jitter: seed | 1,
             out: Step::default(),
             settings,
@@ -188,7 +193,7 @@ impl Engine {
             Input::Job(job) => self.receive(*job),
             Input::Refused(refusal) => self.refuse(refusal),
             Input::Cancelled(job) => self.cancel(&job),
-            Input::OperatorEnds(grant) => self.operator_ends(&grant),
+            Input::Operator(deed, order) => self.operator(deed, &order),
             Input::Policy(policy) => self.policy = policy.map(|p| *p),
             Input::Hint(integration) => self.hinted(&integration),
             Input::ControlTime(theirs) => self.witness(theirs),
@@ -244,14 +249,7 @@ impl Engine {
     /// shell drops them. Their accounts must not wait for an answer that cannot come.
     fn ledger_down(&mut self) {
         self.ledger_ok = false;
-        let unsent = |f: &Flight| {
-            f.after > self.durable && matches!(&f.purpose, Purpose::Write(_, a) if a.effect.is_raise())
-        };
-        let unsent: Vec<CallId> =
-            self.calls.iter().filter(|(_, f)| unsent(f)).map(|(call, _)| *call).collect();
-        for call in unsent {
-            self.outcome(call, Outcome::Written(Err(Fault::of(FaultClass::NotSent))));
-        }
+        self.take_raises_back();
         self.take_extensions_back();
     }
 

@@ -7,15 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account::{AccountRef, Attempt, AttemptEnd, Watch},
-    codes::{EndReason, ResultCode, Rule, WokenBy},
+    codes::{ResultCode, Rule},
     extension::{Extension, ExtensionDropped, GrantExtended},
     grant::Terms,
     ids::{AccountId, Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     inventory::Counts,
     job::Digest,
     observed::Fault,
+    order::{Forgotten, Freeze, Thaw},
     time::Timestamp,
 };
+
+pub use super::ended::{GrantEnding, GrantGone};
 
 /// A record's number in the journal; the first is 1. Assigned by the engine, without gaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -143,6 +146,12 @@ pub enum Record {
         /// Its digest.
         digest: Digest,
     },
+    /// An operator stopped raises.
+    RaisesFrozen(Freeze),
+    /// An operator lets raises go on.
+    RaisesThawed(Thaw),
+    /// An operator gave up on an ending. It is tried on, and watched.
+    GrantForgotten(Forgotten),
     /// The access was read back as gone.
     GrantGone(GrantGone),
     /// It is still gone.
@@ -256,52 +265,6 @@ pub struct GrantActive {
     pub awaiting_activation: Option<bool>,
 }
 
-/// Why and how late an ending began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GrantEnding {
-    /// Which grant.
-    #[serde(flatten)]
-    pub about: About,
-    /// Why.
-    pub reason: EndReason,
-    /// What noticed it.
-    pub woken_by: WokenBy,
-    /// How long after its end, in milliseconds.
-    pub lateness_ms: u64,
-    /// For a grant that never became active: why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<Rule>,
-    /// The fault behind that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fault: Option<Fault>,
-}
-
-/// A read that shows a grant's access gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GrantGone {
-    /// Which grant.
-    #[serde(flatten)]
-    pub about: About,
-    /// Why it ended, as it turned out.
-    pub reason: EndReason,
-    /// What noticed it.
-    pub woken_by: WokenBy,
-    /// How long after its end the first attempt began, in milliseconds.
-    pub lateness_ms: u64,
-    /// The roles read; `None` when the account is gone.
-    pub observed: Option<Vec<RoleName>>,
-    /// The baseline at that time.
-    pub baseline: Vec<RoleName>,
-    /// The roles last written by us, if any were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wrote: Option<Vec<RoleName>>,
-    /// An address that was changed while the grant lived.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub found_email: Option<Email>,
-    /// When.
-    pub at: Timestamp,
-}
-
 impl Record {
     /// Its kind, as the journal and the log name it.
     #[must_use]
@@ -328,6 +291,9 @@ impl Record {
             Self::ExtensionDropped(_) => "extension_dropped",
             Self::GrantEnding(_) => "grant_ending",
             Self::RevokeRequested { .. } => "revoke_requested",
+            Self::RaisesFrozen(_) => "raises_frozen",
+            Self::RaisesThawed(_) => "raises_thawed",
+            Self::GrantForgotten(_) => "grant_forgotten",
             Self::GrantGone(_) => "grant_gone",
             Self::GrantSettled { .. } => "grant_settled",
             Self::GrantReappeared { .. } => "grant_reappeared",
@@ -342,7 +308,9 @@ impl Record {
         match self {
             // Apart from the pins, which a start must read: nobody reads old starts.
             Self::AgentStarted { .. } => "process".to_owned(),
-            Self::OrganizationPinned { .. } => "agent".to_owned(),
+            Self::OrganizationPinned { .. } | Self::RaisesFrozen(_) | Self::RaisesThawed(_) => {
+                "agent".to_owned()
+            }
             Self::JobAnswered(a) | Self::JobRefused(a) => format!("job/{}", a.job),
             Self::JobEquivocated { job, .. } | Self::JobEvidence { job, .. } => format!("job/{job}"),
             Self::AccountOpened { at, .. }
@@ -358,6 +326,7 @@ impl Record {
             Self::ExtensionDropped(ExtensionDropped { about, .. })
             | Self::GrantActive(GrantActive { about, .. })
             | Self::GrantEnding(GrantEnding { about, .. })
+            | Self::GrantForgotten(Forgotten { about, .. })
             | Self::GrantGone(GrantGone { about, .. })
             | Self::GrantIndeterminate { about }
             | Self::RevokeRequested { about, .. }

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account::{Account, AccountKey, AccountRef, AttemptEnd, Effect, Sent},
-    codes::{EndReason, ResultCode, WokenBy},
+    codes::{EndReason, ResultCode, Rule, WokenBy},
     grant::{End, Grant, GrantKind, Phase, Step, Terms},
     ids::{Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     job::{AccessRequest, Digest},
     observed::{Fault, FaultClass},
+    order::Frozen,
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
     time::{BootId, BootTime, Timestamp},
 };
@@ -29,6 +30,8 @@ pub struct State {
     pub accounts: BTreeMap<AccountRef, Account>,
     /// Job ids inside their memory window.
     pub jobs: HashMap<JobId, SeenJob>,
+    /// An operator's stop for raises.
+    pub frozen: Option<Frozen>,
 }
 
 /// A job id that must not have a second effect.
@@ -95,6 +98,7 @@ impl State {
                 self.accounts.remove(at);
             }
             Record::GrantAccepted(terms) => self.accepted(seq, terms),
+            Record::RaisesFrozen(_) | Record::RaisesThawed(_) => self.apply_stop(at, record),
             _ => self.apply_to_grant(seq, at, record),
         }
     }
@@ -173,6 +177,10 @@ impl State {
                 self.expect_answer(job, *digest, at);
                 self.on_grant(&about.grant, |g| g.revoke_jobs.push((job.clone(), *digest)));
             }
+            Record::GrantForgotten(given_up) => self.on_grant(&given_up.about.grant, |g| {
+                g.reason = Some(EndReason::Abandoned);
+                g.forgotten = Some(given_up.order.clone());
+            }),
             Record::GrantGone(gone) => self.on_grant(&gone.about.grant, |g| went(g, gone)),
             Record::GrantSettled { about, .. } => self.on_grant(&about.grant, |g| g.step(Step::GoneAgain)),
             Record::GrantReappeared { about, .. } => self.on_grant(&about.grant, |g| {
@@ -225,6 +233,7 @@ impl State {
             g.reason = Some(ending.reason);
             g.woken_by = Some(ending.woken_by);
             g.lateness_ms = ending.lateness_ms;
+            g.order.clone_from(&ending.order);
         });
         // A grant that never became active has its result in this very record.
         if ending.answers().is_some() {
@@ -267,6 +276,8 @@ impl Grant {
             revoke_jobs: Vec::new(),
             gone_at: None,
             overdue_reports: 0,
+            order: None,
+            forgotten: None,
         }
     }
 
@@ -315,8 +326,10 @@ impl GrantEnding {
     /// The grant job's result, if this ending is one: the grant never became active.
     #[must_use]
     pub fn answers(&self) -> Option<ResultCode> {
-        self.rule.map(|_| {
-            if self.reason == EndReason::Failed { ResultCode::Failed } else { ResultCode::Cancelled }
+        self.rule.map(|_| match (self.reason, self.rule) {
+            (_, Some(Rule::Frozen)) => ResultCode::Frozen,
+            (EndReason::Failed, _) => ResultCode::Failed,
+            _ => ResultCode::Cancelled,
         })
     }
 }

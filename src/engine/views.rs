@@ -61,6 +61,18 @@ impl Engine {
         self.calls.len()
     }
 
+    /// The newest record.
+    #[must_use]
+    pub fn newest(&self) -> super::record::Seq {
+        super::record::Seq(self.next_seq.0 - 1)
+    }
+
+    /// Whether a record is on disk.
+    #[must_use]
+    pub fn is_durable(&self, record: super::record::Seq) -> bool {
+        record <= self.durable
+    }
+
     /// The earliest end of a live grant.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Timestamp> {
@@ -76,6 +88,9 @@ impl Engine {
         }
         if !self.clock.is_trusted() {
             why.push("the clocks disagree");
+        }
+        if self.state.frozen.is_some() {
+            why.push("an operator froze them");
         }
         match &self.policy {
             None => why.push("there is no readable policy"),

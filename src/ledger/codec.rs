@@ -84,6 +84,7 @@ fn is_reported(record: &Record) -> bool {
         | Record::GrantGone(_)
         | Record::GrantSettled { .. }
         | Record::GrantReappeared { .. }
+        | Record::GrantForgotten(_)
         | Record::RevocationOverdue { .. } => true,
         Record::GrantEnding(ending) => ending.answers().is_some(),
         _ => false,
@@ -99,7 +100,9 @@ fn open(record: &Record, state: &State) -> Option<Open> {
         Record::AccountOpened { at, .. } => {
             Some(Open { account: Some(at.account.as_str().to_owned()), ends_at: None, revoke: None })
         }
-        Record::OrganizationPinned { .. } => Some(Open { account: None, ends_at: None, revoke: None }),
+        Record::OrganizationPinned { .. } | Record::RaisesFrozen(_) => {
+            Some(Open { account: None, ends_at: None, revoke: None })
+        }
         _ => None,
     }
 }
@@ -151,8 +154,9 @@ mod tests {
         codes::{EndReason, ResultCode, Rule, WokenBy},
         extension::{Extension, ExtensionDropped, GrantExtended},
         grant::{End, GrantKind, Terms},
-        ids::{AccountId, Email, GrantId, IntegrationId, RoleName},
+        ids::{AccountId, Email, GrantId, IntegrationId, Remark, RoleName},
         job::AccessRequest,
+        order::{Forgotten, Freeze, Order, Peer, Thaw},
         record::{About, GrantEnding, GrantGone},
         time::{BootId, BootTime},
     };
@@ -198,25 +202,45 @@ mod tests {
             lateness_ms: 9,
             rule: Some(Rule::NotConfirmed),
             fault: None,
+            order: None,
         };
-        let gone = GrantGone {
+        vec![
+            Record::AgentStarted { clock_was_dead: true },
+            Record::GrantAccepted(Box::new(terms)),
+            Record::GrantEnding(ending),
+            Record::GrantGone(gone()),
+            Record::GrantIndeterminate { about: about() },
+            Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
+        ]
+    }
+
+    fn gone() -> GrantGone {
+        GrantGone {
             about: about(),
             reason: EndReason::Expired,
             woken_by: WokenBy::Wheel,
             lateness_ms: 1,
             observed: None,
             baseline: vec![],
-            wrote: Some(vec![role()]),
+            wrote: Some(vec![about().role]),
             found_email: None,
+            order: Some(order()),
             at: Timestamp(3),
-        };
+        }
+    }
+
+    fn order() -> Order {
+        let by = Peer { uid: 1000, gid: 100, pid: Some(4711) };
+        Order { by, remark: Some(Remark::new("incident 4711").unwrap()) }
+    }
+
+    fn operators() -> Vec<Record> {
+        let freeze = |draining| Record::RaisesFrozen(Freeze { order: order(), draining });
         vec![
-            Record::AgentStarted { clock_was_dead: true },
-            Record::GrantAccepted(Box::new(terms)),
-            Record::GrantEnding(ending),
-            Record::GrantGone(gone),
-            Record::GrantIndeterminate { about: about() },
-            Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
+            freeze(false),
+            freeze(true),
+            Record::RaisesThawed(Thaw { order: Order { remark: None, ..order() } }),
+            Record::GrantForgotten(Forgotten { about: about(), order: order() }),
         ]
     }
 
@@ -287,7 +311,7 @@ mod tests {
 
     #[test]
     fn every_record_reads_back_as_it_was_written_and_keeps_its_kind() {
-        for record in records().into_iter().chain(extensions()) {
+        for record in records().into_iter().chain(extensions()).chain(operators()) {
             let entry = Entry { seq: Seq(1), at: Timestamp(1), record: record.clone() };
             let stored = row(&entry, &State::default());
             let read: Record =

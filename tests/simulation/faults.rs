@@ -20,7 +20,7 @@ pub(crate) fn something_happens(run: &mut Run) {
         45..=49 => jobs::cancel(run),
         50..=56 => jobs::again(run),
         57..=58 => jobs::equivocate(run),
-        59..=60 => jobs::operator_ends(run),
+        59..=60 => jobs::operator(run),
         61..=70 if wild > 0 || run.chance.percent(30) => console(run),
         71..=76 if wild > 0 => outage(run),
         77..=80 if wild > 0 => close_gates(run),

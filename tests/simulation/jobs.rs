@@ -5,6 +5,7 @@ use ephemerald::engine::{
     ids::GrantId,
     input::Input,
     job::{Ask, Digest, Job, Target},
+    order::{Deed, Order, Peer, Selection},
     time::Millis,
 };
 
@@ -80,9 +81,29 @@ pub(crate) fn equivocate(run: &mut Run) {
     run.deliver(job);
 }
 
-pub(crate) fn operator_ends(run: &mut Run) {
+/// Somebody at the agent ends a grant, or stops raises for a while.
+pub(crate) fn operator(run: &mut Run) {
+    if run.chance.percent(40) { freeze(run) } else { operator_ends(run) }
+}
+
+fn freeze(run: &mut Run) {
+    let order = || Order { by: Peer { uid: 0, gid: 0, pid: None }, remark: None };
+    run.world.input(Input::Operator(Deed::Freeze, order()));
+    run.world.witness.saw("freeze");
+    let given = |run: &Run| run.world.records("grant_accepted").len();
+    let (before, wait) = (given(run), run.chance.of(&[1, 40, 2_000, 70_000]));
+    run.pass(wait);
+    if given(run) != before {
+        run.world.witness.violated("policy_is_local", "a grant was accepted while frozen".to_owned());
+    }
+    run.world.input(Input::Operator(Deed::Thaw, order()));
+}
+
+fn operator_ends(run: &mut Run) {
     let Some(grant) = some_grant(run) else { return };
-    run.world.input(Input::OperatorEnds(grant));
+    let by = Peer { uid: 0, gid: 0, pid: None };
+    let deed = Deed::Revoke(Selection::of(grant));
+    run.world.input(Input::Operator(deed, Order { by, remark: None }));
 }
 
 /// More time for one of the newest grants, whatever has become of it.

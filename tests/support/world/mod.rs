@@ -307,6 +307,8 @@ impl World {
             Event::Durable(upto, raises, entries) => {
                 self.durable.extend(entries);
                 self.input(Input::Durable(upto));
+                let awaited = |raise: &Raise| self.engine.as_ref().is_some_and(|e| e.awaits(raise.call));
+                let raises: Vec<Raise> = raises.into_iter().filter(awaited).collect();
                 for raise in raises {
                     self.witness.raise(self.elapsed, &raise, &self.durable, &self.cloud);
                     self.send_raise(raise);
