@@ -1,52 +1,89 @@
-//! `audit`: looks at the journal.
+//! `audit`: looks at the journal, takes it out, judges it.
 //!
-//! Refuses: writing anything; the chain is judged from the file alone, a daemon may be running on it.
+//! Refuses: writing to it; the chain is judged from the file alone, a daemon may be running on it.
 
-use std::fmt::Write as _;
+mod excerpt;
+mod export;
+mod line;
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
 use super::{Exit, Failure, Output, output};
 use crate::{
     config::Config,
-    ledger::{self, LedgerError, VerifyReport},
+    ledger::{self, LedgerError, Seq, VerifyReport, export::JournalFile},
 };
 
 /// What to do with the journal.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Verify the hash chain of the whole journal
-    Verify,
+    /// Verify the hash chain of the whole journal, or of an export
+    Verify(Verify),
+    /// Print records as JSON Lines that anybody can verify
+    Export(export::Args),
+}
+
+/// What to verify.
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// An export instead of this machine's journal; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// A record that must be in the chain, as the control plane was told it
+    #[arg(long, value_name = "SEQ:HASH", value_parser = acknowledged)]
+    head: Option<Acknowledged>,
+}
+
+/// A record of which somebody else keeps the hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Acknowledged {
+    seq: Seq,
+    hash: String,
 }
 
 /// Does it; a broken chain is [`Exit::Verification`].
 pub(super) fn run(config: &Config, command: &Command, form: Output) -> Result<Exit, Failure> {
     match command {
-        Command::Verify => verify(config, form),
+        Command::Verify(Verify { file: Some(file), head }) => excerpt::verify(file, head.as_ref(), form),
+        Command::Verify(Verify { file: None, head }) => verify(config, head.as_ref(), form),
+        Command::Export(args) => export::run(config, args),
     }
 }
 
-fn verify(config: &Config, form: Output) -> Result<Exit, Failure> {
+/// The journal's file, which must be there.
+fn journal(config: &Config) -> Result<PathBuf, Failure> {
     let file = config.agent.state_dir.join(ledger::FILE_NAME);
-    if !file.exists() {
-        let problem = format!(
-            "{}: no ledger here; `ephemerald run` creates it at its first start. Is --config or --state-dir the right one?",
-            file.display()
-        );
-        return Err(Failure::new(Exit::Config, problem));
+    if file.exists() {
+        return Ok(file);
     }
+    let problem = format!(
+        "{}: no ledger here; `ephemerald run` creates it at its first start. Is --config or --state-dir the right one?",
+        file.display()
+    );
+    Err(Failure::new(Exit::Config, problem))
+}
+
+fn verify(config: &Config, head: Option<&Acknowledged>, form: Output) -> Result<Exit, Failure> {
+    let file = journal(config)?;
     let report = ledger::verify(&file).map_err(failure)?;
+    let known = head.map(|head| holds(&file, head)).transpose()?;
     match form {
         Output::Json => output::json(&json!({
-            "ok": report.is_intact(),
+            "ok": report.is_intact() && known != Some(false),
             "ledger_id": report.ledger_id,
             "rows": report.rows,
             "head": {"seq": report.head.seq.0, "hash": hex(&report.head.hash)},
+            "holds_head": known,
             "bad": report.bad.as_ref().map(|bad| json!({
                 "seq": bad.seq.0, "expected": bad.expected, "found": bad.found, "problem": bad.problem,
             })),
         }))?,
-        Output::Human => output::text(&render(&report))?,
+        Output::Human => output::text(&render(&report, known))?,
     }
     if let Some(bad) = &report.bad {
         let problem = format!(
@@ -56,10 +93,46 @@ fn verify(config: &Config, form: Output) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::Verification, problem));
     }
-    Ok(Exit::Done)
+    verdict_of_head(head, known)
 }
 
-fn render(report: &VerifyReport) -> String {
+/// Whether the journal holds that record with that hash.
+fn holds(file: &Path, head: &Acknowledged) -> Result<bool, Failure> {
+    let mut found = false;
+    let journal = JournalFile::open(file).map_err(failure)?;
+    journal
+        .each(|row| {
+            found |= row.seq == head.seq && hex(&row.hash) == head.hash;
+            row.seq < head.seq
+        })
+        .map_err(failure)?;
+    Ok(found)
+}
+
+fn verdict_of_head(head: Option<&Acknowledged>, known: Option<bool>) -> Result<Exit, Failure> {
+    match (head, known) {
+        (Some(head), Some(false)) => {
+            let problem = format!(
+                "record {} with the hash that the control plane was told is not in this journal: it was put back from a copy, cut, or is another agent's",
+                head.seq.0
+            );
+            Err(Failure::new(Exit::Verification, problem))
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
+fn acknowledged(text: &str) -> Result<Acknowledged, String> {
+    let expected = "expected SEQ:HASH, the hash in 64 hexadecimal digits";
+    let (seq, hash) = text.split_once(':').ok_or(expected)?;
+    let hash = hash.to_ascii_lowercase();
+    if hash.len() != 64 || !hash.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Err(expected.to_owned());
+    }
+    Ok(Acknowledged { seq: Seq(seq.parse().map_err(|_| expected)?), hash })
+}
+
+fn render(report: &VerifyReport, known: Option<bool>) -> String {
     let mut text = format!("ledger    {}\n", report.ledger_id);
     let verdict = match &report.bad {
         None => "one unbroken hash chain".to_owned(),
@@ -67,7 +140,15 @@ fn render(report: &VerifyReport) -> String {
     };
     let _ = writeln!(text, "records   {}, {verdict}", report.rows);
     let _ = writeln!(text, "head      {} {}", report.head.seq.0, hex(&report.head.hash));
-    text
+    text + said_of_head(known)
+}
+
+const fn said_of_head(known: Option<bool>) -> &'static str {
+    match known {
+        Some(true) => "told      the record that the control plane was told is in the chain\n",
+        Some(false) => "told      the record that the control plane was told is NOT HERE\n",
+        None => "",
+    }
 }
 
 /// A file that cannot be read as a ledger is a state directory to be put in order.

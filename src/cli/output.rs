@@ -2,7 +2,7 @@
 //!
 //! Refuses: panicking when the reader of a pipe has gone.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 
@@ -19,6 +19,12 @@ pub(super) fn text(text: &str) -> Result<(), Failure> {
 /// Prints a value as indented JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let rendered = serde_json::to_string_pretty(value).map_err(|error| Failure::new(Exit::Failed, error))?;
+    text(&(rendered + "\n"))
+}
+
+/// Prints a value as one line of JSON.
+pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
+    let rendered = serde_json::to_string(value).map_err(|error| Failure::new(Exit::Failed, error))?;
     text(&(rendered + "\n"))
 }
 
@@ -39,6 +45,29 @@ pub(super) fn span(seconds: u64) -> String {
         3_600..86_400 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
         _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
     }
+}
+
+/// A line that the next one overwrites, for the person at a terminal; nothing elsewhere.
+pub(super) fn progress(text: &str) {
+    let mut stderr = io::stderr().lock();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
+    }
+}
+
+/// Takes the last such line away.
+pub(super) fn progress_over() {
+    progress("");
+}
+
+/// Whether standard output is a terminal, and how many lines it has.
+pub(super) fn terminal_lines() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout);
+    Some(size.map_or(24, |size| usize::from(size.ws_row)).max(5))
 }
 
 /// A line for the person at the terminal, on standard error; not output.

@@ -72,8 +72,26 @@ pub(super) fn genesis(ledger_id: &str) -> [u8; 32] {
 
 /// The chain up to and including a row.
 pub(super) fn link(prev: &[u8; 32], seq: Seq, stream: &[u8], at: i64, kind: &[u8], body: &[u8]) -> [u8; 32] {
-    let body = digest(&SHA256, body);
-    sum(&[prev, &seq.0.to_be_bytes(), stream, &at.to_be_bytes(), kind, body.as_ref()])
+    link_digest(prev, seq, stream, at, kind, &body_digest(body))
+}
+
+/// The same from the digest of the body, which is all that an export need hold of it.
+pub(super) fn link_digest(
+    prev: &[u8; 32],
+    seq: Seq,
+    stream: &[u8],
+    at: i64,
+    kind: &[u8],
+    body: &[u8; 32],
+) -> [u8; 32] {
+    sum(&[prev, &seq.0.to_be_bytes(), stream, &at.to_be_bytes(), kind, body])
+}
+
+/// SHA-256 of a row's body.
+pub(super) fn body_digest(body: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, body).as_ref());
+    out
 }
 
 /// SHA-256 over fields with their lengths.

@@ -16,6 +16,7 @@ mod chain;
 pub mod codec;
 mod committed;
 mod error;
+pub mod export;
 mod opening;
 mod place;
 mod reader;

@@ -92,7 +92,7 @@ fn page(db: &Connection, sql: &str, from: Seq, limit: usize) -> rusqlite::Result
 
 /// A row as it is; text that is not UTF-8 is shown with replacement characters, so that one damaged
 /// row does not hide its page.
-fn stored(row: &SqlRow<'_>) -> rusqlite::Result<StoredRow> {
+pub(super) fn stored(row: &SqlRow<'_>) -> rusqlite::Result<StoredRow> {
     let text = |at| row.get_ref(at).map(|value| String::from_utf8_lossy(chain::bytes(value)).into_owned());
     Ok(StoredRow {
         seq: Seq(u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0)),
