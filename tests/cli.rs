@@ -39,9 +39,9 @@ fn version_is_printed_for_people_and_for_machines() {
 #[test]
 fn asking_a_daemon_that_is_not_running_exits_6_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    for command in ["status", "grants", "health"] {
-        let output = ephemerald(dir.path(), &[command]);
-        assert_eq!(output.status.code(), Some(6), "{command}");
+    for command in [&["status"][..], &["grants"], &["grants", "list"], &["grants", "watch"], &["health"]] {
+        let output = ephemerald(dir.path(), command);
+        assert_eq!(output.status.code(), Some(6), "{command:?}");
         assert!(stderr(&output).contains("the daemon is not running"), "{}", stderr(&output));
         assert!(output.stdout.is_empty());
     }
@@ -114,7 +114,7 @@ fn help_and_the_documentation_list_the_same_exit_codes() {
     let dir = tempfile::tempdir().unwrap();
     let help = stdout(&ephemerald(dir.path(), &["--help"]));
     let page = include_str!("../docs/exit-codes.md");
-    for code in 0..=8 {
+    for code in 0..=9 {
         assert!(help.contains(&format!("\n  {code}  ")), "--help lacks {code}: {help}");
         assert!(page.contains(&format!("| {code} | ")), "the page lacks {code}");
     }

@@ -12,6 +12,8 @@ mod cancel;
 mod check;
 #[path = "stories/connections.rs"]
 mod connections;
+#[path = "stories/evidence.rs"]
+mod evidence;
 #[path = "stories/extend.rs"]
 mod extend;
 #[path = "stories/inventory.rs"]
@@ -20,6 +22,8 @@ mod inventory;
 mod keys;
 #[path = "stories/neighbours.rs"]
 mod neighbours;
+#[path = "stories/operator.rs"]
+mod operator;
 #[path = "stories/oversight.rs"]
 mod oversight;
 #[path = "process/mod.rs"]
@@ -28,5 +32,7 @@ mod process;
 mod refusals;
 #[path = "stories/secrets.rs"]
 mod secrets;
+#[path = "stories/terminal.rs"]
+mod terminal;
 #[path = "stories/versions.rs"]
 mod versions;

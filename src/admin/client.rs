@@ -1,7 +1,8 @@
 //! Asks the running daemon over its socket: one HTTP/1.0 request, one JSON answer.
 //!
 //! Refuses: answers beyond 64 MiB, and waiting longer than 5 seconds (two minutes for a deed). HTTP/1.0 keeps the answer
-//! unchunked, so that no HTTP client is needed for a local file.
+//! unchunked, so that no HTTP client is needed for a local file. Where no daemon runs, the same questions go
+//! to an agent inside this process: [`Line`].
 
 use std::{
     io,
@@ -13,10 +14,16 @@ use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 
-use super::view::{GrantView, HealthView, RotationView, StatusView};
+use super::{
+    command::{Command, DeedView},
+    peer,
+    server::Query,
+    view::{GrantView, HealthView, RotationView, StatusView},
+};
 
 const LIMIT: u64 = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,6 +44,15 @@ pub enum AskError {
     /// The conversation broke.
     #[error("talking to the daemon on {path} failed", path = .0.display())]
     Broken(PathBuf, #[source] io::Error),
+    /// The daemon does not do this for the caller.
+    #[error("refused: {problem}")]
+    Refused {
+        /// Why.
+        problem: String,
+    },
+    /// The agent inside this process has stopped.
+    #[error("the agent has stopped: see what it said before")]
+    Stopped,
     /// The daemon answered something else than asked.
     #[error("the daemon on {path} answered unexpectedly: {problem}", path = .path.display())]
     Unexpected {
@@ -45,6 +61,63 @@ pub enum AskError {
         /// What came instead.
         problem: String,
     },
+}
+
+/// To whom an operator's command speaks.
+#[derive(Clone, Debug)]
+pub enum Line {
+    /// The daemon that listens there.
+    Socket(PathBuf),
+    /// The agent inside this process.
+    Own(mpsc::Sender<Query>),
+}
+
+impl Line {
+    /// Every grant that is not closed.
+    ///
+    /// # Errors
+    /// [`AskError`] says who must act.
+    pub async fn grants(&self) -> Result<Vec<GrantView>, AskError> {
+        match self {
+            Self::Socket(socket) => grants(socket).await,
+            Self::Own(queries) => own(queries, Query::Grants).await,
+        }
+    }
+
+    /// Gives an order.
+    ///
+    /// # Errors
+    /// [`AskError`] says who must act.
+    pub async fn order(&self, command: &Command) -> Result<DeedView, AskError> {
+        match self {
+            Self::Socket(socket) => order(socket, command).await,
+            Self::Own(_) if command.is_for_root() && peer::this_process().uid != 0 => {
+                Err(AskError::Refused { problem: "only root may do this".to_owned() })
+            }
+            Self::Own(queries) => {
+                own(queries, |to| Query::Deed(command.clone(), peer::this_process(), to)).await
+            }
+        }
+    }
+}
+
+async fn own<T>(
+    queries: &mpsc::Sender<Query>,
+    query: impl FnOnce(oneshot::Sender<T>) -> Query,
+) -> Result<T, AskError> {
+    let (to, answer) = oneshot::channel();
+    queries.send(query(to)).await.map_err(|_| AskError::Stopped)?;
+    answer.await.map_err(|_| AskError::Stopped)
+}
+
+/// Gives the daemon an order, and waits until its journal holds it.
+///
+/// # Errors
+/// [`AskError`] says who must act.
+pub async fn order(socket: &Path, command: &Command) -> Result<DeedView, AskError> {
+    let body = serde_json::to_vec(command).unwrap_or_default();
+    let head = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    request(socket, "POST /v1/deed", &(head, body), PATIENCE_FOR_A_DEED).await
 }
 
 /// Asks for the daemon at a glance.
@@ -76,15 +149,23 @@ pub async fn health(socket: &Path) -> Result<HealthView, AskError> {
 /// # Errors
 /// [`AskError`] says who must act.
 pub async fn rotate_key(socket: &Path) -> Result<RotationView, AskError> {
-    request(socket, "POST /v1/rotate-key", PATIENCE_FOR_A_DEED).await
+    request(socket, "POST /v1/rotate-key", &Body::default(), PATIENCE_FOR_A_DEED).await
 }
 
 async fn ask<T: DeserializeOwned>(socket: &Path, target: &str) -> Result<T, AskError> {
-    request(socket, &format!("GET {target}"), PATIENCE).await
+    request(socket, &format!("GET {target}"), &Body::default(), PATIENCE).await
 }
 
-async fn request<T: DeserializeOwned>(socket: &Path, what: &str, patience: Duration) -> Result<T, AskError> {
-    let answer = timeout(patience, exchange(socket, what))
+/// Header lines of a body, and the body.
+type Body = (String, Vec<u8>);
+
+async fn request<T: DeserializeOwned>(
+    socket: &Path,
+    what: &str,
+    body: &Body,
+    patience: Duration,
+) -> Result<T, AskError> {
+    let answer = timeout(patience, exchange(socket, what, body))
         .await
         .map_err(|_| AskError::Slow(socket.to_path_buf()))?
         .map_err(|error| match error.kind() {
@@ -94,12 +175,17 @@ async fn request<T: DeserializeOwned>(socket: &Path, what: &str, patience: Durat
             io::ErrorKind::PermissionDenied => AskError::Forbidden(socket.to_path_buf()),
             _ => AskError::Broken(socket.to_path_buf(), error),
         })?;
-    parse(&answer).map_err(|problem| AskError::Unexpected { path: socket.to_path_buf(), problem })
+    parse(&answer).map_err(|problem| match problem.strip_prefix("status 403: ") {
+        Some(refusal) => AskError::Refused { problem: refusal.to_owned() },
+        None => AskError::Unexpected { path: socket.to_path_buf(), problem },
+    })
 }
 
-async fn exchange(socket: &Path, what: &str) -> io::Result<Vec<u8>> {
+async fn exchange(socket: &Path, what: &str, (head, body): &Body) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket).await?;
-    stream.write_all(format!("{what} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
+    let mut asked = format!("{what} HTTP/1.0\r\nHost: localhost\r\n{head}\r\n").into_bytes();
+    asked.extend_from_slice(body);
+    stream.write_all(&asked).await?;
     let mut answer = Vec::new();
     stream.take(LIMIT).read_to_end(&mut answer).await?;
     Ok(answer)

@@ -2,23 +2,22 @@
 //! asked from the agent loop.
 //!
 //! Refuses: taking over a socket that somebody listens on, replacing a file that is no socket,
-//! every method but GET for a view and POST for a deed, and deeds for anybody but root and the
-//! daemon's own user.
+//! every method but GET for a view and POST for a deed, a thaw and a forget for anybody but root, a new
+//! key for anybody but root and the daemon's own user.
 
 use std::{
     fs, io,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    os::unix::fs::{FileTypeExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, State, connect_info::Connected},
+    extract::{ConnectInfo, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
-    serve::IncomingStream,
 };
 use serde::Serialize;
 use tokio::{
@@ -27,7 +26,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::view::{GrantView, HealthView, RotationView, StatusView};
+use super::{
+    command::{Command, DeedView},
+    peer::{self, Caller},
+    view::{GrantView, HealthView, RotationView, StatusView},
+};
+use crate::engine::order::Peer;
 
 /// A question for the agent loop, with the channel that takes the answer.
 #[derive(Debug)]
@@ -40,24 +44,8 @@ pub enum Query {
     Health(oneshot::Sender<HealthView>),
     /// A new key for the agent.
     RotateKey(oneshot::Sender<RotationView>),
-}
-
-/// Who sits at the other end of the socket.
-#[derive(Clone, Copy, Debug)]
-struct Peer {
-    uid: Option<u32>,
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self { uid: stream.io().peer_cred().ok().map(|peer| peer.uid()) }
-    }
-}
-
-impl Peer {
-    fn may_act(self) -> bool {
-        self.uid.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
-    }
+    /// An order, and who gives it.
+    Deed(Command, Peer, oneshot::Sender<DeedView>),
 }
 
 /// Why the socket cannot be served.
@@ -69,6 +57,17 @@ pub enum ServeError {
     /// Something that is no socket lies there.
     #[error("{path} exists and is not a socket: remove it, or set agent.control_socket to another path", path = .0.display())]
     NotASocket(PathBuf),
+    /// The socket cannot be given to its group.
+    #[error("cannot give {path} to the group {group} (agent.control_group): the group must exist, and the daemon must be in it or be root", path = .path.display())]
+    Group {
+        /// The socket.
+        path: PathBuf,
+        /// The group.
+        group: String,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
     /// The operating system refused.
     #[error("cannot listen on {path}: check that its directory exists and may be written", path = .0.display())]
     Listen(PathBuf, #[source] io::Error),
@@ -90,18 +89,25 @@ pub async fn serve(
     queries: mpsc::Sender<Query>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    AdminServer::bind(path).await?.run(queries, shutdown).await
+    AdminServer::bind(path, None).await?.run(queries, shutdown).await
 }
 
 impl AdminServer {
-    /// Binds the socket with mode 0660. A socket that nobody listens on is replaced.
+    /// Binds the socket with mode 0660, for `group` if one is named. A socket that nobody listens on is
+    /// replaced.
     ///
     /// # Errors
     /// [`ServeError`] names the path and what is in the way.
-    pub async fn bind(path: &Path) -> Result<Self, ServeError> {
+    pub async fn bind(path: &Path, group: Option<&str>) -> Result<Self, ServeError> {
         make_room(path).await?;
         let listen = |error| ServeError::Listen(path.to_path_buf(), error);
         let listener = UnixListener::bind(path).map_err(listen)?;
+        if let Some(name) = group {
+            peer::gid(name).and_then(|gid| chown(path, None, Some(gid))).map_err(|error| {
+                let _ = fs::remove_file(path); // nobody is served on it
+                ServeError::Group { path: path.to_path_buf(), group: name.to_owned(), error }
+            })?;
+        }
         fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(listen)?;
         Ok(Self { listener, path: path.to_path_buf() })
     }
@@ -115,7 +121,7 @@ impl AdminServer {
         queries: mpsc::Sender<Query>,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
-        let router = router(queries).into_make_service_with_connect_info::<Peer>();
+        let router = router(queries).into_make_service_with_connect_info::<Caller>();
         let served = axum::serve(self.listener, router).with_graceful_shutdown(shutdown).await;
         // Left behind it would do no harm: the next start replaces it.
         let _ = fs::remove_file(&self.path);
@@ -148,20 +154,37 @@ fn router(queries: mpsc::Sender<Query>) -> Router {
         .route("/v1/grants", get(|State(tx): State<Queries>| ask(tx, Query::Grants, ANSWER_TIMEOUT)))
         .route("/v1/health", get(|State(tx): State<Queries>| ask(tx, Query::Health, ANSWER_TIMEOUT)))
         .route("/v1/rotate-key", post(rotate_key))
+        .route("/v1/deed", post(deed))
         .with_state(queries)
 }
 
 type Queries = mpsc::Sender<Query>;
 
-async fn rotate_key(ConnectInfo(peer): ConnectInfo<Peer>, State(queries): State<Queries>) -> Response {
-    if !peer.may_act() {
+async fn rotate_key(ConnectInfo(caller): ConnectInfo<Caller>, State(queries): State<Queries>) -> Response {
+    if !caller.is_of_the_house() {
         return (StatusCode::FORBIDDEN, "only root and the daemon's own user may do this").into_response();
     }
     ask(queries, Query::RotateKey, DEED_TIMEOUT).await
 }
 
+async fn deed(
+    ConnectInfo(Caller(peer)): ConnectInfo<Caller>,
+    State(queries): State<Queries>,
+    Json(command): Json<Command>,
+) -> Response {
+    let Some(peer) = peer else {
+        return (StatusCode::FORBIDDEN, "the kernel does not say who asks").into_response();
+    };
+    if command.is_for_root() && peer.uid != 0 {
+        return (StatusCode::FORBIDDEN, "only root may do this").into_response();
+    }
+    ask(queries, |to| Query::Deed(command, peer, to), ORDER_TIMEOUT).await
+}
+
 /// A loop that does not answer within this time is the news that the operator needs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// An order is answered once it is on disk.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(15);
 /// A deed may need several calls to the control plane, of 30 s each at most.
 const DEED_TIMEOUT: Duration = Duration::from_secs(100);
 
@@ -183,87 +206,4 @@ async fn ask<T: Serialize>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admin::{client, view::RotationOutcome};
-
-    fn answering() -> mpsc::Sender<Query> {
-        let (tx, mut rx) = mpsc::channel(4);
-        tokio::spawn(async move {
-            while let Some(query) = rx.recv().await {
-                match query {
-                    Query::Status(reply) => {
-                        drop(reply.send(StatusView { outbox_depth: 7, ..Default::default() }))
-                    }
-                    Query::Grants(reply) => drop(reply.send(vec![GrantView::default()])),
-                    Query::Health(reply) => drop(reply.send(HealthView { live: true, ..Default::default() })),
-                    Query::RotateKey(reply) => drop(reply.send(RotationView {
-                        outcome: RotationOutcome::Done,
-                        key: None,
-                        previous: None,
-                        problem: None,
-                    })),
-                }
-            }
-        });
-        tx
-    }
-
-    #[tokio::test]
-    async fn the_client_reads_what_the_loop_answers() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("control.sock");
-        let server = AdminServer::bind(&path).await.unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(server.run(answering(), async { drop(stopped.await) }));
-        assert_eq!(client::status(&path).await.unwrap().outbox_depth, 7);
-        assert_eq!(client::grants(&path).await.unwrap().len(), 1);
-        assert!(client::health(&path).await.unwrap().live);
-        assert_eq!(client::rotate_key(&path).await.unwrap().outcome, RotationOutcome::Done);
-        drop(stop);
-        task.await.unwrap().unwrap();
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn deeds_are_for_root_and_the_daemons_own_user() {
-        let own = rustix::process::geteuid().as_raw();
-        for (uid, may) in [(Some(0), true), (Some(own), true), (Some(own ^ 0x5a5a), false), (None, false)] {
-            assert_eq!(Peer { uid }.may_act(), may, "{uid:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_socket_that_somebody_listens_on_is_left_alone_and_a_stale_one_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("control.sock");
-        let first = AdminServer::bind(&path).await.unwrap();
-        assert!(matches!(AdminServer::bind(&path).await, Err(ServeError::InUse(_))));
-        drop(first);
-        assert!(path.exists(), "the file of a dead daemon stays behind");
-        AdminServer::bind(&path).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_no_socket_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("control.sock");
-        fs::write(&path, "precious").unwrap();
-        assert!(matches!(AdminServer::bind(&path).await, Err(ServeError::NotASocket(_))));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-    }
-
-    #[tokio::test]
-    async fn a_stopped_loop_is_said_to_be_stopping() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("control.sock");
-        let server = AdminServer::bind(&path).await.unwrap();
-        let (tx, rx) = mpsc::channel(1);
-        drop(rx);
-        let task = tokio::spawn(server.run(tx, std::future::pending()));
-        let error = client::status(&path).await.unwrap_err();
-        assert!(error.to_string().contains("stopping"), "{error}");
-        task.abort();
-    }
-}
+mod tests;

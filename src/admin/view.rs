@@ -27,8 +27,8 @@ pub struct StatusView {
     pub ledger: LedgerView,
     /// What the agent thinks of its clock.
     pub clock: ClockView,
-    /// Whether an operator stopped raises.
-    pub frozen: bool,
+    /// An operator's stop for raises.
+    pub frozen: Option<FrozenView>,
     /// The local policy.
     pub policy: PolicyView,
     /// Why nothing is raised at the moment; empty when raises are possible.
@@ -78,6 +78,21 @@ pub struct GrantCounts {
     pub overdue: u64,
     /// Ended, and still looked at.
     pub watched: u64,
+    /// Given up by an operator, and not read back as gone.
+    pub abandoned: u64,
+}
+
+/// An operator's stop for raises.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenView {
+    /// Since when.
+    pub since: String,
+    /// The user who ordered it.
+    pub by_uid: u32,
+    /// Why, in that person's words.
+    pub reason: Option<String>,
+    /// For good: everything is being ended.
+    pub draining: bool,
 }
 
 /// The journal.
@@ -138,8 +153,18 @@ pub struct GrantView {
     pub seconds_left: u64,
     /// How long after its end the access was read back as gone.
     pub lateness_ms: Option<u64>,
+    /// Whether its end is due for more than 30 seconds and not proven.
+    pub overdue: bool,
     /// Why it ended.
     pub ended_reason: Option<String>,
+    /// On whose word, and why, if an operator ended it or gave it up.
+    pub ended_by: Option<String>,
+    /// Whether an operator gave it up and no read has shown it gone.
+    pub given_up: bool,
+    /// The access request's number.
+    pub request_number: Option<String>,
+    /// Why the access was asked for.
+    pub justification: Option<String>,
     /// Requests sent to JumpCloud for it.
     pub attempts: u32,
     /// What went wrong last.

@@ -78,6 +78,8 @@ pub(super) struct Parts {
     pub(super) capacity: u32,
     pub(super) agent_id: Option<AgentId>,
     pub(super) control_url: Option<String>,
+    /// Whether anything may be raised at all: not by a process that only ends grants.
+    pub(super) raises: bool,
     /// Integrations whose connection cannot be used, and why.
     pub(super) broken: BTreeMap<IntegrationId, String>,
 }
@@ -104,7 +106,8 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let (ledger, opened, ledger_seen) = Ledger::open(&config.agent.state_dir, options).await?;
     let ledger = Arc::new(ledger);
     let restored = load(&ledger, &opened).await?;
-    let socket = AdminServer::bind(&config.agent.control_socket).await?;
+    let socket =
+        AdminServer::bind(&config.agent.control_socket, config.agent.control_group.as_deref()).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
     let mut connected = connect(&config);
     let (hinting, hints) = mpsc::channel(16);
@@ -113,7 +116,8 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let (ends, wires) = talk::wires();
     let identity = identity(&config.agent.state_dir);
     let LoopEnds { control, delivered: inventories, senders } = ends;
-    let parts = parts(&config, connected, (Arc::clone(&ledger), reports), senders, identity.as_ref());
+    let mut parts = parts(&config, connected, (Arc::clone(&ledger), reports), senders, identity.as_ref());
+    parts.tag_key = tag_key(&config.agent.state_dir);
     let (queries, admin) = mpsc::channel(16);
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
     if let Some(identity) = identity {
@@ -142,7 +146,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
 }
 
 /// What the loop works with, before it has run.
-fn parts(
+pub(super) fn parts(
     config: &Config,
     connected: Connected,
     (ledger, reports): (Arc<Ledger<Raise>>, mpsc::UnboundedSender<executor::Report>),
@@ -156,7 +160,7 @@ fn parts(
         policy_file: config.policy_file.clone(),
         policy: None,
         policy_error: None,
-        tag_key: tag_key(&config.agent.state_dir),
+        tag_key: None,
         outbox: Arc::new(Notify::new()),
         wants: senders.wants,
         snapshot: senders.snapshot,
@@ -165,6 +169,7 @@ fn parts(
         capacity: CAPACITY,
         agent_id: identity.map(|i| i.agent_id.clone()),
         control_url: identity.map(|i| control_url(config, i)),
+        raises: true,
         broken: connected.broken,
     }
 }

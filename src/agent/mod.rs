@@ -12,8 +12,10 @@
 //! than this version. Starts without a control plane, without a policy and without a readable
 //! connection: then it raises nothing, and says so.
 
+mod alone;
 mod assemble;
 mod connect;
+mod deeds;
 mod heard;
 mod insights;
 mod intake;
@@ -30,6 +32,7 @@ mod talk;
 mod turn;
 mod views;
 
+pub use alone::alone;
 pub use assemble::{AgentError, control_door, run};
 pub use connect::{Prepared, open, prepare, settings};
 pub use offers::offers;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    assemble::Parts, heard::Contact, inventory::Delivered, journal_log, parked::Parked, status::Snapshot,
-    views,
+    assemble::Parts, deeds::Unrecorded, heard::Contact, inventory::Delivered, journal_log, parked::Parked,
+    status::Snapshot,
 };
 use crate::{
     admin::server::Query,
@@ -63,6 +63,8 @@ pub(super) struct Turn {
     /// Jobs that cannot be put into the engine's words yet.
     pub(super) parked: Parked,
     forgot: Now,
+    /// Operators who wait until their deed is on disk.
+    pub(super) unrecorded: Vec<Unrecorded>,
 }
 
 impl Turn {
@@ -78,6 +80,7 @@ impl Turn {
             seed,
             parked: Parked::default(),
             forgot: clock::now(),
+            unrecorded: Vec::new(),
         }
     }
 
@@ -94,7 +97,7 @@ impl Turn {
                 Some(restored) = self.reopened.1.recv() => self.reopen_done(restored),
                 Some(event) = ears.control.recv() => self.control_event(event),
                 Some(integration) = ears.hints.recv() => self.feed(Input::Hint(integration)),
-                Some(query) = ears.admin.recv() => views::answer(&self, query).await,
+                Some(query) = ears.admin.recv() => self.asked(query).await,
                 Some(()) = ears.reload.recv() => self.load_policy(),
                 Some((jobs, counts)) = ears.inventories.recv() => self.feed(Input::Inventoried(jobs, counts)),
                 () = tokio::time::sleep(nap) => {
@@ -151,9 +154,13 @@ impl Turn {
         match event {
             Event::Durable { upto, raises } => {
                 self.feed(Input::Durable(crate::engine::record::Seq(upto.0)));
+                self.told_when_recorded();
                 // After a failure the engine takes unreleased raises for unsent; so they must stay unsent.
-                for raise in raises.into_iter().filter(|_| self.ledger_ok) {
-                    self.parts.executor.raise(raise);
+                // And one that the engine does not wait for any more was taken back by an operator.
+                for raise in raises {
+                    if self.ledger_ok && self.parts.raises && self.engine.awaits(raise.get().call) {
+                        self.parts.executor.raise(raise);
+                    }
                 }
                 self.parts.outbox.notify_one();
             }
@@ -171,6 +178,7 @@ impl Turn {
         self.ledger_ok = false;
         self.reopen_at = Some((clock::now(), REOPEN_FIRST));
         self.feed(Input::LedgerDown);
+        self.told_unrecorded();
     }
 
     /// Begins to reopen the journal after a failure. On a task of its own: a disk that hangs must not
@@ -201,9 +209,13 @@ impl Turn {
                 self.ledger_ok = true;
                 self.seed = self.seed.wrapping_add(1);
                 let settings = self.parts.settings.clone();
+                let orders = self.engine.orders();
                 let (engine, first) = Engine::new(settings, restored, self.seed, clock::now());
                 self.engine = engine;
                 self.carry_out(first);
+                for (deed, order) in orders {
+                    self.feed(Input::Operator(deed, order)); // what the journal lost is ordered again
+                }
                 self.load_policy();
             }
             Err(error) => {
@@ -216,6 +228,9 @@ impl Turn {
 
     /// Reads the policy anew; a bad file keeps the old policy and says so.
     fn load_policy(&mut self) {
+        if !self.parts.raises {
+            return; // without a policy nothing is raised
+        }
         match crate::config::policy_file::load(&self.parts.policy_file) {
             Ok(policy) => {
                 tracing::info!(policy.hash = %policy.hash, policy.dry_run = policy.dry_run, policy.roles = policy.roles.len(), "policy: in force");

@@ -7,8 +7,8 @@ use crate::{
     admin::{
         server::Query,
         view::{
-            ClockView, ControlPlaneView, GrantCounts, GrantView, HealthView, IntegrationView, LedgerView,
-            PolicyView, RotationOutcome, RotationView, StatusView,
+            ClockView, ControlPlaneView, FrozenView, GrantCounts, GrantView, HealthView, IntegrationView,
+            LedgerView, PolicyView, RotationOutcome, RotationView, StatusView,
         },
     },
     clock,
@@ -30,6 +30,7 @@ pub(super) async fn answer(turn: &Turn, query: Query) {
         }
         Query::Health(to) => drop(to.send(health(turn))),
         Query::RotateKey(to) => rotate_key(turn, to),
+        Query::Deed(..) => {} // the loop's own: it changes things
     }
 }
 
@@ -79,7 +80,7 @@ async fn status(turn: &Turn) -> StatusView {
     let ledger = &turn.parts.ledger;
     let head = ledger.head().await.ok();
     let of = |phase: fn(Phase) -> bool| turn.engine.grants().filter(|g| phase(g.phase)).count() as u64;
-    let overdue = |g: &&Grant| g.phase == Phase::Revoking && g.end.overdue_ms(now) > 30_000;
+    let overdue = |g: &&Grant| is_overdue(g, now) && !given_up(g);
     StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         agent_id: turn.parts.agent_id.as_ref().map(ToString::to_string),
@@ -95,6 +96,7 @@ async fn status(turn: &Turn) -> StatusView {
             live: of(Phase::is_live),
             ending: of(|p| p == Phase::Revoking),
             overdue: turn.engine.grants().filter(overdue).count() as u64,
+            abandoned: turn.engine.grants().filter(|g| given_up(g)).count() as u64,
             watched: of(|p| matches!(p, Phase::Settling | Phase::Ended)),
         },
         next_expiry: turn.engine.next_expiry().map(utc),
@@ -105,7 +107,7 @@ async fn status(turn: &Turn) -> StatusView {
             head_hash: head.map(|h| hex(&h.hash)).unwrap_or_default(),
         },
         clock: ClockView { trusted: turn.engine.skew_ms() == 0, skew_ms: turn.contact.skew_ms.unwrap_or(0) },
-        frozen: false,
+        frozen: frozen(&turn.engine),
         policy: PolicyView {
             loaded: turn.parts.policy.is_some(),
             hash: turn.engine.policy_hash().map(str::to_owned),
@@ -136,7 +138,26 @@ fn integration(turn: &Turn, view: crate::engine::views::IntegrationView, now: No
     }
 }
 
-fn grant(engine: &Engine, grant: &Grant, now: Now) -> GrantView {
+/// Whether its end is due for so long that somebody should look.
+fn is_overdue(grant: &Grant, now: Now) -> bool {
+    grant.phase == Phase::Revoking && grant.end.overdue_ms(now) > 30_000
+}
+
+fn given_up(grant: &Grant) -> bool {
+    grant.forgotten.is_some() && grant.may_carry()
+}
+
+fn frozen(engine: &Engine) -> Option<FrozenView> {
+    engine.state().frozen.as_ref().map(|frozen| FrozenView {
+        since: utc(frozen.since),
+        by_uid: frozen.freeze.order.by.uid,
+        reason: frozen.freeze.order.remark.as_ref().map(ToString::to_string),
+        draining: frozen.freeze.draining,
+    })
+}
+
+/// A grant, for the operator.
+pub(super) fn grant(engine: &Engine, grant: &Grant, now: Now) -> GrantView {
     let terms = &grant.terms;
     let (attempts, fault) = engine.attempts_of(grant);
     let account = engine.state().accounts.get(&grant.account_ref());
@@ -154,7 +175,12 @@ fn grant(engine: &Engine, grant: &Grant, now: Now) -> GrantView {
         ends_at: utc(grant.end.at),
         seconds_left: grant.end.at.since(now.wall).0 / 1000,
         lateness_ms: grant.gone_at.map(|_| grant.lateness_ms),
+        overdue: is_overdue(grant, now),
         ended_reason: grant.reason.map(|r| r.to_string()),
+        ended_by: grant.forgotten.as_ref().or(grant.order.as_ref()).map(ToString::to_string),
+        given_up: given_up(grant),
+        request_number: terms.request.number.clone(),
+        justification: terms.request.justification.clone(),
         attempts,
         last_fault: fault.map(|f| format!("{:?}", f.class)),
     }

@@ -17,7 +17,8 @@ Exit codes:
   5  unreachable or transient: try again
   6  the daemon is not running
   7  verification failed
-  8  already running, or the ledger is locked";
+  8  already running, or the ledger is locked
+  9  access may remain: an ending is not proven";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub enum Exit {
     Verification = 7,
     /// Already running, or the ledger is locked.
     Locked = 8,
+    /// Access may remain: an ending is not proven.
+    Remains = 9,
 }
 
 impl From<Exit> for ExitCode {
@@ -79,9 +82,9 @@ impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
         let exit = match error {
             AskError::NotRunning(_) => Exit::NotRunning,
-            AskError::Forbidden(_) => Exit::Refused,
+            AskError::Forbidden(_) | AskError::Refused { .. } => Exit::Refused,
             AskError::Slow(_) => Exit::Transient,
-            AskError::Broken(..) | AskError::Unexpected { .. } => Exit::Failed,
+            AskError::Stopped | AskError::Broken(..) | AskError::Unexpected { .. } => Exit::Failed,
         };
         Self::new(exit, error)
     }

@@ -6,12 +6,18 @@
 mod audit;
 mod check;
 mod config_show;
+mod drain;
 mod enroll;
 pub mod exit;
+mod forget;
+mod freeze;
 mod grants;
 mod health;
 mod init;
 mod output;
+mod proof;
+mod reach;
+mod revoke;
 mod rotate_key;
 mod run;
 #[cfg(feature = "sandbox")]
@@ -85,8 +91,18 @@ enum Command {
     Check,
     /// Show the running daemon at a glance
     Status,
-    /// List the grants of the running daemon
+    /// See the grants of the running daemon: list, show, watch
     Grants(grants::Args),
+    /// End grants now and wait until JumpCloud shows them gone; works without a daemon too
+    Revoke(revoke::Args),
+    /// Grant and extend nothing more; endings go on
+    Freeze(freeze::Args),
+    /// Let raises go on after a freeze (root)
+    Thaw(freeze::Args),
+    /// Give up on a grant whose end cannot be proven here (root)
+    Forget(forget::Args),
+    /// End everything, prove it, and grant nothing more: for taking the agent out of service
+    Drain(drain::Args),
     /// Say whether the running daemon lives and is ready
     Health,
     /// Change the key by which the control plane knows this agent
@@ -124,6 +140,11 @@ impl Cli {
             Command::Check => check::run(global.load(), global.output).await,
             Command::Status => status::run(&global.load()?.config, global.output).await,
             Command::Grants(args) => grants::run(&global.load()?.config, &args, global.output).await,
+            Command::Revoke(args) => revoke::run(&global.load()?.config, &args, global.output).await,
+            Command::Freeze(args) => freeze::freeze(&global.load()?.config, &args, global.output).await,
+            Command::Thaw(args) => freeze::thaw(&global.load()?.config, &args, global.output).await,
+            Command::Forget(args) => forget::run(&global.load()?.config, &args, global.output).await,
+            Command::Drain(args) => drain::run(&global.load()?.config, &args, global.output).await,
             Command::Health => health::run(&global.load()?.config, global.output).await,
             Command::RotateKey => rotate_key::run(&global.load()?.config, global.output).await,
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),

@@ -1,4 +1,9 @@
-//! `status`: the running daemon at a glance.
+//! `status`: one screen that answers "is all well?".
+//!
+//! The verdict comes first, then what to do about what is not well, then the facts. Refuses more than 80
+//! columns and 23 lines: a terminal's prompt has its place too. `--output json` has all of it.
+
+mod verdict;
 
 use std::fmt::Write as _;
 
@@ -14,6 +19,11 @@ use crate::{
     config::Config,
 };
 
+/// Problems that are told in full; each takes two lines.
+const TOLD: usize = 4;
+/// Integrations that are shown.
+const SHOWN: usize = 3;
+
 /// Prints what the daemon answers.
 pub(super) async fn run(config: &Config, form: Output) -> Result<Exit, Failure> {
     let status = client::status(&config.agent.control_socket).await?;
@@ -24,20 +34,36 @@ pub(super) async fn run(config: &Config, form: Output) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
+/// The screen.
 fn render(status: &StatusView) -> String {
-    let mut text = String::new();
+    let found = verdict::of(status);
+    let mut text = found.headline() + "\n";
+    for problem in found.all().take(TOLD) {
+        let _ = writeln!(text, "! {}", cell(&problem.what, 78));
+        let _ = writeln!(text, "  -> {}", cell(&problem.advice, 75));
+    }
+    let untold = found.all().count().saturating_sub(TOLD);
+    if untold > 0 {
+        let _ = writeln!(text, "  and {untold} more: `ephemerald status --output json`");
+    }
+    text.push('\n');
+    facts(status, &mut text);
+    text
+}
+
+fn facts(status: &StatusView, text: &mut String) {
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<14} {}", cell(value, 65));
     };
-    line("version", &status.version);
-    line("agent", status.agent_id.as_deref().unwrap_or("not enrolled: run `ephemerald enroll`"));
+    let agent = status.agent_id.as_deref().unwrap_or("not enrolled");
+    line("agent", &format!("{agent}, version {}", status.version));
     line("control plane", &control_plane(status));
     let grants = &status.grants;
     line(
         "grants",
         &format!(
-            "{} live, {} ending, {} overdue, {} watched",
-            grants.live, grants.ending, grants.overdue, grants.watched
+            "{} live, {} ending, {} overdue, {} watched, {} given up",
+            grants.live, grants.ending, grants.overdue, grants.watched, grants.abandoned
         ),
     );
     line("next expiry", status.next_expiry.as_deref().unwrap_or("none"));
@@ -47,28 +73,20 @@ fn render(status: &StatusView) -> String {
     let trusted = if status.clock.trusted { "trusted" } else { "NOT TRUSTED" };
     line("clock", &format!("{trusted}, {} ms ahead of the control plane", status.clock.skew_ms));
     line("policy", &policy(status));
-    if status.frozen {
-        line("frozen", "yes: nothing is raised until thawed");
-    }
-    for reason in &status.raises_paused {
-        line("raises paused", reason);
-    }
-    for integration in &status.integrations {
+    for integration in status.integrations.iter().take(SHOWN) {
         line("integration", &describe(integration));
-        if let Some(reason) = &integration.raises_paused {
-            line("", &format!("raises paused: {reason}"));
-        }
     }
-    text
+    let hidden = status.integrations.len().saturating_sub(SHOWN);
+    if hidden > 0 {
+        line("", &format!("and {hidden} more"));
+    }
 }
 
 fn control_plane(status: &StatusView) -> String {
     let plane = &status.control_plane;
     let url = plane.url.as_deref().unwrap_or("unknown");
-    let state = if plane.connected { "connected" } else { "NOT CONNECTED" };
-    let error = plane.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
     let last = plane.last_contact_at.as_deref().unwrap_or("never");
-    if plane.connected { format!("{state}, {url}") } else { format!("{state} (last {last}) {url}{error}") }
+    if plane.connected { format!("connected, {url}") } else { format!("NOT CONNECTED (last {last}) {url}") }
 }
 
 fn policy(status: &StatusView) -> String {
@@ -85,22 +103,4 @@ fn describe(integration: &IntegrationView) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_report_fits_eighty_columns_and_names_what_is_wrong() {
-        let mut status = StatusView { frozen: true, ..StatusView::default() };
-        status.policy.error = Some("x".repeat(200));
-        status.ledger.head_hash = "ab".repeat(32);
-        status.raises_paused = vec!["clock not trusted".into()];
-        status.integrations = vec![IntegrationView { name: "main".into(), ..IntegrationView::default() }];
-        let text = render(&status);
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        for words in
-            ["not enrolled", "NOT CONNECTED", "FAILING", "NOT TRUSTED", "NONE", "UNREACHABLE", "frozen"]
-        {
-            assert!(text.contains(words), "{words}: {text}");
-        }
-    }
-}
+mod tests;

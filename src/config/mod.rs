@@ -56,6 +56,8 @@ pub struct Agent {
     pub state_dir: PathBuf,
     /// The socket that the operator's commands use.
     pub control_socket: PathBuf,
+    /// The group that may use that socket, by name or number; the daemon's own when there is none.
+    pub control_group: Option<String>,
     /// What people call this agent; shown by the control plane.
     pub name: Option<String>,
 }

@@ -23,6 +23,7 @@ pub(super) struct Raw {
 pub(super) struct Agent {
     pub(super) state_dir: String,
     pub(super) control_socket: String,
+    pub(super) control_group: Option<String>,
     pub(super) name: Option<String>,
 }
 
@@ -83,6 +84,7 @@ impl Default for Agent {
         Self {
             state_dir: "/var/lib/ephemerald".into(),
             control_socket: "/run/ephemerald/control.sock".into(),
+            control_group: None,
             name: None,
         }
     }

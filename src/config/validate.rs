@@ -37,6 +37,7 @@ fn agent(check: &Check<'_>, raw: &raw::Agent) -> Result<Agent, ConfigError> {
     Ok(Agent {
         state_dir: check.path("agent.state_dir", &raw.state_dir)?,
         control_socket: check.path("agent.control_socket", &raw.control_socket)?,
+        control_group: raw.control_group.clone(),
         name: raw.name.clone(),
     })
 }

@@ -1,4 +1,4 @@
-//! The log: one line a record, on standard output. JSON for machines, text for a terminal.
+//! The log: one line a record, on standard output (a command's on standard error). JSON for machines, text for a terminal.
 //!
 //! Field names are an interface: `ts`, `level`, `msg`, then flat dotted names such as `grant.id`,
 //! `job.id`, `integration`, `account.email`, `role`. Refuses: nested objects, colours outside a
@@ -22,6 +22,16 @@ pub enum TelemetryError {
     /// Somebody has set up a log in this process already.
     #[error("the log is already set up in this process")]
     Twice,
+}
+
+/// Sets up the log of a command that does an agent's work: warnings and errors, for eyes, on standard error.
+///
+/// # Errors
+/// [`TelemetryError::Twice`].
+pub fn init_for_a_command() -> Result<(), TelemetryError> {
+    let layer = fmt::layer().with_writer(io::stderr).with_ansi(false).event_format(Human);
+    let registry = tracing_subscriber::registry().with(EnvFilter::new("warn"));
+    registry.with(layer).try_init().map_err(|_| TelemetryError::Twice)
 }
 
 /// Sets up the log of this process.
