@@ -6,6 +6,7 @@
 //! call a story good with a step missing.
 
 mod acts;
+mod operator;
 mod stage;
 mod teller;
 

@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Stdio, time::Duration}
 use serde_json::{Value, json};
 
 use super::{
+    operator,
     stage::{Stage, text},
     teller::Teller,
 };
@@ -23,7 +24,9 @@ pub(super) async fn play(stage: &mut Stage, teller: &mut Teller) -> Result<(), S
     borrowed_role(stage, teller).await?;
     ephemeral_account(stage, teller).await?;
     control_plane_away(stage, teller).await?;
+    operator::play(stage, teller).await?;
     verify_journal(stage, teller).await?;
+    operator::evidence(stage, teller).await?;
     within_contract(stage, teller)
 }
 
@@ -59,7 +62,7 @@ async fn enrol(stage: &mut Stage, teller: &mut Teller) -> Result<(), String> {
 async fn borrowed_role(stage: &mut Stage, teller: &mut Teller) -> Result<(), String> {
     teller.act("Act 2: a role is borrowed, and time takes it back");
     let person = standing(stage, "Help Desk")?;
-    let number = ask(stage, teller, Target::Email(email(&person)?), "Manager", 5).await?;
+    let number = asked(stage, teller, Target::Email(email(&person)?), "Manager", 5).await?;
     let result = reported(stage, &number, "granted").await?;
     sees(stage, &person, Some("Manager")).await?;
     teller.step("granted", &format!("granted and read back: {person} is Manager, was Help Desk"), &result);
@@ -88,7 +91,7 @@ async fn ephemeral_account(stage: &mut Stage, teller: &mut Teller) -> Result<(),
     teller.act("Act 3: an administrator account that exists for a few seconds");
     let people = stage.cloud.state().accounts.len();
     let person = Ephemeral { requester: email("visitor@example.com")?, firstname: None, lastname: None };
-    let number = ask(stage, teller, Target::Ephemeral(person), "Help Desk", 5).await?;
+    let number = asked(stage, teller, Target::Ephemeral(person), "Help Desk", 5).await?;
     let result = reported(stage, &number, "granted").await?;
     let address = result["account"]["email"].as_str().unwrap_or("").to_owned();
     sees(stage, &address, Some("Help Desk")).await?;
@@ -105,7 +108,7 @@ async fn ephemeral_account(stage: &mut Stage, teller: &mut Teller) -> Result<(),
 async fn control_plane_away(stage: &mut Stage, teller: &mut Teller) -> Result<(), String> {
     teller.act("Act 4: the control plane goes away while access is out");
     let person = standing(stage, "Read Only")?;
-    let number = ask(stage, teller, Target::Email(email(&person)?), "Help Desk", 6).await?;
+    let number = asked(stage, teller, Target::Email(email(&person)?), "Help Desk", 6).await?;
     reported(stage, &number, "granted").await?;
     stage.stop_control_plane().await;
     teller.step(
@@ -127,7 +130,7 @@ async fn control_plane_away(stage: &mut Stage, teller: &mut Teller) -> Result<()
 }
 
 async fn verify_journal(stage: &mut Stage, teller: &mut Teller) -> Result<(), String> {
-    teller.act("Act 5: the agent proves it");
+    teller.act("Act 6: the agent proves it");
     let verify = stage
         .ephemerald()?
         .args(["--output", "json", "audit", "verify"])
@@ -167,7 +170,7 @@ fn within_contract(stage: &Stage, teller: &mut Teller) -> Result<(), String> {
 }
 
 /// Files a request and has it approved by somebody else.
-async fn ask(
+pub(super) async fn asked(
     stage: &Stage,
     teller: &mut Teller,
     target: Target,
@@ -200,7 +203,7 @@ async fn ask(
 }
 
 /// Waits until the control plane has a report with this code about the request's grant.
-async fn reported(stage: &Stage, number: &str, code: &str) -> Result<Value, String> {
+pub(super) async fn reported(stage: &Stage, number: &str, code: &str) -> Result<Value, String> {
     let grant =
         stage.operator.show(number).await.map_err(text)?.grant_id.ok_or("the request has no grant")?;
     let mut others = Vec::new();
@@ -217,8 +220,22 @@ async fn reported(stage: &Stage, number: &str, code: &str) -> Result<Value, Stri
     Err(format!("{number}: no report {code:?} within {} s; reported: {others:?}", PATIENCE.as_secs()))
 }
 
+/// The one result of the request's grant job; waits for it.
+pub(super) async fn result_of(stage: &Stage, number: &str) -> Result<Value, String> {
+    let job = stage.operator.show(number).await.map_err(text)?.job_id.ok_or("the request has no job")?;
+    for _ in 0..PATIENCE.as_millis() / 100 {
+        let results = stage.operator.results().await.map_err(text)?;
+        let ours = |r: &Value| r["kind"] == "result" && r["job_id"] == job.as_str();
+        if let Some(found) = results.into_iter().map(|r| r.report).find(ours) {
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(format!("{number}: no result within {} s", PATIENCE.as_secs()))
+}
+
 /// Waits until JumpCloud itself shows exactly this role, or no such account.
-async fn sees(stage: &Stage, address: &str, role: Option<&str>) -> Result<(), String> {
+pub(super) async fn sees(stage: &Stage, address: &str, role: Option<&str>) -> Result<(), String> {
     let mut found = None;
     for _ in 0..PATIENCE.as_millis() / 50 {
         let state = stage.cloud.state();
@@ -231,7 +248,7 @@ async fn sees(stage: &Stage, address: &str, role: Option<&str>) -> Result<(), St
     Err(format!("JumpCloud shows {address} with {found:?}, expected {role:?}"))
 }
 
-fn standing(stage: &Stage, role: &str) -> Result<String, String> {
+pub(super) fn standing(stage: &Stage, role: &str) -> Result<String, String> {
     let state = stage.cloud.state();
     let found = state.accounts.iter().find(|a| a.roles == [role]).map(|a| a.email.clone());
     found.ok_or_else(|| format!("nobody has {role}"))
@@ -243,6 +260,6 @@ fn roles_over_time(stage: &Stage, person: &str) -> Value {
     json!(stage.cloud.roles_over_time(&id))
 }
 
-fn email(address: &str) -> Result<Email, String> {
+pub(super) fn email(address: &str) -> Result<Email, String> {
     Email::new(address).map_err(text)
 }
