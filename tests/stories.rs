@@ -6,6 +6,8 @@
 mod absence;
 #[path = "stories/access.rs"]
 mod access;
+#[path = "stories/alone.rs"]
+mod alone;
 #[path = "stories/cancel.rs"]
 mod cancel;
 #[path = "stories/check.rs"]
