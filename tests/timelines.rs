@@ -28,10 +28,14 @@ macro_rules! check {
 mod abroad;
 #[path = "timelines/extend.rs"]
 mod extend;
+#[path = "timelines/ladder.rs"]
+mod ladder;
 #[path = "timelines/neighbours.rs"]
 mod neighbours;
 #[path = "timelines/old_states.rs"]
 mod old_states;
+#[path = "timelines/orphans.rs"]
+mod orphans;
 #[path = "timelines/sync.rs"]
 mod sync;
 

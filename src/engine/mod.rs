@@ -39,6 +39,7 @@ pub mod job;
 mod listing;
 mod lowering;
 pub mod observed;
+pub mod orphans;
 pub mod plan;
 pub mod policy;
 mod probe;

@@ -11,6 +11,7 @@ use super::{
     input::Outcome,
     job::Ask,
     observed::{DiscoveredRole, Fault, FaultClass, ReadOutcome, WhoAmI},
+    orphans,
     record::Record,
     roles::RoleOrder,
     tenant::{Errand, Tenant},
@@ -61,8 +62,13 @@ impl Engine {
 
     pub(super) fn integration_woken(&mut self, integration: &IntegrationId) {
         let held = self.state.accounts.keys().any(|at| at.integration == *integration);
+        let looks = self.looks_for_orphans();
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
         tenant.alarm = None;
+        if looks && tenant.orphans_at <= self.now.boot {
+            tenant.orphans_at = self.now.boot + orphans::EVERY;
+            tenant.survey.wanted = true;
+        }
         if tenant.observe_at <= self.now.boot {
             tenant.observe_at = self.now.boot + tenant.settings.observe_interval;
             tenant.survey.wanted |= held;
@@ -162,12 +168,14 @@ impl Engine {
                 Errand::Survey => tenant.survey.flight = Some((call, began)),
             }
         }
-        self.out.actions.push(Action::Read(Read { call, integration: integration.clone(), what }));
+        let org = self.state.organizations.get(integration).cloned();
+        self.out.actions.push(Action::Read(Read { call, integration: integration.clone(), org, what }));
     }
 
     fn set_integration_alarm(&mut self, integration: &IntegrationId) {
         let now = self.now.boot;
         let held = self.state.accounts.keys().any(|at| at.integration == *integration);
+        let looks = self.looks_for_orphans();
         let listing = self.listing_lane(integration);
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
         let mut at: Vec<BootTime> = Vec::new();
@@ -184,6 +192,9 @@ impl Engine {
         }
         if held {
             at.push(tenant.observe_at);
+        }
+        if looks {
+            at.push(tenant.orphans_at);
         }
         let next = at.into_iter().min();
         if tenant.alarm.map(|a| a.at) == next {

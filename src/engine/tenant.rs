@@ -10,6 +10,7 @@ use super::{
     budget::{Budget, Lane},
     ids::{AccountId, Email, OrgId},
     observed::{Fault, Listing, WhoAmI},
+    orphans,
     roles::RoleOrder,
     settings::IntegrationSettings,
     time::BootTime,
@@ -44,6 +45,8 @@ pub(super) struct Tenant {
     pub known: BTreeSet<AccountId>,
     /// When live grants are looked at next.
     pub observe_at: BootTime,
+    /// When somebody looks for orphans next.
+    pub orphans_at: BootTime,
     /// The last listing that a hint asked for.
     pub hinted_at: Option<BootTime>,
     /// The wake-up that is set.
@@ -115,6 +118,7 @@ impl Tenant {
             wrong_org: false,
             known: BTreeSet::new(),
             observe_at: now,
+            orphans_at: now + orphans::EVERY,
             hinted_at: None,
             alarm: None,
             last_fault: None,
