@@ -130,7 +130,12 @@ impl Engine {
                 }
                 let call = self.begin(at, Purpose::Look(at.clone()), false);
                 let integration = at.integration.clone();
-                self.out.actions.push(Action::Read(Read { call, integration, org: None, what: Look::Get(id) }));
+                self.out.actions.push(Action::Read(Read {
+                    call,
+                    integration,
+                    org: None,
+                    what: Look::Get(id),
+                }));
             }
             _ => {
                 self.want(&at.integration, Errand::List);

@@ -316,6 +316,10 @@ mod tests {
             .collect();
         assert_eq!(ages[..6], [1, 5, 15, 60, 120, 180]);
         assert_eq!(ages[25..30], [23 * 60, 24 * 60, 2 * 24 * 60, 3 * 24 * 60, 4 * 24 * 60]);
-        assert_eq!(next_rung(60_000, Some(1_000 * 86_400_000 + 5)), 1_001 * 86_400_000, "and no flood after days off");
+        assert_eq!(
+            next_rung(60_000, Some(1_000 * 86_400_000 + 5)),
+            1_001 * 86_400_000,
+            "and no flood after days off"
+        );
     }
 }

@@ -79,7 +79,8 @@ impl Engine {
         let seen = self.desks.get(at)?.seen.as_ref()?;
         let long = self.state.grants_of(at).any(|g| g.overdue_ms(self.now) >= self.settings.timing.overdue.0);
         let floor = &tenant.settings.floor_role;
-        let above = seen.account.roles != [floor.clone()] && tenant.order.any_covers(&seen.account.roles, floor);
+        let above =
+            seen.account.roles != [floor.clone()] && tenant.order.any_covers(&seen.account.roles, floor);
         if !long || !above || account.attempts % 2 == 1 {
             return None;
         }

@@ -29,7 +29,8 @@ pub const PREFIX: &str = "orphan-";
 impl Engine {
     /// Whether a listing is wanted from time to time although no access of ours is there.
     pub(super) fn looks_for_orphans(&self) -> bool {
-        self.policy.as_ref().is_some_and(|policy| policy.ephemeral.is_some()) || !self.state.orphans.is_empty()
+        self.policy.as_ref().is_some_and(|policy| policy.ephemeral.is_some())
+            || !self.state.orphans.is_empty()
     }
 
     /// What a proving listing says about accounts with our tag.
