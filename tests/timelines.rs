@@ -26,6 +26,8 @@ macro_rules! check {
 
 #[path = "timelines/abroad.rs"]
 mod abroad;
+#[path = "timelines/crowds.rs"]
+mod crowds;
 #[path = "timelines/extend.rs"]
 mod extend;
 #[path = "timelines/ladder.rs"]

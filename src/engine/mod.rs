@@ -16,6 +16,7 @@
 
 pub mod account;
 pub mod action;
+mod admission;
 mod alarms;
 mod answer;
 mod budget;
@@ -40,6 +41,7 @@ mod listing;
 mod lowering;
 pub mod observed;
 pub mod orphans;
+mod place;
 pub mod plan;
 pub mod policy;
 mod probe;

@@ -12,6 +12,7 @@ use super::{
     job::Ask,
     observed::{DiscoveredRole, Fault, FaultClass, ReadOutcome, WhoAmI},
     orphans,
+    place::Place,
     record::Record,
     roles::RoleOrder,
     tenant::{Errand, Tenant},
@@ -100,21 +101,21 @@ impl Engine {
             let Some(tenant) = self.tenants.get_mut(integration) else { return };
             let queued = tenant.queue.first().cloned();
             match (errand, queued) {
-                (Some((lane, errand)), queued) if queued.as_ref().is_none_or(|q| lane <= q.0) => {
+                (Some((lane, errand)), queued) if queued.as_ref().is_none_or(|q| lane <= q.lane) => {
                     if !tenant.budget.take(lane, self.now.boot) {
                         break;
                     }
                     self.send_errand(integration, errand);
                 }
                 (_, Some(first)) => {
-                    if tenant.budget.ready_at(first.0, self.now.boot) > self.now.boot {
+                    if tenant.budget.ready_at(first.lane, self.now.boot) > self.now.boot {
                         break;
                     }
                     tenant.queue.remove(&first);
-                    self.drive(&first.2);
-                    if let Some(desk) = self.desks.get_mut(&first.2) {
-                        desk.queued =
-                            desk.queued.filter(|_| self.tenants[integration].queue.contains(&first));
+                    self.drive(&first.at);
+                    let still = |place: &Place| self.tenants[integration].queue.contains(place);
+                    if let Some(desk) = self.desks.get_mut(&first.at) {
+                        desk.queued = desk.queued.take().filter(still);
                     }
                 }
                 _ => break,
@@ -179,8 +180,8 @@ impl Engine {
         let listing = self.listing_lane(integration);
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
         let mut at: Vec<BootTime> = Vec::new();
-        if let Some((lane, ..)) = tenant.queue.first() {
-            at.push(tenant.budget.ready_at(*lane, now));
+        if let Some(first) = tenant.queue.first() {
+            at.push(tenant.budget.ready_at(first.lane, now));
         }
         for errand in ERRANDS {
             let lane = lane_of(errand, listing);
@@ -236,8 +237,12 @@ impl Engine {
     pub(super) fn note_fault(&mut self, integration: &IntegrationId, fault: &Fault) {
         let now = self.now.boot;
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
-        if fault.class == FaultClass::Throttled {
-            tenant.budget.throttled(fault.retry_after_ms.map_or(THROTTLED_FOR, Millis), now);
+        match fault.class {
+            FaultClass::Throttled => {
+                tenant.budget.throttled(fault.retry_after_ms.map_or(THROTTLED_FOR, Millis), now);
+            }
+            FaultClass::Ambiguous | FaultClass::NotSent => tenant.budget.failed(now),
+            _ => {}
         }
         let credential = fault.class == FaultClass::Credential;
         let news = credential && !tenant.credential_refused;
@@ -253,6 +258,7 @@ impl Engine {
         let now = self.now.boot;
         if let Some(tenant) = self.tenants.get_mut(integration) {
             tenant.answered_at = Some(now);
+            tenant.budget.worked();
             tenant.last_fault = None;
             tenant.credential_refused = false;
         }

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    account::AccountRef,
     action::CallId,
     alarms::Alarm,
-    budget::{Budget, Lane},
+    budget::Budget,
     ids::{AccountId, Email, OrgId},
     observed::{Fault, Listing, WhoAmI},
     orphans,
+    place::Place,
     roles::RoleOrder,
     settings::IntegrationSettings,
     time::BootTime,
@@ -26,7 +26,7 @@ pub(super) struct Tenant {
     /// Requests it may be sent.
     pub budget: Budget,
     /// Accounts that wait for a token, most urgent first.
-    pub queue: BTreeSet<(Lane, BootTime, AccountRef)>,
+    pub queue: BTreeSet<Place>,
     /// Whose credential this is.
     pub whoami: Probe<WhoAmI>,
     /// Whether the roles were read.
