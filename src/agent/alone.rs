@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    assemble::{AgentError, Parts, entropy, load, parts},
+    assemble::{AgentError, Parts, entropy, load, parts, tag_key},
     connect::connect,
     talk::{self, LoopEnds},
     turn::{Ears, Turn},
@@ -43,7 +43,10 @@ pub async fn alone<T>(config: &Config, work: impl AsyncFnOnce(Line) -> T) -> Res
     let (queries, admin) = mpsc::channel(16);
     let (_hinting, hints) = mpsc::channel(1);
     let (_reloading, reload) = mpsc::channel(1);
-    let all = parts(config, connect(config), (Arc::clone(&ledger), reports), senders, None);
+    // Read and never made: what this process makes may be another user's.
+    let dir = &config.agent.state_dir;
+    let tag_key = dir.join("tag.key").exists().then(|| tag_key(dir)).flatten();
+    let all = parts(config, connect(config), (Arc::clone(&ledger), reports), senders, None, tag_key);
     let parts = Parts { raises: false, ..all };
     let seed = entropy()?;
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());

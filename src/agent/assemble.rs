@@ -116,8 +116,9 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let (ends, wires) = talk::wires();
     let identity = identity(&config.agent.state_dir);
     let LoopEnds { control, delivered: inventories, senders } = ends;
-    let mut parts = parts(&config, connected, (Arc::clone(&ledger), reports), senders, identity.as_ref());
-    parts.tag_key = tag_key(&config.agent.state_dir);
+    let tag_key = tag_key(&config.agent.state_dir);
+    let channels = (Arc::clone(&ledger), reports);
+    let parts = parts(&config, connected, channels, senders, identity.as_ref(), tag_key);
     let (queries, admin) = mpsc::channel(16);
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
     if let Some(identity) = identity {
@@ -152,15 +153,16 @@ pub(super) fn parts(
     (ledger, reports): (Arc<Ledger<Raise>>, mpsc::UnboundedSender<executor::Report>),
     senders: talk::Senders,
     identity: Option<&Identity>,
+    tag_key: Option<Arc<TagKey>>,
 ) -> Parts {
     Parts {
         settings: connected.settings,
         ledger,
-        executor: Executor::new(connected.clients, reports),
+        executor: Executor::new(connected.clients, tag_key.clone(), reports),
         policy_file: config.policy_file.clone(),
         policy: None,
         policy_error: None,
-        tag_key: None,
+        tag_key,
         outbox: Arc::new(Notify::new()),
         wants: senders.wants,
         snapshot: senders.snapshot,
@@ -250,7 +252,7 @@ fn identity(dir: &Path) -> Option<Identity> {
     }
 }
 
-fn tag_key(dir: &Path) -> Option<Arc<TagKey>> {
+pub(super) fn tag_key(dir: &Path) -> Option<Arc<TagKey>> {
     match TagKey::load_or_create(&dir.join("tag.key")) {
         Ok(key) => Some(Arc::new(key)),
         Err(error) => {

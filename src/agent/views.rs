@@ -140,7 +140,7 @@ fn integration(turn: &Turn, view: crate::engine::views::IntegrationView, now: No
 
 /// Whether its end is due for so long that somebody should look.
 fn is_overdue(grant: &Grant, now: Now) -> bool {
-    grant.phase == Phase::Revoking && grant.end.overdue_ms(now) > 30_000
+    grant.phase == Phase::Revoking && grant.overdue_ms(now) > 30_000
 }
 
 fn given_up(grant: &Grant) -> bool {

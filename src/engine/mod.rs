@@ -16,6 +16,7 @@
 
 pub mod account;
 pub mod action;
+mod admission;
 mod alarms;
 mod answer;
 mod budget;
@@ -42,6 +43,8 @@ mod lowering;
 pub mod observed;
 mod operator;
 pub mod order;
+pub mod orphans;
+mod place;
 pub mod plan;
 pub mod policy;
 mod probe;

@@ -88,6 +88,7 @@ impl Client {
             accounts: sweep.accounts,
             complete,
             org,
+            tagged: Vec::new(),
             requests: u32::try_from(requests).unwrap_or(u32::MAX).saturating_add(throttled),
             throttled: throttled > 0,
         })
