@@ -37,7 +37,12 @@ async fn a_revocation_whose_process_was_killed_is_finished_by_the_next_daemon() 
     command.arg("--config").arg(&world.files.config).args(["revoke", "--all", "--reason", "killed"]);
     let mut revoke = command.kill_on_drop(true).spawn().unwrap();
     let begun = async {
-        while !world.agent.command(&["audit", "export", "--kind", "attempt_ended"]).await.text.contains("503")
+        while !world
+            .agent
+            .command(&["audit", "export", "--kind", "attempt_ended"])
+            .await
+            .text
+            .contains(r#"\"status\":503"#)
         {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
