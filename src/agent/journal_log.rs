@@ -131,6 +131,17 @@ fn account(seq: u64, record: &Record) {
         | Record::AccountClosed { at } => {
             info!(seq, kind, integration = %at.integration, account = at.account.as_str(), "account");
         }
+        Record::AccessCounted(u) => tracing::debug!(
+            seq,
+            kind,
+            account.email = u.who,
+            used_ms = u.used.0,
+            ends_at = u.until.0,
+            "access counted"
+        ),
+        Record::AccessForgotten { who } => {
+            tracing::debug!(seq, kind, account.email = who, "access too long ago to count");
+        }
         _ => info!(seq, kind, "journal"),
     }
 }

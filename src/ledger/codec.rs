@@ -28,8 +28,14 @@ pub fn row(entry: &Entry, state: &State) -> Row {
         marks: Marks {
             report: is_reported(&entry.record),
             open: open(&entry.record, state),
-            snapshot: matches!(entry.record, Record::AccountOpened { .. } | Record::GrantAccepted(_)),
-            close: matches!(entry.record, Record::GrantClosed { .. } | Record::AccountClosed { .. }),
+            snapshot: matches!(
+                entry.record,
+                Record::AccountOpened { .. } | Record::GrantAccepted(_) | Record::AccessCounted(_)
+            ),
+            close: matches!(
+                entry.record,
+                Record::GrantClosed { .. } | Record::AccountClosed { .. } | Record::AccessForgotten { .. }
+            ),
             seen_job: seen_job(&entry.record, state),
         },
     }
@@ -99,7 +105,9 @@ fn open(record: &Record, state: &State) -> Option<Open> {
         Record::AccountOpened { at, .. } => {
             Some(Open { account: Some(at.account.as_str().to_owned()), ends_at: None, revoke: None })
         }
-        Record::OrganizationPinned { .. } => Some(Open { account: None, ends_at: None, revoke: None }),
+        Record::OrganizationPinned { .. } | Record::AccessCounted(_) => {
+            Some(Open { account: None, ends_at: None, revoke: None })
+        }
         _ => None,
     }
 }
@@ -154,7 +162,8 @@ mod tests {
         ids::{AccountId, Email, GrantId, IntegrationId, RoleName},
         job::AccessRequest,
         record::{About, GrantEnding, GrantGone},
-        time::{BootId, BootTime},
+        time::{BootId, BootTime, Millis},
+        usage::Usage,
     };
 
     fn about() -> About {
@@ -198,6 +207,7 @@ mod tests {
             lateness_ms: 9,
             rule: Some(Rule::NotConfirmed),
             fault: None,
+            policy_hash: Some("h".to_owned()),
         };
         let gone = GrantGone {
             about: about(),
@@ -217,7 +227,19 @@ mod tests {
             Record::GrantGone(gone),
             Record::GrantIndeterminate { about: about() },
             Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
+            Record::AccessCounted(usage()),
+            Record::AccessForgotten { who: "ada@example.com".to_owned() },
         ]
+    }
+
+    fn usage() -> Usage {
+        Usage {
+            who: "ada@example.com".to_owned(),
+            since: Timestamp(1),
+            used: Millis(2),
+            until: Timestamp(3),
+            lately: vec![Timestamp(1)],
+        }
     }
 
     fn extensions() -> Vec<Record> {

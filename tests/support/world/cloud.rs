@@ -6,7 +6,7 @@ use ephemerald::engine::{
     action::RoleField,
     ids::{AccountId, Email, OrgId, RoleName},
     observed::{DiscoveredRole, ObservedAccount},
-    policy::{EphemeralPolicy, Policy, Requirements},
+    policy::{EphemeralPolicy, Policy},
     time::Millis,
 };
 
@@ -219,14 +219,11 @@ pub(crate) fn open_policy() -> Policy {
         dry_run: false,
         roles: roles().into_iter().map(|r| (r.name, day)).collect(),
         max_duration: day,
-        accounts_allow: Vec::new(),
-        accounts_deny: Vec::new(),
-        protected_accounts: Vec::new(),
         ephemeral: Some(EphemeralPolicy {
             template: "{requester}+{tag}@{domain}".to_owned(),
             domains: vec!["example.com".to_owned()],
         }),
-        require: Requirements::default(),
         max_live_grants: 1000,
+        ..Policy::default()
     }
 }
