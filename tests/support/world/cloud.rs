@@ -81,6 +81,8 @@ pub(crate) struct JumpCloud {
     pub(crate) births_at: Option<OrgId>,
     /// Every state an account went through: (boot time, roles; `None`: gone).
     pub(crate) history: Vec<(u64, AccountId, Option<Vec<RoleName>>)>,
+    /// Which address each account was made with.
+    pub(crate) births: Vec<(AccountId, Email)>,
     /// What the field for one role does.
     pub(crate) lone: Writing,
     /// What the field for several does.
@@ -106,6 +108,7 @@ impl JumpCloud {
         let id = Self::id_of_nth(self.made);
         let tagged = address.as_str().contains("+tag");
         self.history.push((at, id.clone(), Some(roles.clone())));
+        self.births.push((id.clone(), address.clone()));
         self.admins.insert(
             id.clone(),
             Admin { email: address, roles, suspended: false, tagged, org: self.births_at.clone() },
