@@ -48,7 +48,8 @@ pub(super) fn says(check: Check, policy: &Policy) -> String {
         Check::Justification => unless(require.justification, "the request must say why"),
         Check::Approvers => match require.approvers {
             0 => "not asked".to_owned(),
-            n => format!("at least {n} different approvers, in the control plane's word"),
+            1 => "an approver, in the control plane's word".to_owned(),
+            n => format!("{n} different approvers, in the control plane's word"),
         },
         Check::Requester => {
             unless(require.requester_not_approver, "the requester must be named, and not among the approvers")
@@ -60,15 +61,7 @@ pub(super) fn says(check: Check, policy: &Policy) -> String {
                 format!("signed by at least {n} of {}", keys.join(", "))
             }
         },
-        Check::Hours => match &policy.hours {
-            None => "at any time".to_owned(),
-            Some(hours) => format!(
-                "{} ({}); {}",
-                value("hours.windows"),
-                hours.zone.name,
-                if hours.whole { "the whole grant" } else { "its beginning" }
-            ),
-        },
+        Check::Hours => hours(policy, &value("hours.windows")),
         Check::LiveGrants => format!("at most {} live at once", policy.max_live_grants),
         Check::GrantsPerHour => format!("at most {} accepted within an hour", policy.max_grants_per_hour),
         Check::Continuous => format!(
@@ -77,6 +70,12 @@ pub(super) fn says(check: Check, policy: &Policy) -> String {
             span(policy.cool_down)
         ),
     }
+}
+
+fn hours(policy: &Policy, windows: &str) -> String {
+    let Some(hours) = &policy.hours else { return "at any time".to_owned() };
+    let what = if hours.whole { "the whole grant" } else { "its beginning" };
+    format!("{windows} ({}); {what}", hours.zone.name)
 }
 
 fn roles(policy: &Policy) -> String {

@@ -34,8 +34,16 @@ pub(super) fn read(raw: &super::Hours) -> Result<Option<Hours>, Bad> {
 
 /// The window as it is written.
 pub(super) fn show(window: &Window) -> String {
-    let days: Vec<&str> =
-        DAYS.into_iter().zip(window.days).filter(|(_, on)| *on).map(|(day, _)| day).collect();
+    let mut days: Vec<String> = Vec::new();
+    let mut first = 0;
+    while let Some(length) = window.days.get(first..).map(|rest| rest.iter().take_while(|on| **on).count()) {
+        match length {
+            0 => {}
+            1 | 2 => days.extend(DAYS[first..first + length].iter().map(|day| (*day).to_owned())),
+            _ => days.push(format!("{}-{}", DAYS[first], DAYS[first + length - 1])),
+        }
+        first += length + 1;
+    }
     let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
     format!("{} {}-{}", days.join(","), time(window.from), time(window.until))
 }
