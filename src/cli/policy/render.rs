@@ -16,7 +16,9 @@ pub(super) fn text(report: &Report, all: bool) -> String {
     let _ = writeln!(out, "policy    {}", policy.file.display());
     let _ = writeln!(out, "in force  {hash}, mode {}", policy.mode);
     if let Some(job) = &report.job {
-        let _ = writeln!(out, "job       {}: {}", job.job_id, job.asks);
+        for (n, piece) in wrapped(&format!("{}: {}", job.job_id, job.asks), WIDTH - 10).iter().enumerate() {
+            let _ = writeln!(out, "{:<10}{piece}", if n == 0 { "job" } else { "" });
+        }
     }
     let gated = report.job.as_ref().is_none_or(|job| job.verdict != "not_gated");
     if gated {

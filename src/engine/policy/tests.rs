@@ -135,6 +135,14 @@ fn a_window_over_midnight_belongs_to_the_day_on_which_it_opens() {
 }
 
 #[test]
+fn no_length_is_too_long_to_be_judged() {
+    let always = hours(&[([true; 7], 0, 24 * 60)], true);
+    assert!(always.allow(at(0, 0, 0), Timestamp(i64::MAX)));
+    let but_an_hour = hours(&[([true; 7], 0, 23 * 60)], true);
+    assert!(!but_an_hour.allow(at(0, 0, 0), Timestamp(i64::MAX)));
+}
+
+#[test]
 fn the_zone_s_offset_counts_before_and_after_it_changes() {
     let mut summer = hours(&[(WEEKDAYS, 8 * 60, 18 * 60)], true);
     summer.zone = Zone { name: "X".to_owned(), first: 3600, changes: vec![(at(2, 0, 0), 7200)] };
