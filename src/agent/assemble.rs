@@ -120,7 +120,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
         tasks.extend(talk.start(identity, wires));
     }
-    let (reload, seed) = (hangups()?, entropy()?);
+    let (reload, seed) = (reloads(&config.policy_file, &stop)?, entropy()?);
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
     let ears = Ears {
         ledger: ledger_seen,
@@ -266,10 +266,11 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// SIGHUP reads the policy anew.
-fn hangups() -> Result<mpsc::Receiver<()>, AgentError> {
+/// SIGHUP reads the policy anew, and so does a change of its file.
+fn reloads(policy: &Path, stop: &watch::Receiver<bool>) -> Result<mpsc::Receiver<()>, AgentError> {
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let (sender, receiver) = mpsc::channel(1);
+    super::policy::watch_file(policy.to_path_buf(), sender.clone(), stop.clone());
     tokio::spawn(async move { while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {} });
     Ok(receiver)
 }

@@ -138,6 +138,17 @@ fn account(seq: u64, record: &Record) {
         Record::OrphanOver { integration, id } => {
             info!(seq, kind, integration = %integration, account = %id, "no orphan any more");
         }
+        Record::AccessCounted(u) => tracing::debug!(
+            seq,
+            kind,
+            account.email = u.who,
+            used_ms = u.used.0,
+            ends_at = u.until.0,
+            "access counted"
+        ),
+        Record::AccessForgotten { who } => {
+            tracing::debug!(seq, kind, account.email = who, "access too long ago to count");
+        }
         _ => info!(seq, kind, "journal"),
     }
 }

@@ -22,6 +22,7 @@ mod journal_log;
 mod offers;
 mod pages;
 mod parked;
+mod policy;
 mod report;
 mod reporter;
 mod rotation;

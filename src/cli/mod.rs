@@ -12,6 +12,7 @@ mod grants;
 mod health;
 mod init;
 mod output;
+mod policy;
 mod rotate_key;
 mod run;
 #[cfg(feature = "sandbox")]
@@ -94,6 +95,9 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Ask the policy file, offline
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Look at the journal
     #[command(subcommand)]
     Audit(audit::Command),
@@ -127,6 +131,7 @@ impl Cli {
             Command::Health => health::run(&global.load()?.config, global.output).await,
             Command::RotateKey => rotate_key::run(&global.load()?.config, global.output).await,
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
+            Command::Policy(command) => policy::run(&global.load()?.config, &command, global.output),
             Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output),
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => sandbox::run(args, global.output).await,

@@ -75,7 +75,7 @@ impl Engine {
     /// Everything between a fresh read and a raise.
     fn judge(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob, seen: &Sighting) -> Verdict {
         let refuse = |rule| Verdict::Answer(ResultCode::Rejected, Some(rule));
-        if let Some(verdict) = self.judge_tenant(at, job) {
+        if let Some(verdict) = self.judge_tenant(at, job, Some(&seen.account.email)) {
             return verdict;
         }
         let account = &seen.account;
@@ -111,11 +111,11 @@ impl Engine {
     }
 
     /// The gates, once more, and what must be known of the integration.
-    fn judge_tenant(&mut self, at: &AccountRef, job: &Job) -> Option<Verdict> {
+    fn judge_tenant(&mut self, at: &AccountRef, job: &Job, found: Option<&Email>) -> Option<Verdict> {
         if job.start_by <= self.now.wall {
             return Some(Verdict::Answer(ResultCode::ExpiredBeforeStart, None));
         }
-        if let Err((code, rule)) = self.gate(job) {
+        if let Err((code, rule)) = self.gate(job, found) {
             return Some(Verdict::Answer(code, rule));
         }
         if let Ask::Grant(grant, _) = &job.ask
@@ -157,7 +157,8 @@ impl Engine {
     }
 
     fn decide_ephemeral(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob, address: &Email) {
-        if let Some(verdict) = self.judge_tenant(at, job).or_else(|| self.judge_new_account(at, grant)) {
+        if let Some(verdict) = self.judge_tenant(at, job, None).or_else(|| self.judge_new_account(at, grant))
+        {
             if let Verdict::Answer(code, rule) = verdict {
                 self.answer(job, code, rule, Evidence::default());
             }
@@ -310,7 +311,6 @@ impl Engine {
     }
 
     fn may_raise_again(&self, at: &AccountRef, terms: &Terms, seen: &Sighting, mode: RoleMode) -> bool {
-        let allowed = |p: &super::policy::Policy| !p.dry_run && p.roles.contains_key(&terms.role);
         let account = &seen.account;
         let offered = self.tenants.get(&at.integration).is_some_and(|t| t.settings.offers(&terms.role));
         let plain = !account.suspended
@@ -318,10 +318,8 @@ impl Engine {
                 RoleMode::Single => account.roles.len() == 1,
                 RoleMode::Multiple => account.plural,
             };
-        self.ledger_ok
-            && self.clock.is_trusted()
+        self.gate_again(terms, &account.email).is_ok()
             && self.now.wall < terms.start_by
-            && self.policy.as_ref().is_some_and(allowed)
             && self.is_known_organization(at)
             && plain
             && offered

@@ -156,7 +156,9 @@ impl Engine {
         let at = found.account_ref();
         let about = found.about();
         self.drop_extensions(grant);
-        self.write(Record::GrantEnding(GrantEnding { about, reason, woken_by, lateness_ms, rule, fault }));
+        let policy_hash = rule.and_then(|_| self.policy.as_ref().map(|p| p.hash.clone()));
+        let ending = GrantEnding { about, reason, woken_by, lateness_ms, rule, fault, policy_hash };
+        self.write(Record::GrantEnding(ending));
         if let Some(alarm) = self.grant_alarms.remove(grant) {
             self.alarms.clear(alarm);
         }
@@ -201,6 +203,7 @@ impl Engine {
             // A clock that jumped years ahead must not make a job new again.
             let wall = self.now.wall;
             self.state.jobs.retain(|_, seen| seen.forget_at > wall);
+            self.forget_usage();
         }
         let busy = self.state.accounts.keys().cloned();
         self.dirty.extend(busy);

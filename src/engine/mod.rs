@@ -52,6 +52,7 @@ pub mod settings;
 pub mod state;
 mod tenant;
 pub mod time;
+pub mod usage;
 pub mod views;
 pub mod wheel;
 
@@ -229,7 +230,11 @@ impl Engine {
         let seq = self.next_seq;
         self.next_seq = Seq(seq.0 + 1);
         self.state.apply(seq, self.now.wall, &record);
+        let usage = self.recount(&record);
         self.out.records.push(Entry { seq, at: self.now.wall, record });
+        if let Some(usage) = usage {
+            self.write(Record::AccessCounted(usage));
+        }
         seq
     }
 

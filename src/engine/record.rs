@@ -15,6 +15,7 @@ use super::{
     job::Digest,
     observed::Fault,
     time::Timestamp,
+    usage::Usage,
 };
 
 /// A record's number in the journal; the first is 1. Assigned by the engine, without gaps.
@@ -197,6 +198,13 @@ pub enum Record {
         #[serde(flatten)]
         about: About,
     },
+    /// How long and how often a person has had access, as of now. Each count replaces the one before.
+    AccessCounted(Usage),
+    /// A person's access is too long ago for any rule to count it.
+    AccessForgotten {
+        /// Whose.
+        who: String,
+    },
 }
 
 /// Which grant a record is about, in full: a line of the journal explains itself.
@@ -292,6 +300,9 @@ pub struct GrantEnding {
     /// The fault behind that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+    /// For a grant that never became active: the policy in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_hash: Option<String>,
 }
 
 /// A read that shows a grant's access gone.
@@ -353,6 +364,8 @@ impl Record {
             Self::GrantReappeared { .. } => "grant_reappeared",
             Self::RevocationOverdue { .. } => "revocation_overdue",
             Self::GrantClosed { .. } => "grant_closed",
+            Self::AccessCounted(_) => "access_counted",
+            Self::AccessForgotten { .. } => "access_forgotten",
         }
     }
 
@@ -388,6 +401,7 @@ impl Record {
             | Self::GrantReappeared { about, .. }
             | Self::RevocationOverdue { about, .. }
             | Self::GrantClosed { about } => format!("grant/{}", about.grant),
+            Self::AccessCounted(Usage { who, .. }) | Self::AccessForgotten { who } => format!("usage/{who}"),
         }
     }
 }

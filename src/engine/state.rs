@@ -16,6 +16,7 @@ use super::{
     observed::{Fault, FaultClass},
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
     time::{BootId, BootTime, Timestamp},
+    usage::Usage,
 };
 
 /// The fold.
@@ -33,6 +34,8 @@ pub struct State {
     pub orphans: BTreeMap<(IntegrationId, AccountId), Email>,
     /// Job ids inside their memory window.
     pub jobs: HashMap<JobId, SeenJob>,
+    /// How long and how often people have had access.
+    pub usage: BTreeMap<String, Usage>,
 }
 
 /// A job id that must not have a second effect.
@@ -108,6 +111,12 @@ impl State {
                 self.orphans.remove(&(integration.clone(), id.clone()));
             }
             Record::GrantAccepted(terms) => self.accepted(seq, terms),
+            Record::AccessCounted(usage) => {
+                self.usage.insert(usage.who.clone(), usage.clone());
+            }
+            Record::AccessForgotten { who } => {
+                self.usage.remove(who);
+            }
             _ => self.apply_to_grant(seq, at, record),
         }
     }

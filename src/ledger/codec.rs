@@ -30,10 +30,13 @@ pub fn row(entry: &Entry, state: &State) -> Row {
         marks: Marks {
             report: is_reported(&entry.record),
             open: open(&entry.record, state),
-            snapshot: matches!(entry.record, Record::AccountOpened { .. } | Record::GrantAccepted(_)),
+            snapshot: matches!(
+                entry.record,
+                Record::AccountOpened { .. } | Record::GrantAccepted(_) | Record::AccessCounted(_)
+            ),
             close: matches!(
                 entry.record,
-                Record::GrantClosed { .. } | Record::AccountClosed { .. } | Record::OrphanOver { .. }
+                Record::GrantClosed { .. } | Record::AccountClosed { .. } | Record::AccessForgotten { .. } | Record::OrphanOver { .. }
             ),
             seen_job: seen_job(&entry.record, state),
         },
@@ -115,7 +118,7 @@ fn open(record: &Record, state: &State) -> Option<Open> {
         Record::AccountOpened { at, .. } => {
             Some(Open { account: Some(at.account.as_str().to_owned()), ends_at: None, revoke: None })
         }
-        Record::OrganizationPinned { .. } | Record::OrphanFound { .. } => {
+        Record::OrganizationPinned { .. } | Record::OrphanFound { .. } | Record::AccessCounted(_) => {
             Some(Open { account: None, ends_at: None, revoke: None })
         }
         _ => None,
@@ -171,7 +174,8 @@ mod tests {
         ids::{AccountId, GrantId, RoleName},
         job::AccessRequest,
         record::{About, GrantEnding, GrantGone, account_stream},
-        time::{BootId, BootTime},
+        time::{BootId, BootTime, Millis},
+        usage::Usage,
     };
 
     fn about() -> About {
@@ -186,13 +190,12 @@ mod tests {
 
     fn records() -> Vec<Record> {
         let role = || RoleName::new("Help Desk").unwrap();
-        let account = AccountKey::Ephemeral(Email::new("ada+tag@example.com").unwrap());
         let terms = Terms {
             grant: about().grant,
             job: about().grant_job,
             digest: Digest([7; 32]),
             integration: about().integration,
-            account: account.clone(),
+            account: AccountKey::Ephemeral(tagged()),
             email: about().email,
             kind: GrantKind::Ephemeral,
             role: role(),
@@ -207,7 +210,6 @@ mod tests {
             policy_hash: "h".to_owned(),
             roles_before: vec![role()],
         };
-        let at = AccountRef { integration: about().integration, account };
         let ending = GrantEnding {
             about: about(),
             reason: EndReason::Failed,
@@ -215,6 +217,7 @@ mod tests {
             lateness_ms: 9,
             rule: Some(Rule::NotConfirmed),
             fault: None,
+            policy_hash: Some("h".to_owned()),
         };
         let gone = GrantGone {
             about: about(),
@@ -233,8 +236,22 @@ mod tests {
             Record::GrantEnding(ending),
             Record::GrantGone(gone),
             Record::GrantIndeterminate { about: about() },
-            Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
         ]
+    }
+
+    fn tagged() -> Email {
+        Email::new("ada+tag@example.com").unwrap()
+    }
+
+    fn found_and_counted() -> Vec<Record> {
+        let who = || "ada@example.com".to_owned();
+        let (since, used, until) = (Timestamp(1), Millis(2), Timestamp(3));
+        let usage = Usage { who: who(), since, used, until, lately: vec![Timestamp(1)] };
+        let account = AccountKey::Ephemeral(tagged());
+        let at = AccountRef { integration: about().integration, account };
+        let id = AccountId::new("5f01").unwrap();
+        let found = Record::AccountFound { at, id };
+        vec![found, Record::AccessCounted(usage), Record::AccessForgotten { who: who() }]
     }
 
     fn extensions() -> Vec<Record> {
@@ -304,7 +321,7 @@ mod tests {
 
     #[test]
     fn every_record_reads_back_as_it_was_written_and_keeps_its_kind() {
-        for record in records().into_iter().chain(extensions()) {
+        for record in records().into_iter().chain(extensions()).chain(found_and_counted()) {
             let entry = Entry { seq: Seq(1), at: Timestamp(1), record: record.clone() };
             let stored = row(&entry, &State::default());
             let read: Record =
