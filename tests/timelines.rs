@@ -32,6 +32,8 @@ mod extend;
 mod neighbours;
 #[path = "timelines/old_states.rs"]
 mod old_states;
+#[path = "timelines/overlaps.rs"]
+mod overlaps;
 #[path = "timelines/sync.rs"]
 mod sync;
 

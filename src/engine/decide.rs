@@ -152,6 +152,14 @@ impl Engine {
         if tenant.order.any_covers(standing, &grant.role) {
             return Verdict::Answer(ResultCode::AlreadyGranted, None);
         }
+        let compares = |other: &RoleName| {
+            tenant.order.covers(other, &grant.role) || tenant.order.covers(&grant.role, other)
+        };
+        let beside = self.live_roles(at);
+        if tenant.settings.role_mode == RoleMode::Single && !standing.iter().chain(&beside).all(compares) {
+            // Once the grant that covers both is over, one role would have to stand for two.
+            return Verdict::Answer(ResultCode::Conflict, Some(Rule::RolesIncomparable));
+        }
         Verdict::Covered
     }
 

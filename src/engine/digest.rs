@@ -266,11 +266,22 @@ impl Engine {
     }
 
     /// Something of ours is there beyond what should be: endings that were read back before are open
-    /// again, and the account is driven to lower it.
+    /// again, and the account is driven to lower it. What is to be there, and what a grant that is just ending
+    /// still shows, is a sign of neither.
     fn reappeared(&mut self, at: &AccountRef, roles: &[RoleName]) {
-        let Some(tenant) = self.tenants.get(&at.integration) else { return };
+        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
+        else {
+            return;
+        };
+        let others = |role: &RoleName| {
+            let carries = |g: &Grant| g.phase.is_live() || g.phase == Phase::Revoking;
+            account.baseline.contains(role)
+                || self.state.grants_of(at).any(|g| carries(g) && g.terms.role == *role)
+        };
+        let strange: Vec<RoleName> = roles.iter().filter(|role| !others(role)).cloned().collect();
         let back = |g: &&Grant| {
-            matches!(g.phase, Phase::Settling | Phase::Ended) && tenant.order.any_covers(roles, &g.terms.role)
+            matches!(g.phase, Phase::Settling | Phase::Ended)
+                && tenant.order.any_covers(&strange, &g.terms.role)
         };
         for about in self.state.grants_of(at).filter(back).map(Grant::about).collect::<Vec<_>>() {
             self.write(Record::GrantReappeared { about, observed: roles.to_vec() });
