@@ -34,6 +34,8 @@ mod neighbours;
 mod old_states;
 #[path = "timelines/overlaps.rs"]
 mod overlaps;
+#[path = "timelines/people.rs"]
+mod people;
 #[path = "timelines/sync.rs"]
 mod sync;
 

@@ -65,10 +65,26 @@ impl Engine {
             }
             Verdict::Write(roles) => {
                 if self.take_or_queue(at, Lane::RaiseWrite) {
+                    self.lower_baseline(at, &seen.account.roles);
                     self.accept(at, job, grant, Some(&seen));
                     self.raise_roles(at, &seen, roles);
                 }
             }
+        }
+    }
+
+    /// Where nothing of ours is live, what is there now is all that an ending may leave: a baseline beyond it
+    /// (somebody took it away while his word did not count) would keep what this raise gives.
+    fn lower_baseline(&mut self, at: &AccountRef, shown: &[RoleName]) {
+        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
+        else {
+            return;
+        };
+        let less = tenant.order.all_covered(&account.baseline, shown)
+            && account.baseline.iter().any(|role| !shown.contains(role));
+        if less && self.live_roles(at).is_empty() {
+            let from = account.baseline.clone();
+            self.write(Record::BaselineMoved { at: at.clone(), from, to: shown.to_vec() });
         }
     }
 

@@ -221,7 +221,6 @@ impl Engine {
             _ => asked,
         };
         let found_email = self.desks.get(at).and_then(|d| d.found_email.clone());
-        let wrote = account.sent.iter().filter(|s| !s.raised).map(|s| s.role.clone()).collect::<Vec<_>>();
         let jobs = found.revoke_jobs.clone();
         let gone = GrantGone {
             about: found.about(),
@@ -230,7 +229,7 @@ impl Engine {
             lateness_ms: found.lateness_ms,
             observed: observed.map(<[RoleName]>::to_vec),
             baseline: account.baseline.clone(),
-            wrote: Some(wrote).filter(|w| !w.is_empty()),
+            wrote: Some(account.wrote.clone()).filter(|w| !w.is_empty()),
             found_email,
             at: self.now.wall,
         };
@@ -254,7 +253,8 @@ impl Engine {
         }
     }
 
-    /// Whether the role is still there because a person put something at least as powerful there.
+    /// Whether the role is still there because a person put something at least as powerful there: before the
+    /// end, or seen only now.
     fn is_left_to_a_person(&self, at: &AccountRef, grant: &Grant, roles: &[RoleName]) -> bool {
         let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
         else {
@@ -262,7 +262,10 @@ impl Engine {
         };
         let role = &grant.terms.role;
         let by_live = self.live_roles(at).iter().any(|live| tenant.order.covers(live, role));
-        account.edited && tenant.order.any_covers(roles, role) && !by_live
+        let ours = self.ours(at, account);
+        let new = |r: &&RoleName| !account.baseline.contains(r) && !ours.contains(r);
+        let carriers = || roles.iter().filter(|r| tenant.order.covers(r, role));
+        !by_live && carriers().any(|r| account.edited || new(&r))
     }
 
     /// Something of ours is there beyond what should be: endings that were read back before are open
