@@ -14,6 +14,7 @@ use super::{
     job::{Ask, GrantJob, Job, Target},
     observed::ObservedAccount,
     plan,
+    planted::{self, Planted},
     probe::WHOAMI_AGE,
     record::Record,
     settings::RoleMode,
@@ -307,7 +308,8 @@ impl Engine {
         let attempt = self.attempt(at, effect);
         self.write(Record::AttemptStarted { at: at.clone(), attempt: attempt.clone() });
         let call = self.begin(at, Purpose::Write(at.clone(), Box::new(attempt)), true);
-        let send_by = self.now.boot + self.settings.timing.send_by;
+        let never = planted::is(Planted::NoSendBy);
+        let send_by = if never { BootTime(u64::MAX) } else { self.now.boot + self.settings.timing.send_by };
         if let Some(desk) = self.desks.get_mut(at) {
             desk.reraise = false;
         }

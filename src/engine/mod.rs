@@ -40,6 +40,7 @@ mod listing;
 mod lowering;
 pub mod observed;
 pub mod plan;
+mod planted;
 pub mod policy;
 mod probe;
 pub mod record;
@@ -63,6 +64,7 @@ use ids::{GrantId, IntegrationId, JobId};
 use input::{Input, Outcome};
 use job::{Digest, Job};
 use observed::{Fault, FaultClass};
+use planted::Planted;
 use policy::Policy;
 use record::{Record, Seq};
 use settings::Settings;
@@ -226,6 +228,9 @@ impl Engine {
         let seq = self.next_seq;
         self.next_seq = Seq(seq.0 + 1);
         self.state.apply(seq, self.now.wall, &record);
+        if planted::is(Planted::Unwritten) && matches!(record, Record::GrantAccepted(_)) {
+            return seq;
+        }
         self.out.records.push(Entry { seq, at: self.now.wall, record });
         seq
     }

@@ -11,6 +11,7 @@ use super::{
     input::Outcome,
     job::Ask,
     observed::{DiscoveredRole, Fault, FaultClass, ReadOutcome, WhoAmI},
+    planted::{self, Planted},
     record::Record,
     roles::RoleOrder,
     tenant::{Errand, Tenant},
@@ -251,7 +252,7 @@ impl Engine {
     pub(super) fn note_org(&mut self, integration: &IntegrationId, org: Option<OrgId>, began: BootTime) {
         let Some(org) = org else { return };
         let pinned = self.state.organizations.get(integration).cloned();
-        let wrong = pinned.as_ref().is_some_and(|p| *p != org);
+        let wrong = pinned.as_ref().is_some_and(|p| *p != org) && !planted::is(Planted::NoPin);
         if pinned.is_none() {
             self.write(Record::OrganizationPinned { integration: integration.clone(), org: org.clone() });
         }

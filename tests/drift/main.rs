@@ -6,39 +6,18 @@
 //! `cargo test --release --test drift -- --ignored` plays 100,000.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod case;
 #[path = "../support/cases.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod cases;
 #[path = "../simulation/chance.rs"]
 mod chance;
-mod outcomes;
-mod play;
-mod truth;
+#[path = "mod.rs"]
+mod drift;
 #[path = "../support/world/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod world;
-mod writes;
 
-use cases::Property;
-
-const DRIFT: Property = Property {
-    name: "people_win_and_nothing_of_ours_stays",
-    target: "drift",
-    judge: play::judge,
-    tell: play::tell,
-    quotas: &[
-        ("granted", 2_000),
-        ("edit", 4_000),
-        ("revoked externally", 150),
-        ("superseded", 50),
-        ("target gone", 40),
-        ("reappeared", 20),
-        ("rests that people decided", 1_000),
-        ("edits that a write of ours overtook", 10),
-        ("residual race", 5),
-    ],
-};
+use drift::DRIFT;
 
 #[test]
 fn people_win_and_nothing_of_ours_stays() {

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// A person's edit is known this long after it: the regular look, a second one, and some calls.
-pub(crate) const KNOWN: u64 = 100_000;
+const KNOWN: u64 = 100_000;
 
 /// Judges every ending; says what was seen.
 pub(crate) fn judge(played: &Played, faults: &mut Vec<String>) -> BTreeMap<&'static str, u64> {

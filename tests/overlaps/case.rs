@@ -1,6 +1,6 @@
 //! A case: an account and what is asked about it, when. Made from one number.
 
-use crate::chance::Chance;
+use super::chance::Chance;
 
 /// What the control plane does.
 #[derive(Clone, Copy, Debug)]

@@ -3,35 +3,18 @@
 //! The normal run plays 2,000 cases; `cargo test --release --test overlaps -- --ignored` plays 100,000.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod case;
 #[path = "../support/cases.rs"]
 #[allow(dead_code, reason = "each test file uses its own part")]
 mod cases;
 #[path = "../simulation/chance.rs"]
 mod chance;
-mod model;
-mod play;
+#[path = "mod.rs"]
+mod overlaps;
 #[path = "../support/world/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod world;
 
-use cases::Property;
-
-const OVERLAPS: Property = Property {
-    name: "any_set_of_grants_shows_what_the_model_says",
-    target: "overlaps",
-    judge: play::judge,
-    tell: play::tell,
-    quotas: &[
-        ("raised", 3_000),
-        ("counted", 1_000),
-        ("conflict", 300),
-        ("already granted", 300),
-        ("extended", 300),
-        ("revoked early", 300),
-        ("quiet spans", 8_000),
-    ],
-};
+use overlaps::OVERLAPS;
 
 #[test]
 fn any_set_of_grants_shows_what_the_model_says_and_loses_nothing_early() {

@@ -12,7 +12,7 @@ use ephemerald::engine::{
     time::{Millis, Timestamp},
 };
 
-use crate::{
+use super::{
     case::{Case, Deed},
     cases::{Verdict, shrunk},
     model::{self, Decision, Model, NAMES, Roles},

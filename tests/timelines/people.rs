@@ -5,8 +5,10 @@ use ephemerald::engine::{
     settings::RoleMode,
 };
 
-use super::{MINUTE, world};
-use crate::world::{World, role};
+use super::{
+    MINUTE, world,
+    world::{Fate, World, role},
+};
 
 fn gone(w: &World) -> GrantGone {
     let records = w.records("grant_gone");
@@ -70,4 +72,44 @@ fn an_ending_says_what_was_before_what_was_written_and_what_was_found() {
     check!(w, superseded.baseline, [role("Read Only")]);
     check!(w, superseded.wrote, Some(vec![role("Help Desk")]));
     check!(w, superseded.observed, Some(vec![role("Administrator")]));
+}
+
+#[test]
+pub(crate) fn an_ending_gives_nothing_that_is_not_there() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.fates = vec![Fate::Late(100_000)];
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(45_000); // no answer: failed, and taken away to be sure
+    check!(w, w.result("j1").as_deref(), Some("failed/not_confirmed"));
+    w.human_sets(&ada, &["Command Runner"]);
+    w.run(45_000); // a look sees it
+    check!(w, w.records("baseline_moved").len(), 1);
+    w.run(MINUTE); // the raise lands over it
+    let landed = w.cloud.history.iter().any(|(_, id, r)| *id == ada && *r == Some(vec![role("Manager")]));
+    assert!(landed, "or this shows nothing\n{}", w.story());
+    w.run(5 * MINUTE);
+    // What the person gave does not rank below what the late raise left: giving it back would be a raise.
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+}
+
+/// The residual race: without a conditional write nobody can rule it out (`docs/semantics-races.md`).
+#[test]
+fn t5_a_demotion_between_the_read_and_the_write_of_an_ending_is_overtaken_and_nothing_of_ours_stays() {
+    for raced in [true, false] {
+        let mut w = world(RoleMode::Single);
+        let ada = w.hire("ada@example.com", &["Help Desk"]);
+        w.latency = 700;
+        let g = w.grant_for("ada@example.com", "Manager", 600_000);
+        w.run(10_000);
+        let end = w.engine.as_ref().unwrap().state().grants[&g].end.boot.0;
+        // The read begins at the end and takes 700 ms; the write takes effect 350 ms later.
+        let edit = end + if raced { 800 } else { 2_000 };
+        w.run(edit - w.now.boot.0);
+        w.human_sets(&ada, &["Read Only"]);
+        w.run(5 * MINUTE);
+        check!(w, w.roles_of(&ada), [if raced { "Help Desk" } else { "Read Only" }]);
+        check!(w, w.ended(&g).as_deref(), Some("expired"));
+        check!(w, w.records("grant_reappeared").len(), 0);
+    }
 }
