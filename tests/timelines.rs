@@ -38,6 +38,8 @@ mod old_states;
 mod overlaps;
 #[path = "timelines/people.rs"]
 mod people;
+#[path = "timelines/replay.rs"]
+mod replay;
 #[path = "timelines/sync.rs"]
 mod sync;
 #[path = "timelines/uncertain.rs"]
