@@ -26,14 +26,20 @@ macro_rules! check {
 
 #[path = "timelines/abroad.rs"]
 mod abroad;
+#[path = "timelines/crowds.rs"]
+mod crowds;
 #[path = "timelines/extend.rs"]
 mod extend;
+#[path = "timelines/ladder.rs"]
+mod ladder;
 #[path = "timelines/machine.rs"]
 mod machine;
 #[path = "timelines/neighbours.rs"]
 mod neighbours;
 #[path = "timelines/old_states.rs"]
 mod old_states;
+#[path = "timelines/orphans.rs"]
+mod orphans;
 #[path = "timelines/overlaps.rs"]
 mod overlaps;
 #[path = "timelines/people.rs"]

@@ -149,14 +149,15 @@ fn parts(
     senders: talk::Senders,
     identity: Option<&Identity>,
 ) -> Parts {
+    let tag_key = tag_key(&config.agent.state_dir);
     Parts {
         settings: connected.settings,
         ledger,
-        executor: Executor::new(connected.clients, reports),
+        executor: Executor::new(connected.clients, tag_key.clone(), reports),
         policy_file: config.policy_file.clone(),
         policy: None,
         policy_error: None,
-        tag_key: tag_key(&config.agent.state_dir),
+        tag_key,
         outbox: Arc::new(Notify::new()),
         wants: senders.wants,
         snapshot: senders.snapshot,

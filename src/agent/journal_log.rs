@@ -131,6 +131,13 @@ fn account(seq: u64, record: &Record) {
         | Record::AccountClosed { at } => {
             info!(seq, kind, integration = %at.integration, account = at.account.as_str(), "account");
         }
+        Record::OrphanFound { integration, id, email, roles } => warn!(
+            seq, kind, integration = %integration, account = %id, account.email = %email, ?roles,
+            "an account with this agent's tag, of which its ledger knows nothing: look whose it is"
+        ),
+        Record::OrphanOver { integration, id } => {
+            info!(seq, kind, integration = %integration, account = %id, "no orphan any more");
+        }
         _ => info!(seq, kind, "journal"),
     }
 }

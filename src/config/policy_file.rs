@@ -79,6 +79,7 @@ struct Ephemeral {
     allowed: bool,
     template: String,
     domains: Vec<String>,
+    delete_unknown: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -107,7 +108,8 @@ impl Default for Raw {
 
 impl Default for Ephemeral {
     fn default() -> Self {
-        Self { allowed: false, template: template::DEFAULT.into(), domains: Vec::new() }
+        let template = template::DEFAULT.into();
+        Self { allowed: false, template, domains: Vec::new(), delete_unknown: false }
     }
 }
 
@@ -185,7 +187,11 @@ impl Check<'_> {
                 "none",
             ));
         }
-        Ok(raw.allowed.then(|| EphemeralPolicy { template: raw.template.clone(), domains }))
+        Ok(raw.allowed.then(|| EphemeralPolicy {
+            template: raw.template.clone(),
+            domains,
+            delete_unknown: raw.delete_unknown,
+        }))
     }
 
     fn require(&self, raw: &Require) -> Result<Requirements, ConfigError> {

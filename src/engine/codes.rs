@@ -149,6 +149,8 @@ codes! {
         RequesterIsApprover = "requester_is_approver",
         /// Too many live grants.
         Quota = "quota",
+        /// Too many grants end at about that time to be taken back in time.
+        TooManyEnds = "too_many_ends",
         /// JumpCloud could not be read in time.
         NotObservable = "not_observable",
         /// JumpCloud refused the change.

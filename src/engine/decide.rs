@@ -143,7 +143,8 @@ impl Engine {
         let tenant = self.tenants.get(&at.integration)?;
         let ready = tenant.whoami.last.is_some() && tenant.roles.last.is_some();
         if ready && self.is_known_organization(at) {
-            return None;
+            let crowded = matches!(&job.ask, Ask::Grant(grant, _) if self.admitted_end(at, grant).is_none());
+            return crowded.then_some(Verdict::Answer(ResultCode::Rejected, Some(Rule::TooManyEnds)));
         }
         self.want_probes(&at.integration);
         Some(Verdict::Wait)
@@ -250,8 +251,8 @@ impl Engine {
             });
         }
         self.keep_evidence(job);
-        let wanted = self.now.wall + grant.duration;
-        let ends_at = grant.until.map_or(wanted, |until| until.min(wanted));
+        // Judged a moment ago; what had no room would end at once.
+        let ends_at = self.admitted_end(at, grant).unwrap_or(self.now.wall);
         self.write(Record::GrantAccepted(Box::new(Terms {
             grant: grant.grant.clone(),
             job: job.id.clone(),

@@ -64,6 +64,9 @@ impl Engine {
             Phase::Revoking | Phase::Settling | Phase::Ended => return Err((ResultCode::TooLate, None)),
         }
         let policy = self.open_gate()?;
+        if !self.may_end_at(&job.integration, &ask.grant, self.now.wall + ask.duration) {
+            return Err(refuse(Rule::TooManyEnds));
+        }
         policy.judge_extension(&grant.terms.role, ask.duration, request).map_err(refuse)?;
         let at = grant.account_ref();
         if !self.offers(&at.integration, &grant.terms.role) {

@@ -11,6 +11,7 @@ use super::{
     ids::{GrantId, IntegrationId, JobId, RoleName},
     input::Refusal,
     job::{Ask, GrantJob, Job, Target},
+    orphans,
     policy::Policy,
     record::{Answer, Record},
     state::JOB_MEMORY_MS,
@@ -49,6 +50,10 @@ impl Engine {
                 self.answer(&job, ResultCode::UnsupportedJobType, None, Evidence::default());
             }
             Ask::Test => self.begin_test(job),
+            // These stand for accounts that no control plane asked for.
+            Ask::Grant(grant, _) if grant.grant.as_str().starts_with(orphans::PREFIX) => {
+                self.reject(&job, Rule::Malformed);
+            }
             Ask::Grant(grant, _) => match self.gate(&job) {
                 Err((code, rule)) => self.answer(&job, code, rule, Evidence::default()),
                 Ok(()) if self.state.grants.contains_key(&grant.grant) => {

@@ -16,6 +16,7 @@
 
 pub mod account;
 pub mod action;
+mod admission;
 mod alarms;
 mod answer;
 mod budget;
@@ -39,6 +40,8 @@ pub mod job;
 mod listing;
 mod lowering;
 pub mod observed;
+pub mod orphans;
+mod place;
 pub mod plan;
 mod planted;
 pub mod policy;

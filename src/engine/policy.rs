@@ -53,6 +53,8 @@ pub struct EphemeralPolicy {
     pub template: String,
     /// Domains of requesters' mailboxes, in lower case.
     pub domains: Vec<String>,
+    /// Whether accounts with our tag of which the ledger knows nothing are deleted, and not only told.
+    pub delete_unknown: bool,
 }
 
 /// What the access request behind a grant must carry.

@@ -115,6 +115,24 @@ pub enum Record {
         /// Which.
         at: AccountRef,
     },
+    /// An account with our tag, of which this ledger knows nothing.
+    OrphanFound {
+        /// Where.
+        integration: IntegrationId,
+        /// JumpCloud's id of it.
+        id: AccountId,
+        /// Its address.
+        email: Email,
+        /// Its roles.
+        roles: Vec<RoleName>,
+    },
+    /// It is gone, or taken in to be deleted.
+    OrphanOver {
+        /// Where.
+        integration: IntegrationId,
+        /// JumpCloud's id of it.
+        id: AccountId,
+    },
     /// A grant was accepted. Its terms authorise every later lower.
     GrantAccepted(Box<Terms>),
     /// A raise's fate is unknown.
@@ -320,6 +338,8 @@ impl Record {
             Self::AttemptEnded { .. } => "attempt_ended",
             Self::AccountWatched { .. } => "account_watched",
             Self::AccountClosed { .. } => "account_closed",
+            Self::OrphanFound { .. } => "orphan_found",
+            Self::OrphanOver { .. } => "orphan_over",
             Self::GrantAccepted(_) => "grant_accepted",
             Self::GrantIndeterminate { .. } => "grant_indeterminate",
             Self::GrantActive(_) => "grant_active",
@@ -352,6 +372,9 @@ impl Record {
             | Self::AttemptEnded { at, .. }
             | Self::AccountWatched { at, .. }
             | Self::AccountClosed { at } => account_stream(at),
+            Self::OrphanFound { integration, id, .. } | Self::OrphanOver { integration, id } => {
+                format!("orphan/{integration}/{id}")
+            }
             Self::GrantAccepted(terms) => format!("grant/{}", terms.grant),
             Self::ExtensionAccepted(extension) => format!("grant/{}", extension.about.grant),
             Self::GrantExtended(extended) => format!("grant/{}", extended.about.grant),

@@ -96,6 +96,14 @@ impl RoleOrder {
         }
     }
 
+    /// How many known roles a role covers: the more, the more urgent it is to take it away.
+    #[must_use]
+    pub fn reach(&self, role: &RoleName) -> usize {
+        let known: BTreeSet<&RoleName> =
+            self.scopes.keys().chain(self.above.iter().flat_map(|(high, low)| [high, low])).collect();
+        known.into_iter().filter(|other| self.covers(role, other)).count()
+    }
+
     /// The roles that the tenant lists, if it serves a list.
     #[must_use]
     pub fn names(&self) -> Option<Vec<RoleName>> {

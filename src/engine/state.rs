@@ -3,7 +3,7 @@
 //! [`State::apply`] is the only way in. Start-up runs the same `apply` over the stored records of the
 //! streams that are still open, so there is no second code path to be wrong in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::{
     account::{Account, AccountKey, AccountRef, AttemptEnd, Effect, Sent},
     codes::{EndReason, ResultCode, WokenBy},
     grant::{End, Grant, GrantKind, Phase, Step, Terms},
-    ids::{Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
+    ids::{AccountId, Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     job::{AccessRequest, Digest},
     observed::{Fault, FaultClass},
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
@@ -27,6 +27,10 @@ pub struct State {
     pub grants: BTreeMap<GrantId, Grant>,
     /// Accounts that a grant touches or a watch holds.
     pub accounts: BTreeMap<AccountRef, Account>,
+    /// Accounts of ours that were made, deleted and forgotten: one that is there again is deleted again.
+    pub ended: BTreeSet<AccountRef>,
+    /// Accounts with our tag of which nothing is known.
+    pub orphans: BTreeMap<(IntegrationId, AccountId), Email>,
     /// Job ids inside their memory window.
     pub jobs: HashMap<JobId, SeenJob>,
 }
@@ -93,6 +97,15 @@ impl State {
             Record::AccountWatched { at, watch } => self.on_account(at, |a| a.watch = Some(*watch)),
             Record::AccountClosed { at } => {
                 self.accounts.remove(at);
+                if matches!(at.account, AccountKey::Ephemeral(_)) {
+                    self.ended.insert(at.clone());
+                }
+            }
+            Record::OrphanFound { integration, id, email, .. } => {
+                self.orphans.insert((integration.clone(), id.clone()), email.clone());
+            }
+            Record::OrphanOver { integration, id } => {
+                self.orphans.remove(&(integration.clone(), id.clone()));
             }
             Record::GrantAccepted(terms) => self.accepted(seq, terms),
             _ => self.apply_to_grant(seq, at, record),
@@ -168,7 +181,7 @@ impl State {
             }
             Record::GrantExtended(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
             Record::ExtensionDropped(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
-            Record::GrantEnding(ending) => self.ending(seq, ending),
+            Record::GrantEnding(ending) => self.ending(seq, ending, at),
             Record::RevokeRequested { about, job, digest } => {
                 self.expect_answer(job, *digest, at);
                 self.on_grant(&about.grant, |g| g.revoke_jobs.push((job.clone(), *digest)));
@@ -178,9 +191,10 @@ impl State {
             Record::GrantReappeared { about, .. } => self.on_grant(&about.grant, |g| {
                 g.step(Step::Reappeared);
                 g.gone_at = None;
+                g.ending_at = Some(at);
             }),
-            Record::RevocationOverdue { about, .. } => {
-                self.on_grant(&about.grant, |g| g.overdue_reports = g.overdue_reports.saturating_add(1));
+            Record::RevocationOverdue { about, overdue_ms, .. } => {
+                self.on_grant(&about.grant, |g| g.overdue_told_ms = Some(*overdue_ms));
             }
             Record::GrantClosed { about } => {
                 self.grants.remove(&about.grant);
@@ -219,12 +233,13 @@ impl State {
         }
     }
 
-    fn ending(&mut self, seq: Seq, ending: &GrantEnding) {
+    fn ending(&mut self, seq: Seq, ending: &GrantEnding, at: Timestamp) {
         self.on_grant(&ending.about.grant, |g| {
             g.step(Step::End);
             g.reason = Some(ending.reason);
             g.woken_by = Some(ending.woken_by);
             g.lateness_ms = ending.lateness_ms;
+            g.ending_at = Some(at);
         });
         // A grant that never became active has its result in this very record.
         if ending.answers().is_some() {
@@ -266,7 +281,8 @@ impl Grant {
             answered: false,
             revoke_jobs: Vec::new(),
             gone_at: None,
-            overdue_reports: 0,
+            ending_at: None,
+            overdue_told_ms: None,
         }
     }
 

@@ -6,10 +6,12 @@
 use super::{Loaded, Marks, Open, Opened, Row, SeenJob, StoredRow};
 use crate::engine::{
     Restored,
+    account::{AccountKey, AccountRef},
     action::Entry,
     grant::Terms,
-    ids::JobId,
+    ids::{Email, IntegrationId, JobId},
     job::Digest,
+    orphans,
     record::{Record, Seq},
     state::{self, RevokePrefix, State},
     time::Timestamp,
@@ -29,7 +31,10 @@ pub fn row(entry: &Entry, state: &State) -> Row {
             report: is_reported(&entry.record),
             open: open(&entry.record, state),
             snapshot: matches!(entry.record, Record::AccountOpened { .. } | Record::GrantAccepted(_)),
-            close: matches!(entry.record, Record::GrantClosed { .. } | Record::AccountClosed { .. }),
+            close: matches!(
+                entry.record,
+                Record::GrantClosed { .. } | Record::AccountClosed { .. } | Record::OrphanOver { .. }
+            ),
             seen_job: seen_job(&entry.record, state),
         },
     }
@@ -56,6 +61,7 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
             restored.state.jobs.insert(id, memory);
         }
     }
+    restored.state.ended = loaded.closed_accounts.iter().filter_map(|stream| ephemeral(stream)).collect();
     let mut unreadable = Vec::new();
     for row in &loaded.rows {
         match record(row) {
@@ -73,8 +79,18 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
     (restored, unreadable)
 }
 
-/// Whether the control plane is told of it.
+/// The ephemeral account of a stream's name.
+fn ephemeral(stream: &str) -> Option<AccountRef> {
+    let (integration, address) = stream.strip_prefix("account/")?.split_once('/')?;
+    let account = AccountKey::Ephemeral(Email::new(address).ok()?);
+    Some(AccountRef { integration: IntegrationId::new(integration).ok()?, account })
+}
+
+/// Whether the control plane is told of it. It knows nothing of an orphan, which is the operator's matter.
 fn is_reported(record: &Record) -> bool {
+    if record.stream().starts_with(&format!("grant/{}", orphans::PREFIX)) {
+        return false;
+    }
     match record {
         Record::JobAnswered(_)
         | Record::JobRefused(_)
@@ -99,7 +115,9 @@ fn open(record: &Record, state: &State) -> Option<Open> {
         Record::AccountOpened { at, .. } => {
             Some(Open { account: Some(at.account.as_str().to_owned()), ends_at: None, revoke: None })
         }
-        Record::OrganizationPinned { .. } => Some(Open { account: None, ends_at: None, revoke: None }),
+        Record::OrganizationPinned { .. } | Record::OrphanFound { .. } => {
+            Some(Open { account: None, ends_at: None, revoke: None })
+        }
         _ => None,
     }
 }
@@ -147,13 +165,12 @@ fn seen_job(record: &Record, state: &State) -> Option<SeenJob> {
 mod tests {
     use super::*;
     use crate::engine::{
-        account::{AccountKey, AccountRef},
         codes::{EndReason, ResultCode, Rule, WokenBy},
         extension::{Extension, ExtensionDropped, GrantExtended},
         grant::{End, GrantKind, Terms},
-        ids::{AccountId, Email, GrantId, IntegrationId, RoleName},
+        ids::{AccountId, GrantId, RoleName},
         job::AccessRequest,
-        record::{About, GrantEnding, GrantGone},
+        record::{About, GrantEnding, GrantGone, account_stream},
         time::{BootId, BootTime},
     };
 
@@ -296,5 +313,20 @@ mod tests {
             let json: serde_json::Value = serde_json::from_slice(&stored.body).unwrap();
             assert_eq!(json["kind"], record.kind());
         }
+    }
+
+    #[test]
+    fn no_control_plane_is_told_of_an_orphan() {
+        let grant = |name: &str| About { grant: GrantId::new(name).unwrap(), ..about() };
+        let settled = |name: &str| Record::GrantSettled { about: grant(name), observed: Vec::new() };
+        assert!(is_reported(&settled("g")));
+        assert!(!is_reported(&settled("orphan-5f00c0de0000000000000007")));
+    }
+
+    #[test]
+    fn a_closed_stream_of_an_account_by_address_is_an_account_that_was_made_here() {
+        let at = ephemeral("account/jc/ada+tag@example.com").unwrap();
+        assert_eq!(account_stream(&at), "account/jc/ada+tag@example.com");
+        assert!(ephemeral("account/jc/").is_none() && ephemeral("grant/jc/a@b").is_none());
     }
 }

@@ -51,7 +51,8 @@ impl Reader {
             // One snapshot for all statements, while the writer goes on.
             let view = db.unchecked_transaction()?;
             let genesis = chain::genesis(&self.ledger_id);
-            let mut loaded = Loaded { seen: seen(&view)?, ..Loaded::default() };
+            let closed_accounts = closed_accounts(&view)?;
+            let mut loaded = Loaded { seen: seen(&view)?, closed_accounts, ..Loaded::default() };
             for (stream, counted) in open_index(&view)? {
                 load_stream(&view, &genesis, &stream, counted, &mut loaded);
                 loaded.open.push(stream);
@@ -83,6 +84,13 @@ impl Reader {
         let _ = schema::open_writing(&self.file)
             .map(|db| db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())));
     }
+}
+
+/// Only accounts that are held by their address, and those are ephemeral ones, have an `@` in their stream.
+fn closed_accounts(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT stream FROM journal WHERE stream >= 'account/' AND stream < 'account0'
+        AND instr(stream, '@') > 0 AND stream NOT IN (SELECT stream FROM open)";
+    db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
 fn page(db: &Connection, sql: &str, from: Seq, limit: usize) -> rusqlite::Result<Vec<StoredRow>> {

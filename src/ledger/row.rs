@@ -147,6 +147,8 @@ pub struct Loaded {
     pub rows: Vec<StoredRow>,
     /// The open index itself.
     pub open: Vec<OpenStream>,
+    /// The streams of accounts by address that are closed: what was made here and is over.
+    pub closed_accounts: Vec<String>,
     /// Every job id that is remembered.
     pub seen: Vec<SeenJob>,
     /// What could not be read or does not fit the chain; not among `rows`.

@@ -87,6 +87,7 @@ impl World {
                     complete: self.listing_complete,
                     org,
                     requests: self.listing_takes.1,
+                    tagged: self.cloud.tagged(),
                     throttled: false,
                 }))
             }

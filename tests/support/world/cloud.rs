@@ -95,6 +95,8 @@ pub(crate) struct JumpCloud {
     pub(crate) hides_plural: bool,
     /// Whether nothing is shown of several roles.
     pub(crate) hides_several: bool,
+    /// A delete is answered well and nothing happens.
+    pub(crate) keeps_accounts: bool,
     pub(crate) raises_applied: u64,
     pub(crate) writes: u64,
     pub(crate) reads: u64,
@@ -125,6 +127,10 @@ impl JumpCloud {
         }
     }
 
+    pub(super) fn tagged(&self) -> Vec<AccountId> {
+        self.admins.iter().filter(|(_, admin)| admin.tagged).map(|(id, _)| id.clone()).collect()
+    }
+
     pub(crate) fn by_email(&self, address: &str) -> Option<AccountId> {
         let same = |a: &Admin| a.email.as_str().eq_ignore_ascii_case(address);
         self.admins.iter().find(|(_, a)| same(a)).map(|(id, _)| id.clone())
@@ -145,6 +151,7 @@ impl JumpCloud {
                 self.add(at, address.clone(), vec![with.clone()]);
             }
             Write::Create(..) => {}
+            Write::Delete(_) if self.keeps_accounts => {}
             Write::Delete(id) => {
                 self.admins.remove(id);
                 self.history.push((at, id.clone(), None));
@@ -225,6 +232,7 @@ pub(crate) fn open_policy() -> Policy {
         ephemeral: Some(EphemeralPolicy {
             template: "{requester}+{tag}@{domain}".to_owned(),
             domains: vec!["example.com".to_owned()],
+            delete_unknown: false,
         }),
         require: Requirements::default(),
         max_live_grants: 1000,
