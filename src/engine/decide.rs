@@ -14,6 +14,7 @@ use super::{
     job::{Ask, GrantJob, Job, Target},
     observed::ObservedAccount,
     plan,
+    planted::{self, Planted},
     probe::WHOAMI_AGE,
     record::Record,
     settings::RoleMode,
@@ -65,10 +66,26 @@ impl Engine {
             }
             Verdict::Write(roles) => {
                 if self.take_or_queue(at, Lane::RaiseWrite) {
+                    self.lower_baseline(at, &seen.account.roles);
                     self.accept(at, job, grant, Some(&seen));
                     self.raise_roles(at, &seen, roles);
                 }
             }
+        }
+    }
+
+    /// Where nothing of ours is live, what is there now is all that an ending may leave: a baseline beyond it
+    /// (somebody took it away while his word did not count) would keep what this raise gives.
+    fn lower_baseline(&mut self, at: &AccountRef, shown: &[RoleName]) {
+        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
+        else {
+            return;
+        };
+        let less = tenant.order.all_covered(&account.baseline, shown)
+            && account.baseline.iter().any(|role| !shown.contains(role));
+        if less && self.live_roles(at).is_empty() {
+            let from = account.baseline.clone();
+            self.write(Record::BaselineMoved { at: at.clone(), from, to: shown.to_vec() });
         }
     }
 
@@ -152,6 +169,14 @@ impl Engine {
         let standing = self.state.accounts.get(at).map_or(roles, |a| a.baseline.as_slice());
         if tenant.order.any_covers(standing, &grant.role) {
             return Verdict::Answer(ResultCode::AlreadyGranted, None);
+        }
+        let compares = |other: &RoleName| {
+            tenant.order.covers(other, &grant.role) || tenant.order.covers(&grant.role, other)
+        };
+        let beside = self.live_roles(at);
+        if tenant.settings.role_mode == RoleMode::Single && !standing.iter().chain(&beside).all(compares) {
+            // Once the grant that covers both is over, one role would have to stand for two.
+            return Verdict::Answer(ResultCode::Conflict, Some(Rule::RolesIncomparable));
         }
         Verdict::Covered
     }
@@ -285,7 +310,8 @@ impl Engine {
         let attempt = self.attempt(at, effect);
         self.write(Record::AttemptStarted { at: at.clone(), attempt: attempt.clone() });
         let call = self.begin(at, Purpose::Write(at.clone(), Box::new(attempt)), true);
-        let send_by = self.now.boot + self.settings.timing.send_by;
+        let never = planted::is(Planted::NoSendBy);
+        let send_by = if never { BootTime(u64::MAX) } else { self.now.boot + self.settings.timing.send_by };
         if let Some(desk) = self.desks.get_mut(at) {
             desk.reraise = false;
         }

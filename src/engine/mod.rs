@@ -43,6 +43,7 @@ pub mod observed;
 pub mod orphans;
 mod place;
 pub mod plan;
+mod planted;
 pub mod policy;
 mod probe;
 pub mod record;
@@ -67,6 +68,7 @@ use ids::{GrantId, IntegrationId, JobId};
 use input::{Input, Outcome};
 use job::{Digest, Job};
 use observed::{Fault, FaultClass};
+use planted::Planted;
 use policy::Policy;
 use record::{Record, Seq};
 use settings::Settings;
@@ -231,6 +233,9 @@ impl Engine {
         self.next_seq = Seq(seq.0 + 1);
         self.state.apply(seq, self.now.wall, &record);
         let usage = self.recount(&record);
+        if planted::is(Planted::Unwritten) && matches!(record, Record::GrantAccepted(_)) {
+            return seq;
+        }
         self.out.records.push(Entry { seq, at: self.now.wall, record });
         if let Some(usage) = usage {
             self.write(Record::AccessCounted(usage));

@@ -358,6 +358,9 @@ fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {
     let Some(attempt) = account.open_attempt.take_if(|open| open.n == n) else {
         return;
     };
+    if !matches!(end, AttemptEnd::NotDone(_)) {
+        account.wrote = attempt.effect.writes();
+    }
     let sent = |fault: &Fault| !matches!(fault.class, FaultClass::NotSent | FaultClass::Throttled);
     match (end, attempt.effect.is_raise()) {
         (AttemptEnd::NotDone(_), true) => {} // certainly not carried out
