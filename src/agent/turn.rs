@@ -90,7 +90,7 @@ impl Turn {
             let nap = self.nap();
             tokio::select! {
                 Some(event) = ears.ledger.recv() => self.ledger_event(event),
-                Some((call, outcome)) = ears.executor.recv() => self.feed(Input::Outcome(call, outcome)),
+                Some(report) = ears.executor.recv() => self.came_back(report),
                 Some(restored) = self.reopened.1.recv() => self.reopen_done(restored),
                 Some(event) = ears.control.recv() => self.control_event(event),
                 Some(integration) = ears.hints.recv() => self.feed(Input::Hint(integration)),
@@ -113,6 +113,16 @@ impl Turn {
     pub(super) fn feed(&mut self, input: Input) {
         let step = self.engine.handle(clock::now(), input);
         self.carry_out(step);
+    }
+
+    /// A call came back. A listing of a time that the ledger may have forgotten shows accounts of ours that
+    /// only the tag key recognises.
+    fn came_back(&mut self, (call, outcome): executor::Report) {
+        let tagged = self.tagged(call, &outcome);
+        self.feed(Input::Outcome(call, outcome));
+        if let Some((integration, found)) = tagged.filter(|(_, found)| !found.is_empty()) {
+            self.feed(Input::Tagged(integration, found));
+        }
     }
 
     fn carry_out(&mut self, step: Step) {
@@ -184,7 +194,7 @@ impl Turn {
         let (ledger, done) = (std::sync::Arc::clone(&self.parts.ledger), self.reopened.0.clone());
         tokio::spawn(async move {
             let restored = match ledger.reopen().await {
-                Ok(opened) => super::assemble::load(&ledger, &opened).await,
+                Ok(opened) => super::opening::load(&ledger, &opened).await,
                 Err(error) => Err(error),
             };
             let _ = done.send(restored).await;

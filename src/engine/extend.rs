@@ -17,6 +17,7 @@ use super::{
     intake::Gate,
     job::{AccessRequest, Digest, ExtendJob, Job},
     record::{Record, Seq},
+    recovery::Held,
 };
 
 /// An extension in force whose record is not durable: a lost ledger takes it back.
@@ -64,6 +65,9 @@ impl Engine {
             Phase::Revoking | Phase::Settling | Phase::Ended => return Err((ResultCode::TooLate, None)),
         }
         let policy = self.open_gate()?;
+        if self.state.recovery.adopted.contains(&ask.grant) {
+            return Err(refuse(Rule::RevokeOnly));
+        }
         policy.judge_extension(&grant.terms.role, ask.duration, request).map_err(refuse)?;
         let at = grant.account_ref();
         if !self.offers(&at.integration, &grant.terms.role) {
@@ -110,7 +114,9 @@ impl Engine {
         let account = self.id_of(&found.account_ref());
         let Extension { about, job, digest, end, policy_hash, .. } = extension;
         let unsettled = (grant.clone(), job.clone());
-        let record = GrantExtended { about, job, digest, account, before, from: from.at, end, policy_hash };
+        let held = self.held(grant).map(|held| Box::new(Held { ends_at: end.at, ..held }));
+        let record =
+            GrantExtended { about, job, digest, account, before, from: from.at, held, end, policy_hash };
         let seq = self.write(Record::GrantExtended(Box::new(record)));
         let (grant, job) = unsettled;
         self.arm(&grant);

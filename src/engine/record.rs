@@ -14,6 +14,7 @@ use super::{
     inventory::Counts,
     job::Digest,
     observed::Fault,
+    recovery,
     time::Timestamp,
 };
 
@@ -179,6 +180,9 @@ pub enum Record {
         #[serde(flatten)]
         about: About,
     },
+    /// Doubts about the ledger itself, and what was recovered. Last: it has kinds of its own.
+    #[serde(untagged)]
+    Recovery(recovery::Fact),
 }
 
 /// Which grant a record is about, in full: a line of the journal explains itself.
@@ -254,6 +258,9 @@ pub struct GrantActive {
     /// An ephemeral account whose owner has not signed in yet, as far as that can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting_activation: Option<bool>,
+    /// What its receipt authenticates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<recovery::Held>>,
 }
 
 /// Why and how late an ending began.
@@ -333,6 +340,7 @@ impl Record {
             Self::GrantReappeared { .. } => "grant_reappeared",
             Self::RevocationOverdue { .. } => "revocation_overdue",
             Self::GrantClosed { .. } => "grant_closed",
+            Self::Recovery(fact) => fact.kind(),
         }
     }
 
@@ -365,6 +373,7 @@ impl Record {
             | Self::GrantReappeared { about, .. }
             | Self::RevocationOverdue { about, .. }
             | Self::GrantClosed { about } => format!("grant/{}", about.grant),
+            Self::Recovery(fact) => fact.stream(),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::{
     job::{AccessRequest, Digest},
     observed::{Fault, FaultClass},
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
+    recovery::Recovery,
     time::{BootId, BootTime, Timestamp},
 };
 
@@ -29,6 +30,8 @@ pub struct State {
     pub accounts: BTreeMap<AccountRef, Account>,
     /// Job ids inside their memory window.
     pub jobs: HashMap<JobId, SeenJob>,
+    /// Doubts about the ledger itself.
+    pub recovery: Recovery,
 }
 
 /// A job id that must not have a second effect.
@@ -95,6 +98,7 @@ impl State {
                 self.accounts.remove(at);
             }
             Record::GrantAccepted(terms) => self.accepted(seq, terms),
+            Record::Recovery(fact) => self.recovered(seq, at, fact),
             _ => self.apply_to_grant(seq, at, record),
         }
     }
@@ -253,7 +257,7 @@ impl State {
 }
 
 impl Grant {
-    fn accepted(terms: Terms, seq: Seq) -> Self {
+    pub(super) fn accepted(terms: Terms, seq: Seq) -> Self {
         Self {
             end: terms.end(),
             extensions: Vec::new(),

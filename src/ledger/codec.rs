@@ -11,6 +11,7 @@ use crate::engine::{
     ids::JobId,
     job::Digest,
     record::{Record, Seq},
+    recovery::Fact,
     state::{self, RevokePrefix, State},
     time::Timestamp,
 };
@@ -28,7 +29,12 @@ pub fn row(entry: &Entry, state: &State) -> Row {
         marks: Marks {
             report: is_reported(&entry.record),
             open: open(&entry.record, state),
-            snapshot: matches!(entry.record, Record::AccountOpened { .. } | Record::GrantAccepted(_)),
+            snapshot: matches!(
+                entry.record,
+                Record::AccountOpened { .. }
+                    | Record::GrantAccepted(_)
+                    | Record::Recovery(Fact::GrantAdopted(_))
+            ),
             close: matches!(entry.record, Record::GrantClosed { .. } | Record::AccountClosed { .. }),
             seen_job: seen_job(&entry.record, state),
         },
@@ -70,6 +76,7 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
         }
     }
     restored.state.hold_missing_accounts();
+    restored.findings = super::doubts::findings(opened, loaded, &unreadable);
     (restored, unreadable)
 }
 
@@ -86,6 +93,14 @@ fn is_reported(record: &Record) -> bool {
         | Record::GrantReappeared { .. }
         | Record::RevocationOverdue { .. } => true,
         Record::GrantEnding(ending) => ending.answers().is_some(),
+        Record::Recovery(fact) => matches!(
+            fact,
+            Fact::LedgerDoubted(_)
+                | Fact::LedgerCompared
+                | Fact::LedgerAcknowledged { .. }
+                | Fact::ClaimOpened(_)
+                | Fact::GrantAdopted(_)
+        ),
         _ => false,
     }
 }
@@ -99,7 +114,13 @@ fn open(record: &Record, state: &State) -> Option<Open> {
         Record::AccountOpened { at, .. } => {
             Some(Open { account: Some(at.account.as_str().to_owned()), ends_at: None, revoke: None })
         }
-        Record::OrganizationPinned { .. } => Some(Open { account: None, ends_at: None, revoke: None }),
+        Record::Recovery(Fact::GrantAdopted(adoption)) => {
+            let terms = terms(&adoption.held.grant)?;
+            Some(open_grant(terms, terms.ends_at))
+        }
+        Record::OrganizationPinned { .. } | Record::Recovery(_) => {
+            Some(Open { account: None, ends_at: None, revoke: None })
+        }
         _ => None,
     }
 }
@@ -237,6 +258,7 @@ mod tests {
             account: None,
             before: vec![about().role],
             from: Timestamp(2),
+            held: None,
             end,
             policy_hash: "h".to_owned(),
         };
@@ -276,6 +298,10 @@ mod tests {
             ledger_id: String::new(),
             head,
             newest_at: 0,
+            replaces: None,
+            restored_at: None,
+            acknowledged: None,
+            is_behind: false,
             quarantined: vec![],
             ballast: true,
         };

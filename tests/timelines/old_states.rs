@@ -107,7 +107,11 @@ fn a_listing_that_was_under_way_names_the_account_of_a_job_but_does_not_say_that
     check!(w, w.result("j2"), None);
     w.run(14_000);
     check!(w, w.result("j2").as_deref(), Some("granted"));
-    check!(w, (w.roles_of(&ada), w.roles_of(&late)), (vec!["Manager".to_owned()], vec!["Manager".to_owned()]));
+    check!(
+        w,
+        (w.roles_of(&ada), w.roles_of(&late)),
+        (vec!["Manager".to_owned()], vec!["Manager".to_owned()])
+    );
 }
 
 #[test]

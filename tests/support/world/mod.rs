@@ -18,6 +18,7 @@ use ephemerald::engine::{
     inventory::{Counts, Inventory},
     policy::Policy,
     record::{Record, Seq},
+    recovery::Finding,
     settings::{IntegrationSettings, RoleMode, Settings, Timing},
     state::State,
     time::{BootId, BootTime, Millis, Now, Timestamp},
@@ -97,6 +98,8 @@ pub(crate) struct World {
     /// Milliseconds that have really passed, whatever any clock says.
     pub(crate) elapsed: u64,
     pub(crate) witness: Witness,
+    /// What speaks against the ledger at the next start.
+    pub(crate) findings: Vec<Finding>,
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
     boots: u64,
@@ -147,6 +150,7 @@ impl World {
             disk: 2,
             elapsed: 0,
             witness: Witness::default(),
+            findings: Vec::new(),
             events: BTreeMap::new(),
             next_event: 0,
             boots: 1,
@@ -182,6 +186,7 @@ impl World {
             state,
             last: self.durable.last().map_or(Seq(0), |e| e.seq),
             newest: self.durable.iter().map(|e| e.at).max(),
+            findings: std::mem::take(&mut self.findings),
         };
         let (engine, step) =
             Engine::new(self.settings.clone(), restored, seed.wrapping_add(self.boots << 8), self.now);
