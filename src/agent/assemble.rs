@@ -63,6 +63,7 @@ pub enum AgentError {
 pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) ledger: Arc<Ledger<Raise>>,
+    pub(super) ledger_file: PathBuf,
     pub(super) executor: Executor,
     pub(super) policy_file: PathBuf,
     pub(super) policy: Option<Policy>,
@@ -154,6 +155,7 @@ fn parts(
     Parts {
         settings: connected.settings,
         ledger,
+        ledger_file: config.agent.state_dir.join(crate::ledger::FILE_NAME),
         executor: Executor::new(connected.clients, reports),
         policy_file: config.policy_file.clone(),
         policy: None,

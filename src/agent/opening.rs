@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use crate::{
     clock,
     control::identity::Identity,
-    engine::{Restored, action::Raise},
-    ledger::{Event, Ledger, LedgerError, OnLoss, Opened, Options, codec, doubts},
+    engine::{Restored, action::Raise, recovery::Finding},
+    ledger::{self, Event, Ledger, LedgerError, OnLoss, Opened, Options, codec, doubts},
 };
 
 /// An open ledger and the fold of it.
@@ -42,6 +42,29 @@ async fn open_as(dir: &Path, on_loss: OnLoss) -> Result<Book, LedgerError> {
             ledger.close().await;
             Err(error)
         }
+    }
+}
+
+/// Follows the whole chain on a thread of its own: opening looked at its end only.
+pub(super) fn verify_all(file: &Path, found: mpsc::Sender<Finding>) {
+    let file = file.to_owned();
+    let walk = move || match ledger::verify(&file) {
+        Ok(report) => {
+            tracing::debug!(rows = report.rows, "journal: the whole chain was followed");
+            if let Some(bad) = report.bad {
+                tracing::error!(
+                    seq = bad.seq.0,
+                    problem = bad.problem,
+                    "journal: a row does not fit the chain"
+                );
+                // A loop that is stopping needs no finding.
+                let _ = found.blocking_send(doubts::broken(&bad));
+            }
+        }
+        Err(error) => tracing::error!(error = %error, "journal: its chain cannot be followed to the end"),
+    };
+    if let Err(error) = std::thread::Builder::new().name("ledger-verify".to_owned()).spawn(walk) {
+        tracing::error!(error = %error, "journal: its chain is not followed at this start");
     }
 }
 

@@ -115,6 +115,31 @@ impl Talk<'_> {
         self.known.jobs_from.map_or(created, |from| from.max(created))
     }
 
+    fn reporter(&self, client: &Arc<Client>, wires: &Wires, compared: watch::Receiver<bool>) -> Reporter {
+        Reporter {
+            ledger: Arc::clone(&self.parts.ledger),
+            client: Arc::clone(client),
+            tag_key: self.parts.tag_key.clone(),
+            outbox: Arc::clone(&self.parts.outbox),
+            snapshot: wires.snapshot.clone(),
+            compared,
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn recovery(&self, client: &Arc<Client>, wires: &Wires, compared: watch::Receiver<bool>) -> Recovery {
+        Recovery {
+            ledger: Arc::clone(&self.parts.ledger),
+            client: Arc::clone(client),
+            tag_key: self.parts.tag_key.clone(),
+            created_at: Timestamp(self.opened.created_at),
+            snapshot: wires.snapshot.clone(),
+            compared,
+            events: wires.events.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
     fn spawn(
         &self,
         mut identity: Identity,
@@ -130,6 +155,8 @@ impl Talk<'_> {
         let offers = offers(&self.parts.settings, self.parts.tag_key.is_some());
         let state_dir = self.config.agent.state_dir.clone();
         let rotation = Rotation::resume(Arc::clone(&client), state_dir.clone(), &mut identity);
+        let reporter = self.reporter(&client, &wires, is_compared.clone());
+        let recovery = self.recovery(&client, &wires, is_compared);
         let line = Line {
             client: Arc::clone(&client),
             verifier: verifier_seen,
@@ -140,25 +167,6 @@ impl Talk<'_> {
             pace_s,
             stop: stop(),
             clock: clock::now,
-        };
-        let reporter = Reporter {
-            ledger: Arc::clone(&ledger),
-            client: Arc::clone(&client),
-            tag_key: self.parts.tag_key.clone(),
-            outbox: Arc::clone(&self.parts.outbox),
-            snapshot: wires.snapshot.clone(),
-            compared: is_compared.clone(),
-            stop: stop(),
-        };
-        let recovery = Recovery {
-            ledger: Arc::clone(&ledger),
-            client: Arc::clone(&client),
-            tag_key: self.parts.tag_key.clone(),
-            created_at: Timestamp(self.opened.created_at),
-            snapshot: wires.snapshot.clone(),
-            compared: is_compared,
-            events: wires.events.clone(),
-            stop: stop(),
         };
         let porter = Porter::new(&client, wires.orders, stop());
         let status = Status {

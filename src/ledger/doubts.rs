@@ -2,7 +2,7 @@
 //!
 //! Refuses to judge: whether a finding is new, and what follows from it, is the engine's to say.
 
-use super::{Loaded, Opened, Seq};
+use super::{BadLink, Loaded, Opened, Seq};
 use crate::engine::recovery::{Cause, Finding};
 
 /// Kept between the numbers of a forgotten life and those of this one: what was told after the last head
@@ -67,6 +67,17 @@ pub fn rolled_back(theirs: u64, hash: &str, ours: u64) -> Finding {
             "the control plane knows record {theirs} of this agent, which is not here; the journal ends at {ours}"
         ),
         base: if theirs.max(ours) < LARGEST { beyond(theirs.max(ours)) } else { 0 },
+    }
+}
+
+/// A row of the whole chain that does not fit.
+#[must_use]
+pub fn broken(bad: &BadLink) -> Finding {
+    Finding {
+        cause: Cause::Damaged,
+        mark: format!("row:{}", bad.seq.0),
+        detail: bad.problem.clone(),
+        base: 0,
     }
 }
 

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Refuses to release a raise before its rows are on disk, to make the caller wait for the disk, to
-//! number rows, to know what a row's body means, to delete a row, and to begin anew where a ledger
-//! existed. One daemon a directory.
+//! number rows, to know what a row's body means, to delete a row, and to begin anew in silence where a
+//! ledger existed. One daemon a directory.
 
 mod acknowledged;
 mod append;

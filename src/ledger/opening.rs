@@ -1,7 +1,7 @@
 //! Opening, creating and reopening the file that the writer owns.
 //!
-//! Refuses to start over: a ledger that existed and is gone, is partial, foreign or newer stays what
-//! it is. After a failed write it refuses a file in which the acknowledged end is not found.
+//! Refuses to start over in silence: a ledger that existed and is gone, is partial, foreign or newer stays what
+//! it is, unless the caller knows how to live with a loss ([`OnLoss`]). After a failed write it refuses a file in which the acknowledged end is not found.
 
 use std::path::{Path, PathBuf};
 
@@ -197,8 +197,7 @@ pub(super) fn look(db: &Connection, dir: &Path, file: &Path) -> Result<Opened, L
 fn find_all(db: &Connection, ledger_id: &str, created_at: i64) -> rusqlite::Result<(Tail, Vec<BadLink>)> {
     let (tail, mut quarantined) = find_tail(db, ledger_id)?;
     if !schema::is_sealed(db, ledger_id, created_at)? {
-        let problem = "the ledger's id or time of creation is not what was written".to_owned();
-        quarantined.push(BadLink { seq: Seq(0), expected: String::new(), found: String::new(), problem });
+        quarantined.push(bad_identity("the ledger's id or time of creation is not what was written"));
     }
     Ok((tail, quarantined))
 }
@@ -228,6 +227,11 @@ fn describe(
         quarantined: quarantined.to_vec(),
         ballast,
     })
+}
+
+/// Something about the ledger itself does not fit; as if it were row 0.
+fn bad_identity(problem: &str) -> BadLink {
+    BadLink { seq: Seq(0), expected: String::new(), found: String::new(), problem: problem.to_owned() }
 }
 
 fn random_id(draft: &Path) -> Result<String, LedgerError> {
@@ -264,13 +268,18 @@ fn open_file(place: &Place, options: &Options) -> Result<OpenFile, LedgerError> 
         let named = schema::set(&db, "ledger_id", &id).and_then(|()| schema::set(&db, "replaces", &id));
         named.map_err(|e| schema::failed(&file, "note its name in it", e))?;
     }
-    let created_at = match schema::created_at(&db, &file) {
+    let (created_at, dated) = match schema::created_at(&db, &file) {
         // Jobs from before this moment are refused, which is more than is needed, and safe.
-        Err(LedgerError::Unreadable { .. }) if options.on_loss != OnLoss::Refuse => options.created_at,
-        created_at => created_at?,
+        Err(LedgerError::Unreadable { .. }) if options.on_loss != OnLoss::Refuse => {
+            (options.created_at, false)
+        }
+        created_at => (created_at?, true),
     };
-    let (tail, quarantined) = find_all(&db, &ledger_id, created_at)
+    let (tail, mut quarantined) = find_all(&db, &ledger_id, created_at)
         .map_err(|source| schema::failed(&file, "read the journal's end", source))?;
+    if !dated {
+        quarantined.push(bad_identity("the ledger does not say when it was created"));
+    }
     Ok(OpenFile { db, ledger_id, created_at, tail, quarantined })
 }
 

@@ -143,6 +143,10 @@ pub(super) fn restored_at(db: &Connection) -> rusqlite::Result<Option<i64>> {
 
 /// Whether id and time of creation are what was written.
 pub(super) fn is_sealed(db: &Connection, ledger_id: &str, created_at: i64) -> rusqlite::Result<bool> {
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version < 2 {
+        return Ok(true); // looked at before it was migrated
+    }
     let found: Option<String> = optional(db, "seal")?;
     Ok(found.is_some_and(|found| found == seal(ledger_id, created_at)))
 }

@@ -21,8 +21,11 @@ impl Book {
     }
 
     pub(crate) async fn try_open(dir: &Path) -> Result<Self, LedgerError> {
-        let (ledger, opened, events) =
-            Ledger::open(dir, Options { created_at: CREATED, on_loss: OnLoss::Refuse }).await?;
+        Self::open_after(dir, OnLoss::Refuse).await
+    }
+
+    pub(crate) async fn open_after(dir: &Path, on_loss: OnLoss) -> Result<Self, LedgerError> {
+        let (ledger, opened, events) = Ledger::open(dir, Options { created_at: CREATED, on_loss }).await?;
         Ok(Self { ledger, opened, events })
     }
 

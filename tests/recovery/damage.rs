@@ -78,7 +78,7 @@ fn changes(file: &Path) -> Vec<(&'static str, &'static str, Value, String, Value
         [("meta", "key"), ("journal", "seq"), ("open", "stream"), ("outbox", "seq"), ("seen", "job_id")]
     {
         let mut rows = db.prepare(&format!("SELECT {key}, * FROM {table}")).unwrap();
-        let columns: Vec<String> = rows.column_names().into_iter().skip(1).map(str::to_owned).collect();
+        let columns: Vec<String> = rows.column_names().skip(1).map(str::to_owned).collect();
         let mut rows = rows.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let name: Value = row.get(0).unwrap();

@@ -106,26 +106,29 @@ pub(crate) struct World {
     jobs: u64,
 }
 
+fn settings(mode: RoleMode) -> Settings {
+    Settings {
+        integrations: vec![IntegrationSettings {
+            id: jc(),
+            role_mode: mode,
+            role_order: Vec::new(),
+            floor_role: role("Read Only"),
+            exclude_accounts: Vec::new(),
+            offered_roles: None,
+            email_template: None,
+            observe_interval: Millis::from_secs(60),
+            rate_per_second: 50,
+        }],
+        timing: Timing::default(),
+    }
+}
+
 impl World {
     pub(crate) fn new(mode: RoleMode) -> Self {
-        let settings = Settings {
-            integrations: vec![IntegrationSettings {
-                id: jc(),
-                role_mode: mode,
-                role_order: Vec::new(),
-                floor_role: role("Read Only"),
-                exclude_accounts: Vec::new(),
-                offered_roles: None,
-                email_template: None,
-                observe_interval: Millis::from_secs(60),
-                rate_per_second: 50,
-            }],
-            timing: Timing::default(),
-        };
         let mut world = Self {
             now: Now { wall: Timestamp(START), boot: BootTime(1_000_000), boot_id: BootId(1) },
             engine: None,
-            settings,
+            settings: settings(mode),
             policy: Some(open_policy()),
             durable: Vec::new(),
             answers: BTreeMap::new(),
