@@ -161,9 +161,10 @@ fn load_stream(db: &Connection, genesis: &[u8; 32], open: &OpenStream, counted: 
         let problem = "the checksum of its entry in the open index does not hold".to_owned();
         loaded.quarantined.push(quarantined(None, &[], problem));
     }
-    let mut found = 0;
+    let (mut found, mut first) = (0, None);
     let read = each_row(db, open, |row, prev| {
         found += 1;
+        first.get_or_insert(row.seq);
         let row_is = row.seq;
         let prev = if row_is == Seq(1) { Some(genesis) } else { prev };
         let fits = prev.is_some_and(|prev| {
@@ -179,6 +180,9 @@ fn load_stream(db: &Connection, genesis: &[u8; 32], open: &OpenStream, counted: 
     });
     if let Err(error) = read {
         loaded.quarantined.push(quarantined(None, &[], format!("its rows cannot be read: {error}")));
+    } else if open.snapshot.0 > 0 && first != Some(open.snapshot) {
+        let problem = format!("has no row {} where the open index says that it begins", open.snapshot.0);
+        loaded.quarantined.push(quarantined(None, &[], problem));
     } else if found != counted {
         let problem = format!("has {found} rows where the open index counts {counted}");
         loaded.quarantined.push(quarantined(None, &[], problem));

@@ -52,7 +52,8 @@ pub(crate) async fn play(cells: &[Cell], population: &Path) -> Vec<Happened> {
     batch.agent.kill().await;
     let log = batch.files.log_text();
     let reports = batch.operator.results().await.unwrap();
-    plays.into_iter().map(|play| play.over(&reports, &log)).collect()
+    let inventories = batch.operator.inventory().await.unwrap();
+    plays.into_iter().map(|play| play.over(&reports, &inventories, &log)).collect()
 }
 
 fn integration(at: usize) -> String {
@@ -145,7 +146,7 @@ fn configure(files: &Files, integrations: &str) {
     let (head, rest) = text.split_once("[[integration]]").unwrap();
     let (_, timing) = rest.split_once("[timing]").unwrap();
     let timing = timing
-        .replace("raise_timeout = \"10s\"", "raise_timeout = \"45s\"")
+        .replace("raise_timeout = \"10s\"", "raise_timeout = \"30s\"")
         .replace("settle = \"1s\"", "settle = \"4s\"")
         .replace("in_flight_window = \"3s\"", "in_flight_window = \"2s\"")
         .replace("watch = [\"2s\", \"3s\"]", "watch = [\"6s\"]");

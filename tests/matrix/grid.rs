@@ -185,6 +185,19 @@ fn plain(value: &Value) -> String {
 }
 
 impl Cell {
+    /// Whether what comes of it depends on how fast things are.
+    pub(crate) fn depends_on_time(&self) -> bool {
+        let timed = |name: &str| {
+            name == LATENCY || name.contains("lag") || name.contains("stale") || name.contains("rate_limit")
+        };
+        self.differs.iter().any(|(name, _)| timed(name)) || self.is_unsteady()
+    }
+
+    /// Whether grants are hindered now and then.
+    pub(crate) fn is_unsteady(&self) -> bool {
+        self.has("sort", "false") && self.has("unstable_order", "true")
+    }
+
     /// Whether it is a row of the covering array.
     pub(crate) fn is_pairwise(&self) -> bool {
         self.name.starts_with(PAIRS)
@@ -197,7 +210,7 @@ impl Cell {
 
     /// Whether a switch has this value, which is not its default.
     pub(crate) fn has(&self, switch: &str, value: &str) -> bool {
-        self.differs.iter().any(|(name, own)| *name == switch && own == value)
+        self.differs.iter().any(|(name, own)| *name == switch && plain(own) == value)
     }
 
     /// The cell's name, fit for a file.

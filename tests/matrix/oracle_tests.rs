@@ -43,6 +43,7 @@ fn found(change: impl FnOnce(&mut Happened, &mut grid::Cell)) -> (Vec<String>, S
             id: "j".into(),
             sent_ms: 500,
         }],
+        inventory: None,
         held: Vec::new(),
         alarms: BTreeSet::new(),
         undescribed: Vec::new(),

@@ -10,7 +10,7 @@ use std::{
 use ephemerald::{
     admin::view::GrantView,
     sandbox::{
-        control_plane::ResultView,
+        control_plane::{InventoryView, ResultView},
         jumpcloud::{Account, Console, Entry, Role},
     },
 };
@@ -21,6 +21,8 @@ use crate::stories::{Kind, Story};
 
 /// An ending that has been refused for so long, and has been said aloud, is left as it is.
 const STUCK: Duration = Duration::from_secs(8);
+/// A sync that has no result when everything else has been over for so long waits for what cannot be read.
+const UNREAD: Duration = Duration::from_secs(8);
 /// As long may a proof take that nothing is left.
 const UNPROVEN: Duration = Duration::from_secs(25);
 
@@ -32,6 +34,8 @@ pub(crate) struct Happened {
     pub(crate) log: Vec<Entry>,
     pub(crate) reports: Vec<ResultView>,
     pub(crate) jobs: Vec<Job>,
+    /// The inventory that the control plane got.
+    pub(crate) inventory: Option<InventoryView>,
     /// The grants that the agent still held at the end.
     pub(crate) held: Vec<GrantView>,
     /// Accounts (by id or address) about which the agent called for a person.
@@ -66,6 +70,8 @@ pub(crate) struct Play {
     held: Vec<GrantView>,
     /// Since when a grant is seen to be held although everything is answered.
     revoking: BTreeMap<String, Instant>,
+    /// Since when everything is over but the sync.
+    unread_since: Option<Instant>,
     over: bool,
 }
 
@@ -99,6 +105,7 @@ impl Play {
             jobs: Vec::new(),
             held: Vec::new(),
             revoking: BTreeMap::new(),
+            unread_since: None,
             over: false,
         }
     }
@@ -160,9 +167,19 @@ impl Play {
     /// Takes in what can be seen; true if nothing more is to come.
     pub(crate) fn see(&mut self, reports: &[ResultView], held: &[GrantView], log: &str) -> bool {
         self.held = held.iter().filter(|grant| grant.integration == self.integration).cloned().collect();
-        let ending = self.held.iter().all(|grant| grant.state == "revoking");
-        self.over = self.is_answered(reports) && ending && (self.held.is_empty() || self.is_stuck(log));
+        // One that is told as gone settles only when the account's other ending is through, too.
+        let ending = self.held.iter().all(|grant| matches!(grant.state.as_str(), "revoking" | "settling"));
+        let over = self.is_answered(reports) && ending && (self.held.is_empty() || self.is_stuck(log));
+        self.over = over && (self.is_synced(reports) || self.is_unread());
         self.over
+    }
+
+    fn is_synced(&self, reports: &[ResultView]) -> bool {
+        self.result(reports, Story::Sync, 0, Kind::Grant).is_some()
+    }
+
+    fn is_unread(&mut self) -> bool {
+        self.unread_since.get_or_insert_with(Instant::now).elapsed() >= UNREAD
     }
 
     /// Every leg has its result, and every revocation, unless its grant cannot be ended.
@@ -170,9 +187,12 @@ impl Play {
         let legs =
             Story::ALL.into_iter().flat_map(|story| (0..story.legs().len()).map(move |leg| (story, leg)));
         let held = |job: &Job| self.held.iter().any(|grant| grant.grant_id == job.grant());
-        let answered =
-            |job: &Job| results(reports, &job.id).next().is_some() || (job.kind == Kind::Revoke && held(job));
-        legs.into_iter().all(|(story, leg)| self.result(reports, story, leg, Kind::Grant).is_some())
+        let answered = |job: &Job| {
+            let waits = job.story == Story::Sync || (job.kind == Kind::Revoke && held(job));
+            waits || results(reports, &job.id).next().is_some()
+        };
+        let granted = |(story, leg)| self.result(reports, story, leg, Kind::Grant).is_some();
+        legs.into_iter().filter(|(story, _)| *story != Story::Sync).all(granted)
             && self.next_is_none(reports)
             && self.jobs.iter().all(answered)
     }
@@ -209,7 +229,7 @@ impl Play {
     }
 
     /// What happened, once it is over.
-    pub(crate) fn over(self, reports: &[ResultView], log: &str) -> Happened {
+    pub(crate) fn over(self, reports: &[ResultView], inventories: &[InventoryView], log: &str) -> Happened {
         let grants: BTreeSet<String> = self.jobs.iter().map(Job::grant).collect();
         let is_ours = |view: &&ResultView| {
             let report = &view.report;
@@ -223,6 +243,7 @@ impl Play {
             undescribed: undescribed(&self.cloud),
             alarms: alarms(log, &self.integration),
             agent_log: lines_of(log, &self.integration).collect::<Vec<_>>().join("\n"),
+            inventory: inventories.iter().find(|one| one.integration.as_str() == self.integration).cloned(),
             roles: self.roles,
             before: self.before,
             jobs: self.jobs,

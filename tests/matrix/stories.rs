@@ -35,6 +35,8 @@ pub(crate) enum Story {
     OtherCase,
     /// Somebody deletes the account in the console while it has the grant.
     Gone,
+    /// The inventory goes to the control plane.
+    Sync,
 }
 
 /// What a job asks.
@@ -54,7 +56,7 @@ pub(crate) struct Leg {
 }
 
 impl Story {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Expires,
         Self::Revoked,
         Self::Extended,
@@ -65,6 +67,7 @@ impl Story {
         Self::UnknownRole,
         Self::OtherCase,
         Self::Gone,
+        Self::Sync,
     ];
 
     /// Its name: in addresses, grant ids and the table.
@@ -80,6 +83,7 @@ impl Story {
             Self::UnknownRole => "unknown-role",
             Self::OtherCase => "other-case",
             Self::Gone => "gone",
+            Self::Sync => "sync",
         }
     }
 
@@ -96,6 +100,7 @@ impl Story {
             Self::UnknownRole => "a role that the tenant does not have",
             Self::OtherCase => "Read Only is given `help desk`, which the tenant spells `Help Desk`",
             Self::Gone => "Read Only is given Help Desk, and somebody deletes the account in the console",
+            Self::Sync => "meanwhile the control plane asks for the inventory",
         }
     }
 
@@ -104,7 +109,7 @@ impl Story {
         match self {
             Self::Standing => &["Manager"],
             Self::TwoRoles => &["Read Only", "Command Runner"],
-            Self::Ephemeral => &[],
+            Self::Ephemeral | Self::Sync => &[],
             _ => &["Read Only"],
         }
     }
@@ -129,11 +134,15 @@ impl Story {
             Self::Overlap => const { &[leg("Manager", SHORT), leg("Help Desk", SHORT + 2)] },
             Self::UnknownRole => const { &[leg("Gardener", SHORT)] },
             Self::OtherCase => const { &[leg("help desk", SHORT)] },
+            Self::Sync => const { &[leg("", 0)] },
         }
     }
 
     /// The claims of a job about a leg.
     pub(crate) fn claims(self, leg: usize, kind: Kind, grant: &str) -> Value {
+        if self == Self::Sync {
+            return json!({"job": {"type": "sync"}});
+        }
         let Leg { role, seconds, .. } = self.legs()[leg];
         let mut claims = grant_claims(grant, &self.email(), role, seconds);
         let request = claims["job"]["request"].take();
@@ -156,6 +165,7 @@ impl Story {
     pub(crate) fn is_about(self, email: &str) -> bool {
         match self {
             Self::Ephemeral => email.starts_with("ephemeral+") && email.ends_with("@example.com"),
+            Self::Sync => false,
             _ => email == self.email(),
         }
     }
@@ -172,7 +182,7 @@ pub(crate) fn population() -> Value {
         person("bystander-two", &["Manager", "Billing Only"]),
         person("bystander-three", &["Administrator"]),
     ];
-    for story in Story::ALL.into_iter().filter(|story| *story != Story::Ephemeral) {
+    for story in Story::ALL.into_iter().filter(|story| !matches!(story, Story::Ephemeral | Story::Sync)) {
         accounts.push(person(story.name(), story.before()));
     }
     json!({ "accounts": accounts })

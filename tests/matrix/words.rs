@@ -16,6 +16,9 @@ pub(crate) const MEANINGS: &[(&str, &str)] = &[
     ("refused: …", "refused by a rule before any write"),
     ("conflict: …", "as refused: it contradicts what the account has"),
     ("failed: …", "tried, not confirmed, and taken back"),
+    ("synced", "the inventory was handed over, and nobody was missing"),
+    ("synced, incomplete", "handed over as what it is: nobody knows whether somebody is missing"),
+    ("still reading", "what a sync needs cannot be read; it is tried for an hour"),
     ("→ restored", "afterwards JumpCloud holds exactly the roles from before"),
     ("→ deleted", "the account that was made is gone"),
     ("→ gone", "the account that a person deleted is reported as gone"),
@@ -31,6 +34,12 @@ pub(crate) const MEANINGS: &[(&str, &str)] = &[
 impl Case<'_> {
     /// The outcome of a story.
     pub(crate) fn words(&self, story: Story) -> String {
+        if story == Story::Sync && self.told(story).iter().any(|told| told.code() == "synced") {
+            return if self.is_complete() { "synced" } else { "synced, incomplete" }.to_owned();
+        }
+        if story == Story::Sync && self.told(story).iter().all(|told| told.result.is_none()) {
+            return "still reading".to_owned();
+        }
         let mut legs: Vec<String> = self.told(story).iter().map(|told| self.leg(told)).collect();
         legs.dedup();
         let mut words = if legs.is_empty() { "not asked".to_owned() } else { legs.join(", ") };
