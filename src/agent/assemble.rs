@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::{
     connect::{Connected, connect},
     insights::Watcher,
+    opening::{self, Book},
     rotation::Ask,
     status::Snapshot,
     talk::{self, LoopEnds, Talk},
@@ -23,7 +24,7 @@ use crate::{
     config::Config,
     control::{identity::Identity, poll::Wants},
     engine::{
-        Engine, Restored,
+        Engine,
         action::Raise,
         ids::{AgentId, IntegrationId, OrgId},
         inventory::Inventory,
@@ -32,7 +33,7 @@ use crate::{
     },
     executor::{self, Executor},
     http::{Door, DoorOptions},
-    ledger::{Ledger, LedgerError, Opened, Options, Seq, codec},
+    ledger::{Ledger, LedgerError, Seq},
     secrets::TagKey,
 };
 
@@ -62,6 +63,7 @@ pub enum AgentError {
 pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) ledger: Arc<Ledger<Raise>>,
+    pub(super) ledger_file: PathBuf,
     pub(super) executor: Executor,
     pub(super) policy_file: PathBuf,
     pub(super) policy: Option<Policy>,
@@ -100,10 +102,11 @@ impl Parts {
 /// # Errors
 /// [`AgentError`]: it could not start. Once it runs, nothing but `stop` ends it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
-    let options = Options { created_at: clock::now().wall.0 };
-    let (ledger, opened, ledger_seen) = Ledger::open(&config.agent.state_dir, options).await?;
-    let ledger = Arc::new(ledger);
-    let restored = load(&ledger, &opened).await?;
+    let identity = identity(&config.agent.state_dir);
+    let Book { ledger, opened, events: ledger_seen, mut restored } =
+        opening::open(&config.agent.state_dir, identity.is_some()).await?;
+    let identity = identity
+        .map(|identity| opening::recognise(identity, &opened, &mut restored, &config.agent.state_dir));
     let socket = AdminServer::bind(&config.agent.control_socket).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
     let mut connected = connect(&config);
@@ -111,17 +114,17 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let insights = std::mem::take(&mut connected.insights);
     let mut tasks = Watcher::start_all(insights, &connected.clients, &hinting, &stop);
     let (ends, wires) = talk::wires();
-    let identity = identity(&config.agent.state_dir);
     let LoopEnds { control, delivered: inventories, senders } = ends;
     let parts = parts(&config, connected, (Arc::clone(&ledger), reports), senders, identity.as_ref());
     let (queries, admin) = mpsc::channel(16);
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
-    if let Some(identity) = identity {
-        let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
-        tasks.extend(talk.start(identity, wires));
-    }
     let (reload, seed) = (reloads(&config.policy_file, &stop)?, entropy()?);
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
+    if let Some(identity) = identity {
+        let known = &engine.state().recovery;
+        let talk = Talk { config: &config, opened: &opened, parts: &parts, known, stop: &stop };
+        tasks.extend(talk.start(identity, wires));
+    }
     let ears = Ears {
         ledger: ledger_seen,
         executor: executor_events,
@@ -154,6 +157,7 @@ fn parts(
         settings: connected.settings,
         ledger,
         executor: Executor::new(connected.clients, tag_key.clone(), reports),
+        ledger_file: config.agent.state_dir.join(crate::ledger::FILE_NAME),
         policy_file: config.policy_file.clone(),
         policy: None,
         policy_error: None,
@@ -168,38 +172,6 @@ fn parts(
         control_url: identity.map(|i| control_url(config, i)),
         broken: connected.broken,
     }
-}
-
-/// The fold of what the ledger holds; rows that cannot be read are named and left out.
-pub(super) async fn load(ledger: &Ledger<Raise>, opened: &Opened) -> Result<Restored, LedgerError> {
-    let (id, seq) = (&opened.ledger_id, opened.head.seq.0);
-    tracing::info!(ledger.id = id, created = opened.created, seq, "journal: open");
-    let loaded = ledger.load_open().await?;
-    let (restored, unreadable) = codec::restore(&loaded, opened);
-    for bad in &loaded.quarantined {
-        tracing::error!(
-            seq = bad.seq.map(|s| s.0),
-            stream = bad.stream,
-            problem = bad.problem,
-            "journal: a row is quarantined; its grant must be looked at by a person, all others go on"
-        );
-    }
-    for seq in unreadable {
-        tracing::error!(
-            seq = seq.0,
-            "journal: a row holds no record of this version; its grant must be looked at by a person, all others go on"
-        );
-    }
-    if !opened.ballast {
-        tracing::error!("journal: the disk is nearly full; free some space");
-    }
-    tracing::info!(
-        grants = restored.state.grants.len(),
-        accounts = restored.state.accounts.len(),
-        jobs = restored.state.jobs.len(),
-        "journal: open streams folded"
-    );
-    Ok(restored)
 }
 
 /// The door to the control plane.

@@ -14,15 +14,19 @@
 
 mod assemble;
 mod connect;
+mod heads;
 mod heard;
 mod insights;
 mod intake;
 mod inventory;
 mod journal_log;
 mod offers;
+mod opening;
 mod pages;
 mod parked;
 mod policy;
+mod receipts;
+mod recovery;
 mod report;
 mod reporter;
 mod rotation;

@@ -11,6 +11,7 @@ pub mod exit;
 mod grants;
 mod health;
 mod init;
+mod ledger;
 mod output;
 mod policy;
 mod rotate_key;
@@ -101,6 +102,9 @@ enum Command {
     /// Look at the journal
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Check, back up and restore the ledger; decide what is in doubt
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Play the main job against a simulated JumpCloud, on this machine only
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
@@ -133,6 +137,7 @@ impl Cli {
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
             Command::Policy(command) => policy::run(&global.load()?.config, &command, global.output),
             Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output),
+            Command::Ledger(command) => ledger::run(&global.load()?.config, command, global.output).await,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => sandbox::run(args, global.output).await,
             Command::Version => version::run(global.output),

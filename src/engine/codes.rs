@@ -105,6 +105,8 @@ codes! {
         GrantNotActive = "grant_not_active",
         /// The new end would not be later than the one in force.
         NotLonger = "not_longer",
+        /// The ledger is in doubt, or the grant was recovered after a loss: it may only be ended.
+        RevokeOnly = "revoke_only",
         /// No readable policy: nothing may be raised.
         NoPolicy = "no_policy",
         /// The policy does not name the role, or the integration does not offer it.
@@ -214,6 +216,14 @@ codes! {
         GrantReappeared = "grant_reappeared",
         /// Its end is due and not yet proven; tried again for ever.
         RevocationOverdue = "revocation_overdue",
+        /// It was recovered after a loss of the ledger and will be ended.
+        GrantAdopted = "grant_adopted",
+        /// Something speaks against the agent's ledger: it raises nothing until an operator has looked.
+        LedgerDoubted = "ledger_doubted",
+        /// The agent's ledger is believed again.
+        LedgerBelieved = "ledger_believed",
+        /// A claim about a grant is not proven and waits for the agent's operator.
+        ClaimOpened = "claim_opened",
     }
 }
 

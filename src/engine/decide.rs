@@ -99,6 +99,9 @@ impl Engine {
         if let Err(rule) = self.judge_account(at, &account.id, &account.email) {
             return refuse(rule);
         }
+        if self.state.recovery.is_unexplained(&at.integration, Some(&account.id), &account.email) {
+            return refuse(Rule::AccountBarred);
+        }
         let Some(tenant) = self.tenants.get(&at.integration) else { return refuse(Rule::UnknownIntegration) };
         let mode = tenant.settings.role_mode;
         let renamed = matches!(&grant.target, Target::Email(asked) if !asked.same_mailbox(&account.email));
@@ -289,7 +292,8 @@ impl Engine {
     /// Another grant of ours (or something of ours that is about to go) carries the role already.
     fn confirm_covered(&mut self, at: &AccountRef, grant: &GrantId, seen: &Sighting) {
         let Some(found) = self.state.grants.get(grant) else { return };
-        let active = found.active(&seen.account.id, &seen.account.roles, 0, None);
+        let mut active = found.active(&seen.account.id, &seen.account.roles, 0, None);
+        active.held = self.held(grant).map(Box::new);
         self.write(Record::GrantActive(active));
         self.dirty.insert(at.clone());
     }
@@ -345,6 +349,7 @@ impl Engine {
                 RoleMode::Multiple => account.plural,
             };
         self.gate_again(terms, &account.email).is_ok()
+            && !self.state.recovery.is_unexplained(&at.integration, Some(&account.id), &account.email)
             && self.now.wall < terms.start_by
             && self.is_known_organization(at)
             && plain

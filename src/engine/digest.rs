@@ -138,7 +138,8 @@ impl Engine {
         let found: Vec<Grant> = self.state.grants_of(at).filter(shown).cloned().collect();
         let attempts = self.state.accounts.get(at).map_or(0, |a| a.attempts);
         for grant in found {
-            let active = grant.active(id, roles, attempts, awaiting);
+            let mut active = grant.active(id, roles, attempts, awaiting);
+            active.held = self.held_as(&grant, Some(id)).map(Box::new);
             self.write(Record::GrantActive(active));
             if let Some(desk) = self.desks.get_mut(at) {
                 desk.reraise = false;
@@ -295,7 +296,7 @@ impl Engine {
     /// follows it, unless that person may be the holder of a role of ours.
     fn move_baseline(&mut self, at: &AccountRef, roles: &[RoleName]) {
         let roles_known = self.tenants.get(&at.integration).is_some_and(|t| t.roles.last.is_some());
-        if self.is_suspicious(at) || !roles_known {
+        if self.is_suspicious(at) || !roles_known || self.may_be_forgotten(at) {
             return;
         }
         let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))

@@ -12,6 +12,7 @@ use super::{
     input::Outcome,
     observed::{Fault, FaultClass},
     record::{About, GrantActive, GrantEnding, Record},
+    recovery::Finding,
     tenant::Errand,
     time::{Millis, Now, Timestamp},
 };
@@ -40,7 +41,7 @@ fn next_rung(first: u64, told: Option<u64>) -> u64 {
 
 impl Engine {
     /// The first look after a start: nothing of a previous process is believed to be still running.
-    pub(super) fn start(&mut self, clock_was_dead: bool) {
+    pub(super) fn start(&mut self, clock_was_dead: bool, findings: Vec<Finding>) {
         self.write(Record::AgentStarted { clock_was_dead });
         if clock_was_dead {
             self.warn(Warning::ClockUntrusted { jumped_ms: self.clock.skew_ms() });
@@ -71,6 +72,7 @@ impl Engine {
         for integration in self.tenants.keys().cloned().collect::<Vec<_>>() {
             self.probe_all(&integration);
         }
+        self.start_recovery(findings);
         self.alarms.set(self.now.boot + self.settings.timing.sweep, Wake::Sweep);
     }
 
@@ -199,6 +201,7 @@ impl Engine {
         }
         self.give_up_lost_calls();
         self.report_overdue();
+        self.remind_if_due();
         if self.clock.is_trusted() {
             // A clock that jumped years ahead must not make a job new again.
             let wall = self.now.wall;
@@ -291,6 +294,7 @@ impl Grant {
             ends_at: self.end.at,
             policy_hash: self.terms.policy_hash.clone(),
             awaiting_activation: awaiting,
+            held: None,
         }
     }
 

@@ -18,6 +18,7 @@ use super::{
     job::{AccessRequest, Digest, ExtendJob, Job},
     policy::{Asked, Facts, Whose},
     record::{Record, Seq},
+    recovery::Held,
     usage,
 };
 
@@ -68,6 +69,9 @@ impl Engine {
         let policy = self.open_gate()?;
         if !self.may_end_at(&job.integration, &ask.grant, self.now.wall + ask.duration) {
             return Err(refuse(Rule::TooManyEnds));
+        }
+        if self.state.recovery.adopted.contains(&ask.grant) {
+            return Err(refuse(Rule::RevokeOnly));
         }
         let at = grant.account_ref();
         policy.judge(&self.asked_of_extension(grant, ask, request)).map_err(refuse)?;
@@ -139,7 +143,9 @@ impl Engine {
         let account = self.id_of(&found.account_ref());
         let Extension { about, job, digest, end, policy_hash, .. } = extension;
         let unsettled = (grant.clone(), job.clone());
-        let record = GrantExtended { about, job, digest, account, before, from: from.at, end, policy_hash };
+        let held = self.held(grant).map(|held| Box::new(Held { ends_at: end.at, ..held }));
+        let record =
+            GrantExtended { about, job, digest, account, before, from: from.at, held, end, policy_hash };
         let seq = self.write(Record::GrantExtended(Box::new(record)));
         let (grant, job) = unsettled;
         self.arm(&grant);

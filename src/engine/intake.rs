@@ -136,6 +136,7 @@ impl Engine {
         if !self.clock.is_trusted() {
             return Err((ResultCode::ClockUntrusted, None));
         }
+        self.revoke_only_gate()?;
         self.policy.as_ref().ok_or((ResultCode::Rejected, Some(Rule::NoPolicy)))
     }
 

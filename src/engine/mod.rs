@@ -47,6 +47,7 @@ mod planted;
 pub mod policy;
 mod probe;
 pub mod record;
+pub mod recovery;
 mod returned;
 pub mod roles;
 pub mod settings;
@@ -94,6 +95,7 @@ pub struct Engine {
     calls: HashMap<CallId, Flight>,
     next_call: u64,
     refused: HashSet<Digest>,
+    dealings: recovery::Dealings,
     started: BootTime,
     grant_alarms: HashMap<GrantId, Alarm>,
     dirty: BTreeSet<AccountRef>,
@@ -146,6 +148,8 @@ pub struct Restored {
     pub last: Seq,
     /// The newest record's wall time, if there is any record.
     pub newest: Option<time::Timestamp>,
+    /// What speaks against the ledger.
+    pub findings: Vec<recovery::Finding>,
 }
 
 impl Engine {
@@ -170,6 +174,7 @@ impl Engine {
             calls: HashMap::new(),
             next_call: (seed & 0xffff_ffff) << 24,
             refused: HashSet::new(),
+            dealings: recovery::Dealings::default(),
             started: now.boot,
             grant_alarms: HashMap::new(),
             dirty: BTreeSet::new(),
@@ -180,7 +185,7 @@ impl Engine {
             out: Step::default(),
             settings,
         };
-        engine.start(dead);
+        engine.start(dead, restored.findings);
         engine.settle_down();
         let step = std::mem::take(&mut engine.out);
         (engine, step)
@@ -201,6 +206,11 @@ impl Engine {
             Input::Durable(upto) => self.durable(upto),
             Input::LedgerDown => self.ledger_down(),
             Input::Inventoried(jobs, counts) => self.inventoried(&jobs, counts),
+            Input::LedgerFinding(finding) => self.doubt(finding),
+            Input::HeadsAgree => self.heads_agree(),
+            Input::Believed(believed) => self.believed(believed),
+            Input::Tagged(integration, found) => self.tagged(&integration, found),
+            Input::LedgerDeed { deed, by, why } => self.operator_deed(&deed, &by, &why),
             Input::Outcome(call, outcome) => self.outcome(call, outcome),
         }
         self.settle_down();

@@ -14,6 +14,7 @@ use super::{
     inventory::Counts,
     job::Digest,
     observed::Fault,
+    recovery,
     time::Timestamp,
     usage::Usage,
 };
@@ -205,6 +206,9 @@ pub enum Record {
         /// Whose.
         who: String,
     },
+    /// Doubts about the ledger itself, and what was recovered. Last: it has kinds of its own.
+    #[serde(untagged)]
+    Recovery(recovery::Fact),
 }
 
 /// Which grant a record is about, in full: a line of the journal explains itself.
@@ -280,6 +284,9 @@ pub struct GrantActive {
     /// An ephemeral account whose owner has not signed in yet, as far as that can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting_activation: Option<bool>,
+    /// What its receipt authenticates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<recovery::Held>>,
 }
 
 /// Why and how late an ending began.
@@ -366,6 +373,7 @@ impl Record {
             Self::GrantClosed { .. } => "grant_closed",
             Self::AccessCounted(_) => "access_counted",
             Self::AccessForgotten { .. } => "access_forgotten",
+            Self::Recovery(fact) => fact.kind(),
         }
     }
 
@@ -402,6 +410,7 @@ impl Record {
             | Self::RevocationOverdue { about, .. }
             | Self::GrantClosed { about } => format!("grant/{}", about.grant),
             Self::AccessCounted(Usage { who, .. }) | Self::AccessForgotten { who } => format!("usage/{who}"),
+            Self::Recovery(fact) => fact.stream(),
         }
     }
 }

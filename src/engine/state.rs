@@ -15,6 +15,7 @@ use super::{
     job::{AccessRequest, Digest},
     observed::{Fault, FaultClass},
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
+    recovery::Recovery,
     time::{BootId, BootTime, Timestamp},
     usage::Usage,
 };
@@ -36,6 +37,8 @@ pub struct State {
     pub jobs: HashMap<JobId, SeenJob>,
     /// How long and how often people have had access.
     pub usage: BTreeMap<String, Usage>,
+    /// Doubts about the ledger itself.
+    pub recovery: Recovery,
 }
 
 /// A job id that must not have a second effect.
@@ -117,6 +120,7 @@ impl State {
             Record::AccessForgotten { who } => {
                 self.usage.remove(who);
             }
+            Record::Recovery(fact) => self.recovered(seq, at, fact),
             _ => self.apply_to_grant(seq, at, record),
         }
     }
@@ -277,7 +281,7 @@ impl State {
 }
 
 impl Grant {
-    fn accepted(terms: Terms, seq: Seq) -> Self {
+    pub(super) fn accepted(terms: Terms, seq: Seq) -> Self {
         Self {
             end: terms.end(),
             extensions: Vec::new(),

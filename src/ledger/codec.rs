@@ -13,6 +13,7 @@ use crate::engine::{
     job::Digest,
     orphans,
     record::{Record, Seq},
+    recovery::Fact,
     state::{self, RevokePrefix, State},
     time::Timestamp,
 };
@@ -32,11 +33,17 @@ pub fn row(entry: &Entry, state: &State) -> Row {
             open: open(&entry.record, state),
             snapshot: matches!(
                 entry.record,
-                Record::AccountOpened { .. } | Record::GrantAccepted(_) | Record::AccessCounted(_)
+                Record::AccountOpened { .. }
+                    | Record::GrantAccepted(_)
+                    | Record::AccessCounted(_)
+                    | Record::Recovery(Fact::GrantAdopted(_))
             ),
             close: matches!(
                 entry.record,
-                Record::GrantClosed { .. } | Record::AccountClosed { .. } | Record::AccessForgotten { .. } | Record::OrphanOver { .. }
+                Record::GrantClosed { .. }
+                    | Record::AccountClosed { .. }
+                    | Record::AccessForgotten { .. }
+                    | Record::OrphanOver { .. }
             ),
             seen_job: seen_job(&entry.record, state),
         },
@@ -79,6 +86,7 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
         }
     }
     restored.state.hold_missing_accounts();
+    restored.findings = super::doubts::findings(opened, loaded, &unreadable);
     (restored, unreadable)
 }
 
@@ -105,6 +113,14 @@ fn is_reported(record: &Record) -> bool {
         | Record::GrantReappeared { .. }
         | Record::RevocationOverdue { .. } => true,
         Record::GrantEnding(ending) => ending.answers().is_some(),
+        Record::Recovery(fact) => matches!(
+            fact,
+            Fact::LedgerDoubted(_)
+                | Fact::LedgerCompared
+                | Fact::LedgerAcknowledged { .. }
+                | Fact::ClaimOpened(_)
+                | Fact::GrantAdopted(_)
+        ),
         _ => false,
     }
 }
@@ -118,7 +134,14 @@ fn open(record: &Record, state: &State) -> Option<Open> {
         Record::AccountOpened { at, .. } => {
             Some(Open { account: Some(at.account.as_str().to_owned()), ends_at: None, revoke: None })
         }
-        Record::OrganizationPinned { .. } | Record::OrphanFound { .. } | Record::AccessCounted(_) => {
+        Record::Recovery(Fact::GrantAdopted(adoption)) => {
+            let terms = terms(&adoption.held.grant)?;
+            Some(open_grant(terms, terms.ends_at))
+        }
+        Record::OrganizationPinned { .. }
+        | Record::OrphanFound { .. }
+        | Record::AccessCounted(_)
+        | Record::Recovery(_) => {
             Some(Open { account: None, ends_at: None, revoke: None })
         }
         _ => None,
@@ -271,6 +294,7 @@ mod tests {
             account: None,
             before: vec![about().role],
             from: Timestamp(2),
+            held: None,
             end,
             policy_hash: "h".to_owned(),
         };
@@ -310,6 +334,10 @@ mod tests {
             ledger_id: String::new(),
             head,
             newest_at: 0,
+            replaces: None,
+            restored_at: None,
+            acknowledged: None,
+            is_behind: false,
             quarantined: vec![],
             ballast: true,
         };

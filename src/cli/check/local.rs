@@ -104,7 +104,8 @@ pub(super) fn ledger(dir: &Path, daemon: Option<&StatusView>) -> Verdict {
     let file = dir.join(ledger::FILE_NAME);
     if !file.exists() {
         if dir.join("ledger.created").exists() {
-            let advice = "restore it from a backup; the agent never starts an empty one in its place";
+            let advice =
+                "`ephemerald ledger restore` a backup; an enrolled agent begins a new one and only revokes";
             return Verdict::config(format!("{}: missing, and one existed", file.display()), advice);
         }
         return Verdict::ok("none yet: the first start creates it");

@@ -132,11 +132,21 @@ pub(super) fn set_status(
     now: i64,
 ) -> Result<Option<JournalHead>, StoreError> {
     tx.execute("update agent set status = ?2 where id = ?1", params![agent.as_str(), text])?;
+    note_head(tx, agent, status.journal.as_ref(), now)
+}
+
+/// Keeps the newest journal head ever told, and alarms on one that went back.
+pub(super) fn note_head(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    told: Option<&JournalHead>,
+    now: i64,
+) -> Result<Option<JournalHead>, StoreError> {
     let stored: Option<JournalHead> =
         tx.query_row("select head from agent where id = ?1", [agent.as_str()], |row| store::json(row, 0))?;
-    compare_heads(tx, agent, status.journal.as_ref(), stored.as_ref(), now)?;
+    compare_heads(tx, agent, told, stored.as_ref(), now)?;
     // Of two heads with one number the stored one stays: the agent must notice the fork.
-    let newest = [status.journal.clone(), stored].into_iter().flatten().max_by_key(|head| head.seq);
+    let newest = [told.cloned(), stored].into_iter().flatten().max_by_key(|head| head.seq);
     if let Some(text) = newest.as_ref().and_then(|head| serde_json::to_string(head).ok()) {
         tx.execute("update agent set head = ?2 where id = ?1", params![agent.as_str(), text])?;
     }
