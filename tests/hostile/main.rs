@@ -11,6 +11,7 @@
 //! EPHEMERALD_SEED=17 cargo test --test hostile one_seed -- --nocapture
 //! ```
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::print_stdout, reason = "the counts are part of what is shown")]
 
 #[path = "../simulation/chance.rs"]
 mod chance;
