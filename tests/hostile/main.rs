@@ -7,10 +7,11 @@
 //!
 //! ```text
 //! cargo test --test hostile -- --nocapture                        # 2,000 cases
-//! cargo test --release --test hostile -- --ignored --nocapture    # 100,000
+//! cargo test --release --test hostile -- --ignored --nocapture    # 100,000, or EPHEMERALD_CASES
 //! EPHEMERALD_SEED=17 cargo test --test hostile one_seed -- --nocapture
 //! ```
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::print_stdout, reason = "the counts are part of what is shown")]
 
 #[path = "../simulation/chance.rs"]
 mod chance;
@@ -69,7 +70,7 @@ fn no_stream_of_signed_jobs_leads_outside_the_policy() {
 #[test]
 #[ignore = "long: cargo test --release --test hostile -- --ignored --nocapture"]
 fn no_stream_of_signed_jobs_leads_outside_the_policy_in_a_hundred_thousand_cases() {
-    run(100_000);
+    run(std::env::var("EPHEMERALD_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000));
 }
 
 /// A way in which the engine's policy is looser than the file.

@@ -173,16 +173,9 @@ pub(crate) fn approvals() -> Approvals {
         }
     });
     case("a later start", &[by(&grace)], &["grace@example.com"], |c| c.start_by += 60);
-    let timed = |iat, exp| approval::approve(&job, &grace, iat, exp);
-    case("over at this second", &[timed(NOW - 600, NOW)], &[], |_| {});
-    case("of the future", &[timed(NOW + 121, NOW + 600)], &[], |_| {});
-    case("with a life of more than 12 hours", &[timed(NOW, NOW + 43_201)], &[], |_| {});
-    let payload = URL_SAFE_NO_PAD.decode(by(&grace).split('.').nth(1).unwrap()).unwrap();
-    case("typ of a job", &[jws::sign(JOB_TYP, &grace, &payload)], &[], |_| {});
-    let mut extra: Value = serde_json::from_slice(&payload).unwrap();
-    extra["note"] = json!("fine");
-    let extra = jws::sign(APPROVAL_TYP, &grace, extra.to_string().as_bytes());
-    case("unknown claim", &[extra], &[], |_| {});
+    for (name, approval) in odd_approvals(&job, &grace) {
+        case(name, &[approval], &[], |_| {});
+    }
     Approvals {
         about: "Claims of jobs, and whose approvals in them count at `now` (Unix seconds). Seeds: grace 07…, joan \
                 08…, a stranger 03…."
@@ -194,4 +187,20 @@ pub(crate) fn approvals() -> Approvals {
         ]),
         cases,
     }
+}
+
+/// Signatures by the right key that do not count.
+fn odd_approvals(job: &JobClaims, key: &KeyPair) -> Vec<(&'static str, String)> {
+    let timed = |iat, exp| approval::approve(job, key, iat, exp);
+    let good = timed(NOW - 20, NOW + 880);
+    let payload = URL_SAFE_NO_PAD.decode(good.split('.').nth(1).unwrap()).unwrap();
+    let mut extra: Value = serde_json::from_slice(&payload).unwrap();
+    extra["note"] = json!("fine");
+    vec![
+        ("over at this second", timed(NOW - 600, NOW)),
+        ("of the future", timed(NOW + 121, NOW + 600)),
+        ("with a life of more than 12 hours", timed(NOW, NOW + 43_201)),
+        ("typ of a job", jws::sign(JOB_TYP, key, &payload)),
+        ("unknown claim", jws::sign(APPROVAL_TYP, key, extra.to_string().as_bytes())),
+    ]
 }

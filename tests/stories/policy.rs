@@ -151,6 +151,13 @@ async fn the_command_says_what_the_agent_would_do_with_a_job_and_its_exit_code_s
     let ending = said(|c| c["job"] = json!({"type": "revoke", "grant_id": "grant-1"}), &["test"]).await;
     assert!(ending.code == Some(0) && ending.text.contains("not gated"), "{}", ending.text);
 
+    fs::write(&world.files.policy, "[roles").unwrap();
+    assert_eq!(said(|_| {}, &["test"]).await.code, Some(3));
+}
+
+#[tokio::test]
+async fn without_a_job_the_command_says_the_rules_in_words() {
+    let world = World::enrolled().await;
     let all = world.agent.command(&["policy", "explain"]).await;
     assert_eq!(all.code, Some(0));
     assert!(all.text.contains("Nothing in a policy stops an ending."), "{}", all.text);
@@ -159,7 +166,4 @@ async fn the_command_says_what_the_agent_would_do_with_a_job_and_its_exit_code_s
         "{}",
         all.text
     );
-
-    fs::write(&world.files.policy, "[roles").unwrap();
-    assert_eq!(said(|_| {}, &["test"]).await.code, Some(3));
 }
