@@ -86,7 +86,7 @@ impl Case {
 }
 
 fn wait(chance: &mut Chance) -> u64 {
-    let long = chance.of(&[5, 60, 300, 900, 3_000, 20_000, 20_000, 70_000, 70_000, 400_000]);
+    let long = chance.of(&[5, 60, 300, 900, 3_000, 20_000, 20_000, 70_000, 70_000, 500_000, 500_000]);
     chance.between(long / 2, long + 1)
 }
 
@@ -94,7 +94,7 @@ fn deed(chance: &mut Chance, troubled: bool, latency: u64) -> Deed {
     let who = usize::from(chance.percent(30));
     match chance.between(0, 100) {
         0..=37 => {
-            let seconds = chance.of(&[20, 45, 60, 120, 300, 900]);
+            let seconds = chance.of(&[20, 45, 60, 120, 300, 900, 900]);
             Deed::Ask { who, role: chance.of(&GRANTED), seconds }
         }
         38..=45 => Deed::Revoke { back: usize::try_from(chance.between(0, 3)).unwrap() },

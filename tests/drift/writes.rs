@@ -1,10 +1,16 @@
 //! Each write held against the read that it was based on, and against what was there when it took effect.
 
-use ephemerald::engine::ids::RoleName;
+use ephemerald::engine::{
+    ids::{AccountId, RoleName},
+    record::Record,
+};
 
 use super::{
     play::Played,
-    world::witness::{Writing, order},
+    world::{
+        START,
+        witness::{Writing, order},
+    },
 };
 
 /// How old, at most, a read is when a write is based on it.
@@ -27,7 +33,24 @@ pub(crate) fn judge(played: &mut Played) -> Judged {
     for n in 0..played.world.witness.writings.len() {
         one(played, n, &mut judged);
     }
+    counted_over_an_edit(played);
     judged
+}
+
+/// A person may give the very role of a grant after the read on which it is decided. Where that grant is
+/// counted and nothing written, too, nobody can tell his from ours.
+fn counted_over_an_edit(played: &mut Played) {
+    for entry in &played.world.all {
+        let Record::GrantAccepted(terms) = &entry.record else { continue };
+        let at = u64::try_from(entry.at.0 - START).unwrap();
+        let id = AccountId::new(terms.account.as_str()).unwrap();
+        let readings = played.world.witness.readings.iter().filter(|r| r.id == id && r.came <= at);
+        let Some(base) = readings.max_by_key(|r| r.came) else { continue };
+        let overtaken = played.truth.is_touched(&id, played.truth.shows(&id, base.taken), at);
+        if let Some(person) = played.truth.people.get_mut(&id).filter(|_| overtaken) {
+            person.unsure |= person.given.contains(&terms.role);
+        }
+    }
 }
 
 fn one(played: &mut Played, n: usize, judged: &mut Judged) {
