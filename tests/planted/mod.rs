@@ -42,6 +42,8 @@ macro_rules! check {
 
 #[path = "../timelines/abroad.rs"]
 mod abroad;
+#[path = "../policy/chain.rs"]
+mod chain;
 #[path = "../timelines/people.rs"]
 mod people;
 #[path = "../timelines/uncertain.rs"]
@@ -62,8 +64,11 @@ fn passes(timeline: fn()) -> bool {
     catch_unwind(timeline).is_ok()
 }
 
+/// A fault, what notices it, and whether that holds.
+type Row = (Planted, &'static str, fn() -> bool);
+
 /// What notices each fault.
-const ROWS: [(Planted, &str, fn() -> bool); 7] = [
+const ROWS: [Row; 8] = [
     (Planted::NoReferenceCount, "overlaps", overlaps_hold),
     (Planted::MayRaise, "an ending over what a person left", || {
         passes(people::an_ending_gives_nothing_that_is_not_there)
@@ -77,6 +82,9 @@ const ROWS: [(Planted, &str, fn() -> bool); 7] = [
     (Planted::NoWatch, "drift", drift_holds),
     (Planted::NoSendBy, "T9", || {
         passes(uncertain::t9_a_raise_that_slept_between_its_commit_and_its_sending_is_not_sent)
+    }),
+    (Planted::NoMaxContinuous, "a chain", || {
+        passes(chain::a_chain_of_grants_and_extensions_is_no_standing_access)
     }),
     (Planted::Unwritten, "overlaps", overlaps_hold),
 ];

@@ -1,6 +1,7 @@
 //! The policy at work in the engine: what it counts, when it is asked, what it never touches.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod chain;
 mod counting;
 mod gates;
 #[path = "../support/world/mod.rs"]
