@@ -64,34 +64,33 @@ fn passes(timeline: fn()) -> bool {
     catch_unwind(timeline).is_ok()
 }
 
-/// A fault, what notices it, and whether that holds.
-type Row = (Planted, &'static str, fn() -> bool);
+/// A fault, by what it is noticed, and that.
+struct Row(Planted, &'static str, fn() -> bool);
 
-/// What notices each fault.
 const ROWS: [Row; 8] = [
-    (Planted::NoReferenceCount, "overlaps", overlaps_hold),
-    (Planted::MayRaise, "an ending over what a person left", || {
+    Row(Planted::NoReferenceCount, "overlaps", overlaps_hold),
+    Row(Planted::MayRaise, "an ending over what a person left", || {
         passes(people::an_ending_gives_nothing_that_is_not_there)
     }),
-    (Planted::NoPin, "T10", || {
+    Row(Planted::NoPin, "T10", || {
         passes(abroad::t10_with_another_organizations_key_nothing_closes_and_nothing_is_written_until_the_right_one_is_back)
     }),
-    (Planted::NoWatch, "T6", || {
+    Row(Planted::NoWatch, "T6", || {
         passes(uncertain::t6_a_late_raise_of_an_ended_grant_is_not_taken_for_a_baseline)
     }),
-    (Planted::NoWatch, "drift", drift_holds),
-    (Planted::NoSendBy, "T9", || {
+    Row(Planted::NoWatch, "drift", drift_holds),
+    Row(Planted::NoSendBy, "T9", || {
         passes(uncertain::t9_a_raise_that_slept_between_its_commit_and_its_sending_is_not_sent)
     }),
-    (Planted::NoMaxContinuous, "a chain", || {
+    Row(Planted::NoMaxContinuous, "a chain", || {
         passes(chain::a_chain_of_grants_and_extensions_is_no_standing_access)
     }),
-    (Planted::Unwritten, "overlaps", overlaps_hold),
+    Row(Planted::Unwritten, "overlaps", overlaps_hold),
 ];
 
 #[test]
 fn each_planted_fault_is_caught_by_what_passes_without_it() {
-    for (fault, by, holds) in ROWS {
+    for Row(fault, by, holds) in ROWS {
         assert!(holds(), "{by} fails without any planted fault");
         assert!(!with(fault, holds), "{fault:?} is in the engine, and {by} does not notice");
     }
