@@ -11,11 +11,13 @@ use tokio::sync::mpsc;
 use crate::{
     engine::{
         action::{CallId, Look, Lower, LowerChange, Raise, RaiseChange, Read},
-        ids::IntegrationId,
+        ids::{IntegrationId, OrgId},
         input::Outcome,
+        observed::Listing,
     },
     jumpcloud::{Client, NewAccount},
     ledger::Committed,
+    secrets::TagKey,
 };
 
 /// What came back, and of which call.
@@ -25,6 +27,7 @@ pub type Report = (CallId, Outcome);
 #[derive(Clone)]
 pub struct Executor {
     clients: BTreeMap<IntegrationId, Arc<Client>>,
+    tags: Option<Arc<TagKey>>,
     reports: mpsc::UnboundedSender<Report>,
 }
 
@@ -34,19 +37,24 @@ impl Executor {
     #[must_use]
     pub fn new(
         clients: BTreeMap<IntegrationId, Arc<Client>>,
+        tags: Option<Arc<TagKey>>,
         reports: mpsc::UnboundedSender<Report>,
     ) -> Self {
-        Self { clients, reports }
+        Self { clients, tags, reports }
     }
 
     /// Looks.
     pub fn read(&self, read: Read) {
         let Some(client) = self.client(&read.integration, read.call) else { return };
+        let tags = self.tags.clone();
         self.run(read.call, async move {
             match read.what {
                 Look::WhoAmI => Outcome::WhoAmI(client.who_am_i().await),
                 Look::Roles => Outcome::Roles(client.roles().await),
-                Look::List => Outcome::List(client.list().await),
+                Look::List => {
+                    let listing = client.list().await;
+                    Outcome::List(listing.map(|listing| tagged(listing, tags.as_deref(), read.org.as_ref())))
+                }
                 Look::Get(id) => Outcome::Get(client.get(&id).await),
             }
         });
@@ -98,6 +106,15 @@ impl Executor {
             answer.outcome = Some(work.await);
         });
     }
+}
+
+/// The listing with the accounts marked that carry a tag of our key: the engine does not have it.
+fn tagged(mut listing: Listing, tags: Option<&TagKey>, org: Option<&OrgId>) -> Listing {
+    if let (Some(tags), Some(org)) = (tags, org) {
+        let ours = listing.accounts.iter().filter(|account| tags.verify(org, &account.email));
+        listing.tagged = ours.map(|account| account.id.clone()).collect();
+    }
+    listing
 }
 
 /// Reports when dropped, also when the task that holds it panics or is cancelled.

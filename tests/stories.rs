@@ -22,6 +22,8 @@ mod keys;
 mod neighbours;
 #[path = "stories/oversight.rs"]
 mod oversight;
+#[path = "stories/policy.rs"]
+mod policy;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]

@@ -31,7 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &["engine"]),
     ("control", &["http", "secrets", "engine", "clock", "strict"]),
     ("jumpcloud", &["http", "secrets", "engine", "strict"]),
-    ("executor", &["jumpcloud", "ledger", "engine"]),
+    ("executor", &["jumpcloud", "ledger", "engine", "secrets"]),
     ("config", &["http", "secrets", "engine"]),
     ("admin", &["engine"]),
     (

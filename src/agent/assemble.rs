@@ -118,7 +118,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let parts = parts(&config, connected, (Arc::clone(&ledger), reports), senders, identity.as_ref());
     let (queries, admin) = mpsc::channel(16);
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
-    let (reload, seed) = (hangups()?, entropy()?);
+    let (reload, seed) = (reloads(&config.policy_file, &stop)?, entropy()?);
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
     if let Some(identity) = identity {
         let known = &engine.state().recovery;
@@ -152,15 +152,16 @@ fn parts(
     senders: talk::Senders,
     identity: Option<&Identity>,
 ) -> Parts {
+    let tag_key = tag_key(&config.agent.state_dir);
     Parts {
         settings: connected.settings,
         ledger,
+        executor: Executor::new(connected.clients, tag_key.clone(), reports),
         ledger_file: config.agent.state_dir.join(crate::ledger::FILE_NAME),
-        executor: Executor::new(connected.clients, reports),
         policy_file: config.policy_file.clone(),
         policy: None,
         policy_error: None,
-        tag_key: tag_key(&config.agent.state_dir),
+        tag_key,
         outbox: Arc::new(Notify::new()),
         wants: senders.wants,
         snapshot: senders.snapshot,
@@ -237,10 +238,11 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// SIGHUP reads the policy anew.
-fn hangups() -> Result<mpsc::Receiver<()>, AgentError> {
+/// SIGHUP reads the policy anew, and so does a change of its file.
+fn reloads(policy: &Path, stop: &watch::Receiver<bool>) -> Result<mpsc::Receiver<()>, AgentError> {
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let (sender, receiver) = mpsc::channel(1);
+    super::policy::watch_file(policy.to_path_buf(), sender.clone(), stop.clone());
     tokio::spawn(async move { while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {} });
     Ok(receiver)
 }

@@ -132,6 +132,24 @@ fn account(seq: u64, record: &Record) {
         | Record::AccountClosed { at } => {
             info!(seq, kind, integration = %at.integration, account = at.account.as_str(), "account");
         }
+        Record::OrphanFound { integration, id, email, roles } => warn!(
+            seq, kind, integration = %integration, account = %id, account.email = %email, ?roles,
+            "an account with this agent's tag, of which its ledger knows nothing: look whose it is"
+        ),
+        Record::OrphanOver { integration, id } => {
+            info!(seq, kind, integration = %integration, account = %id, "no orphan any more");
+        }
+        Record::AccessCounted(u) => tracing::debug!(
+            seq,
+            kind,
+            account.email = u.who,
+            used_ms = u.used.0,
+            ends_at = u.until.0,
+            "access counted"
+        ),
+        Record::AccessForgotten { who } => {
+            tracing::debug!(seq, kind, account.email = who, "access too long ago to count");
+        }
         Record::Recovery(fact) => recovery(seq, fact),
         _ => info!(seq, kind, "journal"),
     }

@@ -24,6 +24,7 @@ mod offers;
 mod opening;
 mod pages;
 mod parked;
+mod policy;
 mod receipts;
 mod recovery;
 mod report;

@@ -172,7 +172,8 @@ fn not_extended(base: impl Fn(Code) -> Report, dropped: &ExtensionDropped) -> Re
 fn never_active(base: impl Fn(Code) -> Report, ending: &GrantEnding) -> Option<Report> {
     let code = ending.answers()?;
     let report = about(base(Code::Result(code)), &ending.about);
-    Some(Report { rule: ending.rule, detail: ending.fault.as_ref().map(describe), ..report })
+    let (detail, policy_hash) = (ending.fault.as_ref().map(describe), ending.policy_hash.clone());
+    Some(Report { rule: ending.rule, detail, policy_hash, ..report })
 }
 
 fn ended(report: Report, gone: &GrantGone, at: i64) -> Report {

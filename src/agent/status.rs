@@ -58,7 +58,7 @@ impl Snapshot {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let ending = turn.engine.grants().filter(|g| g.phase == Phase::Revoking);
         let overdue =
-            turn.engine.grants().filter(|g| g.phase == Phase::Revoking && g.end.overdue_ms(now) > 30_000);
+            turn.engine.grants().filter(|g| g.phase == Phase::Revoking && g.overdue_ms(now) > 30_000);
         Self {
             live: count(turn.engine.state().live_grants()),
             ending: count(ending.count()),

@@ -230,28 +230,6 @@ impl Turn {
         }
     }
 
-    /// Reads the policy anew; a bad file keeps the old policy and says so.
-    fn load_policy(&mut self) {
-        match crate::config::policy_file::load(&self.parts.policy_file) {
-            Ok(policy) => {
-                tracing::info!(policy.hash = %policy.hash, policy.dry_run = policy.dry_run, policy.roles = policy.roles.len(), "policy: in force");
-                self.parts.policy_error = None;
-                self.parts.policy = Some(policy);
-            }
-            Err(error) => {
-                let kept = self.parts.policy.is_some();
-                if kept {
-                    tracing::error!(error = %error, kept, "policy: cannot be read; the one in force before stays in force");
-                } else {
-                    tracing::error!(error = %error, kept, "policy: cannot be read; without a policy nothing is raised");
-                }
-                self.parts.policy_error = Some(error.to_string());
-            }
-        }
-        let policy = self.parts.policy.clone();
-        self.feed(Input::Policy(policy.map(Box::new)));
-    }
-
     fn nap(&self) -> Duration {
         let now = clock::now();
         let wake = self.engine.next_wake().map_or(LONGEST_SLEEP, |at| at.since(now.boot));

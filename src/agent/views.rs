@@ -79,7 +79,7 @@ async fn status(turn: &Turn) -> StatusView {
     let ledger = &turn.parts.ledger;
     let head = ledger.head().await.ok();
     let of = |phase: fn(Phase) -> bool| turn.engine.grants().filter(|g| phase(g.phase)).count() as u64;
-    let overdue = |g: &&Grant| g.phase == Phase::Revoking && g.end.overdue_ms(now) > 30_000;
+    let overdue = |g: &&Grant| g.phase == Phase::Revoking && g.overdue_ms(now) > 30_000;
     StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         agent_id: turn.parts.agent_id.as_ref().map(ToString::to_string),

@@ -13,6 +13,7 @@ mod health;
 mod init;
 mod ledger;
 mod output;
+mod policy;
 mod rotate_key;
 mod run;
 #[cfg(feature = "sandbox")]
@@ -95,6 +96,9 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Ask the policy file, offline
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Look at the journal
     #[command(subcommand)]
     Audit(audit::Command),
@@ -131,6 +135,7 @@ impl Cli {
             Command::Health => health::run(&global.load()?.config, global.output).await,
             Command::RotateKey => rotate_key::run(&global.load()?.config, global.output).await,
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
+            Command::Policy(command) => policy::run(&global.load()?.config, &command, global.output),
             Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output),
             Command::Ledger(command) => ledger::run(&global.load()?.config, command, global.output).await,
             #[cfg(feature = "sandbox")]

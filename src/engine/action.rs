@@ -4,7 +4,7 @@
 
 use super::{
     account::AccountRef,
-    ids::{AccountId, Email, IntegrationId, RoleName},
+    ids::{AccountId, Email, IntegrationId, OrgId, RoleName},
     inventory::Inventory,
     record::{Record, Seq},
     time::{BootTime, Timestamp},
@@ -58,6 +58,8 @@ pub struct Read {
     pub call: CallId,
     /// Where.
     pub integration: IntegrationId,
+    /// The pinned organization, for which tags are verified.
+    pub org: Option<OrgId>,
     /// At what.
     pub what: Look,
 }

@@ -34,6 +34,10 @@ pub(super) struct Budget {
     blocked_since: BootTime,
     /// Observing pays for long listings by waiting.
     observe_after: BootTime,
+    /// Calls that failed in a row.
+    failures: u32,
+    /// Giving and observing rest until here: the circuit is broken. Taking away never rests.
+    broken: BootTime,
 }
 
 const ONE: u64 = 1000;
@@ -41,6 +45,10 @@ const ONE: u64 = 1000;
 const RECOVERY: Millis = Millis(5_000);
 /// Lowers never wait longer than this for a server that asks us to stay away.
 const LOWER_WAIT: Millis = Millis(15_000);
+/// After so many failures in a row the circuit breaks.
+const BREAKS_AT: u32 = 5;
+/// How long it stays broken before one call is tried.
+const BROKEN_FOR: Millis = Millis(15_000);
 
 impl Budget {
     /// A full bucket of `per_second` requests a second.
@@ -56,6 +64,8 @@ impl Budget {
             blocked: now,
             blocked_since: now,
             observe_after: now,
+            failures: 0,
+            broken: now,
         }
     }
 
@@ -87,7 +97,7 @@ impl Budget {
         let open = if lane <= Lane::Verify {
             self.blocked.min(self.blocked_since + LOWER_WAIT)
         } else {
-            self.blocked
+            self.blocked.max(self.broken)
         };
         if lane == Lane::Observe { filled.max(open).max(self.observe_after) } else { filled.max(open) }
     }
@@ -103,6 +113,21 @@ impl Budget {
             self.blocked_since = now;
         }
         self.blocked = self.blocked.max(now + retry_after);
+    }
+
+    /// A call brought no answer that counts. JumpCloud is down, or cannot be reached: whoever gives or only
+    /// looks leaves it alone for a while.
+    pub(super) fn failed(&mut self, now: BootTime) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= BREAKS_AT {
+            self.broken = now + BROKEN_FOR;
+        }
+    }
+
+    /// A call went well: the circuit is closed.
+    pub(super) fn worked(&mut self) {
+        self.failures = 0;
+        self.broken = BootTime(0);
     }
 
     /// The present rate, in requests a second.
@@ -152,6 +177,22 @@ mod tests {
         assert!(budget.ready_at(Lane::Raise, now) <= BootTime(500));
         let next = budget.ready_at(Lane::Observe, now);
         assert!(next > BootTime(11_000) && next < BootTime(13_000), "{next:?}");
+    }
+
+    #[test]
+    fn a_row_of_failures_breaks_the_circuit_for_everything_but_lowers() {
+        let now = BootTime(0);
+        let mut budget = Budget::new(8, now);
+        for _ in 1..BREAKS_AT {
+            budget.failed(now);
+        }
+        assert_eq!(budget.ready_at(Lane::Raise, now), now);
+        budget.failed(now);
+        assert_eq!(budget.ready_at(Lane::Raise, now), now + BROKEN_FOR);
+        assert_eq!(budget.ready_at(Lane::Observe, now), now + BROKEN_FOR);
+        assert_eq!(budget.ready_at(Lane::Lower, now), now);
+        budget.worked();
+        assert_eq!(budget.ready_at(Lane::Raise, now), now);
     }
 
     #[test]

@@ -149,8 +149,18 @@ codes! {
         ApproversRequired = "approvers_required",
         /// The requester approved himself, or is not named.
         RequesterIsApprover = "requester_is_approver",
+        /// Too few of the policy's approvers' keys have signed exactly this.
+        ApprovalRequired = "approval_required",
+        /// Not in the hours in which access may be had, or not wholly.
+        OutsideHours = "outside_hours",
         /// Too many live grants.
         Quota = "quota",
+        /// Too many grants end at about that time to be taken back in time.
+        TooManyEnds = "too_many_ends",
+        /// Too many grants within an hour.
+        GrantsPerHour = "grants_per_hour",
+        /// The person would have access for too long without a rest.
+        MaxContinuous = "max_continuous",
         /// JumpCloud could not be read in time.
         NotObservable = "not_observable",
         /// JumpCloud refused the change.
@@ -165,6 +175,33 @@ codes! {
         Credential = "credential",
         /// The grant was ended before it became active.
         EndedBeforeActive = "ended_before_active",
+    }
+}
+
+impl Rule {
+    /// Whether it is a rule of the local policy.
+    #[must_use]
+    pub const fn is_local_policy(self) -> bool {
+        matches!(
+            self,
+            Self::NoPolicy
+                | Self::RoleNotGrantable
+                | Self::RoleManagesAdmins
+                | Self::DurationTooLong
+                | Self::ProtectedAccount
+                | Self::AccountNotAllowed
+                | Self::EphemeralNotAllowed
+                | Self::DomainNotAllowed
+                | Self::RequestNumberRequired
+                | Self::JustificationRequired
+                | Self::ApproversRequired
+                | Self::RequesterIsApprover
+                | Self::ApprovalRequired
+                | Self::OutsideHours
+                | Self::Quota
+                | Self::GrantsPerHour
+                | Self::MaxContinuous
+        )
     }
 }
 

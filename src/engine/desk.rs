@@ -4,9 +4,9 @@
 use super::{
     action::CallId,
     alarms::Alarm,
-    budget::Lane,
     ids::{Email, JobId},
     observed::ObservedAccount,
+    place::Place,
     time::{BootTime, Millis},
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Desk {
     /// The wake-up that is set.
     pub alarm: Option<Alarm>,
     /// Its place in the queue for a token, while it waits for one.
-    pub queued: Option<(Lane, BootTime)>,
+    pub queued: Option<Place>,
     /// Lowers that were answered for good and, as far as a read has shown since, changed nothing.
     pub vain: u32,
     /// When the first of them came back.

@@ -130,7 +130,12 @@ impl Engine {
                 }
                 let call = self.begin(at, Purpose::Look(at.clone()), false);
                 let integration = at.integration.clone();
-                self.out.actions.push(Action::Read(Read { call, integration, what: Look::Get(id) }));
+                self.out.actions.push(Action::Read(Read {
+                    call,
+                    integration,
+                    org: None,
+                    what: Look::Get(id),
+                }));
             }
             _ => {
                 self.want(&at.integration, Errand::List);
@@ -182,19 +187,19 @@ impl Engine {
     /// A token for `lane`, or a place in the queue for one.
     pub(super) fn take_or_queue(&mut self, at: &AccountRef, lane: Lane) -> bool {
         let now = self.now.boot;
+        let mut place = self.place(at, lane);
         let Some(tenant) = self.tenants.get_mut(&at.integration) else { return false };
         let desk = self.desks.entry(at.clone()).or_default();
-        let since = desk.queued.map_or(now, |(_, since)| since);
-        if let Some((lane, since)) = desk.queued.take() {
-            tenant.queue.remove(&(lane, since, at.clone()));
+        if let Some(before) = desk.queued.take() {
+            place.since = place.since.min(before.since);
+            tenant.queue.remove(&before);
         }
-        let place = (lane, since, at.clone());
         let first = tenant.queue.first().is_none_or(|ahead| place < *ahead);
         if first && tenant.budget.take(lane, now) {
             return true;
         }
-        tenant.queue.insert(place);
-        desk.queued = Some((lane, since));
+        tenant.queue.insert(place.clone());
+        desk.queued = Some(place);
         false
     }
 

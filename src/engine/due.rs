@@ -23,8 +23,21 @@ const LOST: Millis = Millis(90_000);
 /// The same for a listing, whose pages are paced: ten thousand accounts at one request a second.
 const LOST_LISTING: Millis = Millis(10 * 60_000);
 
-/// Overdue ages at which a revocation is reported anew, in milliseconds, after the configured first.
-const OVERDUE_RUNGS: [u64; 3] = [5 * 60_000, 15 * 60_000, 60 * 60_000];
+/// The overdue age, in milliseconds, at which a revocation is reported after `told`: soon and often, then
+/// hourly for a day, then daily, for ever.
+fn next_rung(first: u64, told: Option<u64>) -> u64 {
+    const MINUTE: u64 = 60_000;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let Some(told) = told else { return first };
+    match told {
+        ..DAY => {
+            let hour = (told / HOUR + 1) * HOUR;
+            [5 * MINUTE, 15 * MINUTE].into_iter().find(|rung| *rung > told).unwrap_or(hour)
+        }
+        _ => (told / DAY + 1).saturating_mul(DAY),
+    }
+}
 
 impl Engine {
     /// The first look after a start: nothing of a previous process is believed to be still running.
@@ -145,7 +158,9 @@ impl Engine {
         let at = found.account_ref();
         let about = found.about();
         self.drop_extensions(grant);
-        self.write(Record::GrantEnding(GrantEnding { about, reason, woken_by, lateness_ms, rule, fault }));
+        let policy_hash = rule.and_then(|_| self.policy.as_ref().map(|p| p.hash.clone()));
+        let ending = GrantEnding { about, reason, woken_by, lateness_ms, rule, fault, policy_hash };
+        self.write(Record::GrantEnding(ending));
         if let Some(alarm) = self.grant_alarms.remove(grant) {
             self.alarms.clear(alarm);
         }
@@ -191,6 +206,7 @@ impl Engine {
             // A clock that jumped years ahead must not make a job new again.
             let wall = self.now.wall;
             self.state.jobs.retain(|_, seen| seen.forget_at > wall);
+            self.forget_usage();
         }
         let busy = self.state.accounts.keys().cloned();
         self.dirty.extend(busy);
@@ -212,10 +228,8 @@ impl Engine {
         let first = self.settings.timing.overdue.0;
         let mut found = Vec::new();
         for grant in self.state.grants.values().filter(|g| g.phase == Phase::Revoking) {
-            let rung = usize::from(grant.overdue_reports);
-            let age = grant.end.overdue_ms(self.now);
-            let due = if rung == 0 { Some(first) } else { OVERDUE_RUNGS.get(rung - 1).copied() };
-            if due.is_some_and(|due| age >= due) {
+            let age = grant.overdue_ms(self.now);
+            if age >= next_rung(first, grant.overdue_told_ms) {
                 found.push((grant.about(), grant.account_ref(), age));
             }
         }
@@ -291,5 +305,28 @@ impl Grant {
             integration: self.terms.integration.clone(),
             account: self.terms.account.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overdue_revocation_is_reported_ever_more_seldom_and_never_for_the_last_time() {
+        let mut told = None;
+        let ages: Vec<u64> = (0..40)
+            .map(|_| {
+                told = Some(next_rung(60_000, told));
+                told.unwrap_or_default() / 60_000
+            })
+            .collect();
+        assert_eq!(ages[..6], [1, 5, 15, 60, 120, 180]);
+        assert_eq!(ages[25..30], [23 * 60, 24 * 60, 2 * 24 * 60, 3 * 24 * 60, 4 * 24 * 60]);
+        assert_eq!(
+            next_rung(60_000, Some(1_000 * 86_400_000 + 5)),
+            1_001 * 86_400_000,
+            "and no flood after days off"
+        );
     }
 }

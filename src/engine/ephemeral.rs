@@ -6,10 +6,11 @@
 use super::{
     Engine,
     account::{AccountRef, Effect},
-    action::LowerChange,
+    action::{LowerChange, RoleField},
     codes::Rule,
     drive::Move,
     grant::{Grant, Phase},
+    ids::AccountId,
     observed::ObservedAccount,
     record::Record,
 };
@@ -67,6 +68,24 @@ impl Engine {
         if waits {
             return Some(Move::Rest);
         }
-        Some(Move::Lower(Effect::Delete, LowerChange::Delete { id }))
+        let demotion = self.demotion(at, id.clone());
+        Some(demotion.unwrap_or(Move::Lower(Effect::Delete, LowerChange::Delete { id })))
+    }
+
+    /// While a delete has failed for long, every other try takes the account's role down to the floor: access
+    /// that ends outranks an account that is tidy.
+    fn demotion(&self, at: &AccountRef, id: AccountId) -> Option<Move> {
+        let (account, tenant) = (self.state.accounts.get(at)?, self.tenants.get(&at.integration)?);
+        let seen = self.desks.get(at)?.seen.as_ref()?;
+        let long = self.state.grants_of(at).any(|g| g.overdue_ms(self.now) >= self.settings.timing.overdue.0);
+        let floor = &tenant.settings.floor_role;
+        let above =
+            seen.account.roles != [floor.clone()] && tenant.order.any_covers(&seen.account.roles, floor);
+        if !long || !above || account.attempts % 2 == 1 {
+            return None;
+        }
+        let roles = vec![floor.clone()];
+        let change = LowerChange::SetRoles { id, roles: roles.clone(), field: RoleField::One };
+        Some(Move::Lower(Effect::Lower { roles }, change))
     }
 }

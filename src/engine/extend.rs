@@ -16,8 +16,10 @@ use super::{
     ids::{GrantId, JobId},
     intake::Gate,
     job::{AccessRequest, Digest, ExtendJob, Job},
+    policy::{Asked, Facts, Whose},
     record::{Record, Seq},
     recovery::Held,
+    usage,
 };
 
 /// An extension in force whose record is not durable: a lost ledger takes it back.
@@ -65,16 +67,19 @@ impl Engine {
             Phase::Revoking | Phase::Settling | Phase::Ended => return Err((ResultCode::TooLate, None)),
         }
         let policy = self.open_gate()?;
+        if !self.may_end_at(&job.integration, &ask.grant, self.now.wall + ask.duration) {
+            return Err(refuse(Rule::TooManyEnds));
+        }
         if self.state.recovery.adopted.contains(&ask.grant) {
             return Err(refuse(Rule::RevokeOnly));
         }
-        policy.judge_extension(&grant.terms.role, ask.duration, request).map_err(refuse)?;
         let at = grant.account_ref();
+        policy.judge(&self.asked_of_extension(grant, ask, request)).map_err(refuse)?;
         if !self.offers(&at.integration, &grant.terms.role) {
             return Err(refuse(Rule::RoleNotGrantable));
         }
         match (&grant.terms.requester, self.id_of(&at)) {
-            (Some(requester), _) => policy.judge_ephemeral(requester).map_err(refuse)?,
+            (Some(_), _) => {}
             (None, Some(id)) => self.judge_account(&at, &id, &grant.terms.email).map_err(refuse)?,
             (None, None) => return Err(refuse(Rule::NotObservable)),
         }
@@ -86,6 +91,30 @@ impl Engine {
             return Err(refuse(Rule::NotLonger));
         }
         if policy.dry_run { Err((ResultCode::DryRun, None)) } else { Ok(()) }
+    }
+
+    /// More time is judged as a grant is; it is no further grant, so the numbers of grants do not count.
+    fn asked_of_extension<'a>(
+        &self,
+        grant: &'a Grant,
+        ask: &ExtendJob,
+        request: &'a AccessRequest,
+    ) -> Asked<'a> {
+        let (terms, until) = (&grant.terms, self.now.wall + ask.duration);
+        Asked {
+            role: &terms.role,
+            duration: ask.duration,
+            whose: terms.requester.as_ref().map_or(Whose::Account(&terms.email), Whose::Ephemeral),
+            request,
+            from: self.now.wall,
+            until,
+            facts: Facts {
+                manages_admins: Some(self.is_known_to_manage(&terms.integration, &terms.role)),
+                live: None,
+                last_hour: None,
+                continuous: Some(self.continuous(&usage::whose(terms), until)),
+            },
+        }
     }
 
     /// Brings into force what is durable by now, unless the end in force has come.

@@ -127,8 +127,11 @@ pub struct Grant {
     pub revoke_jobs: Vec<(JobId, Digest)>,
     /// When it was read back as gone.
     pub gone_at: Option<Timestamp>,
-    /// How many overdue reports have been made.
-    pub overdue_reports: u8,
+    /// Since when it is to end, on the wall clock: a revocation that was asked for is late long before the
+    /// grant's own end.
+    pub ending_at: Option<Timestamp>,
+    /// The overdue age that was reported last, in milliseconds.
+    pub overdue_told_ms: Option<u64>,
 }
 
 /// The terms of a grant, as journalled before anything is raised.
@@ -218,6 +221,15 @@ impl End {
     pub fn overdue_ms(&self, now: Now) -> u64 {
         let by_wall = now.wall.since(self.at).0;
         if now.boot_id == self.boot_id { by_wall.max(now.boot.since(self.boot).0) } else { by_wall }
+    }
+}
+
+impl Grant {
+    /// How long its access is there beyond its end, whatever ended it, in milliseconds.
+    #[must_use]
+    pub fn overdue_ms(&self, now: Now) -> u64 {
+        let asked = self.ending_at.map_or(0, |at| now.wall.since(at).0);
+        self.end.overdue_ms(now).max(asked)
     }
 }
 

@@ -52,6 +52,9 @@ impl Engine {
             self.spread(&at, flight.began, &index, counts);
         }
         self.resolve_all(integration, flight.began, &index, listing.complete);
+        if proves {
+            self.sweep_orphans(integration, &listing);
+        }
         self.keep_listing(integration, flight.began, listing);
     }
 

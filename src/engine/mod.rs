@@ -16,6 +16,7 @@
 
 pub mod account;
 pub mod action;
+mod admission;
 mod alarms;
 mod answer;
 mod budget;
@@ -39,7 +40,10 @@ pub mod job;
 mod listing;
 mod lowering;
 pub mod observed;
+pub mod orphans;
+mod place;
 pub mod plan;
+mod planted;
 pub mod policy;
 mod probe;
 pub mod record;
@@ -50,6 +54,7 @@ pub mod settings;
 pub mod state;
 mod tenant;
 pub mod time;
+pub mod usage;
 pub mod views;
 pub mod wheel;
 
@@ -64,6 +69,7 @@ use ids::{GrantId, IntegrationId, JobId};
 use input::{Input, Outcome};
 use job::{Digest, Job};
 use observed::{Fault, FaultClass};
+use planted::Planted;
 use policy::Policy;
 use record::{Record, Seq};
 use settings::Settings;
@@ -236,7 +242,14 @@ impl Engine {
         let seq = self.next_seq;
         self.next_seq = Seq(seq.0 + 1);
         self.state.apply(seq, self.now.wall, &record);
+        let usage = self.recount(&record);
+        if planted::is(Planted::Unwritten) && matches!(record, Record::GrantAccepted(_)) {
+            return seq;
+        }
         self.out.records.push(Entry { seq, at: self.now.wall, record });
+        if let Some(usage) = usage {
+            self.write(Record::AccessCounted(usage));
+        }
         seq
     }
 

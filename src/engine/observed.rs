@@ -42,6 +42,8 @@ pub struct Listing {
     pub complete: bool,
     /// The organization that answered, where it can be read.
     pub org: Option<OrgId>,
+    /// Accounts whose address carries a tag of our key, made for the organization that was asked.
+    pub tagged: Vec<AccountId>,
     /// How many requests it took: what it costs of the integration's rate.
     pub requests: u32,
     /// Whether JumpCloud refused one of them because there were too many, and took it later.

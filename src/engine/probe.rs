@@ -11,6 +11,9 @@ use super::{
     input::Outcome,
     job::Ask,
     observed::{DiscoveredRole, Fault, FaultClass, ReadOutcome, WhoAmI},
+    orphans,
+    place::Place,
+    planted::{self, Planted},
     record::Record,
     roles::RoleOrder,
     tenant::{Errand, Tenant},
@@ -61,8 +64,13 @@ impl Engine {
 
     pub(super) fn integration_woken(&mut self, integration: &IntegrationId) {
         let held = self.state.accounts.keys().any(|at| at.integration == *integration);
+        let looks = self.looks_for_orphans();
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
         tenant.alarm = None;
+        if looks && tenant.orphans_at <= self.now.boot {
+            tenant.orphans_at = self.now.boot + orphans::EVERY;
+            tenant.survey.wanted = true;
+        }
         if tenant.observe_at <= self.now.boot {
             tenant.observe_at = self.now.boot + tenant.settings.observe_interval;
             tenant.survey.wanted |= held;
@@ -94,21 +102,21 @@ impl Engine {
             let Some(tenant) = self.tenants.get_mut(integration) else { return };
             let queued = tenant.queue.first().cloned();
             match (errand, queued) {
-                (Some((lane, errand)), queued) if queued.as_ref().is_none_or(|q| lane <= q.0) => {
+                (Some((lane, errand)), queued) if queued.as_ref().is_none_or(|q| lane <= q.lane) => {
                     if !tenant.budget.take(lane, self.now.boot) {
                         break;
                     }
                     self.send_errand(integration, errand);
                 }
                 (_, Some(first)) => {
-                    if tenant.budget.ready_at(first.0, self.now.boot) > self.now.boot {
+                    if tenant.budget.ready_at(first.lane, self.now.boot) > self.now.boot {
                         break;
                     }
                     tenant.queue.remove(&first);
-                    self.drive(&first.2);
-                    if let Some(desk) = self.desks.get_mut(&first.2) {
-                        desk.queued =
-                            desk.queued.filter(|_| self.tenants[integration].queue.contains(&first));
+                    self.drive(&first.at);
+                    let still = |place: &Place| self.tenants[integration].queue.contains(place);
+                    if let Some(desk) = self.desks.get_mut(&first.at) {
+                        desk.queued = desk.queued.take().filter(still);
                     }
                 }
                 _ => break,
@@ -162,17 +170,19 @@ impl Engine {
                 Errand::Survey => tenant.survey.flight = Some((call, began)),
             }
         }
-        self.out.actions.push(Action::Read(Read { call, integration: integration.clone(), what }));
+        let org = self.state.organizations.get(integration).cloned();
+        self.out.actions.push(Action::Read(Read { call, integration: integration.clone(), org, what }));
     }
 
     fn set_integration_alarm(&mut self, integration: &IntegrationId) {
         let now = self.now.boot;
         let held = self.state.accounts.keys().any(|at| at.integration == *integration);
+        let looks = self.looks_for_orphans();
         let listing = self.listing_lane(integration);
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
         let mut at: Vec<BootTime> = Vec::new();
-        if let Some((lane, ..)) = tenant.queue.first() {
-            at.push(tenant.budget.ready_at(*lane, now));
+        if let Some(first) = tenant.queue.first() {
+            at.push(tenant.budget.ready_at(first.lane, now));
         }
         for errand in ERRANDS {
             let lane = lane_of(errand, listing);
@@ -184,6 +194,9 @@ impl Engine {
         }
         if held {
             at.push(tenant.observe_at);
+        }
+        if looks {
+            at.push(tenant.orphans_at);
         }
         let next = at.into_iter().min();
         if tenant.alarm.map(|a| a.at) == next {
@@ -225,8 +238,12 @@ impl Engine {
     pub(super) fn note_fault(&mut self, integration: &IntegrationId, fault: &Fault) {
         let now = self.now.boot;
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
-        if fault.class == FaultClass::Throttled {
-            tenant.budget.throttled(fault.retry_after_ms.map_or(THROTTLED_FOR, Millis), now);
+        match fault.class {
+            FaultClass::Throttled => {
+                tenant.budget.throttled(fault.retry_after_ms.map_or(THROTTLED_FOR, Millis), now);
+            }
+            FaultClass::Ambiguous | FaultClass::NotSent => tenant.budget.failed(now),
+            _ => {}
         }
         let credential = fault.class == FaultClass::Credential;
         let news = credential && !tenant.credential_refused;
@@ -242,6 +259,7 @@ impl Engine {
         let now = self.now.boot;
         if let Some(tenant) = self.tenants.get_mut(integration) {
             tenant.answered_at = Some(now);
+            tenant.budget.worked();
             tenant.last_fault = None;
             tenant.credential_refused = false;
         }
@@ -251,7 +269,7 @@ impl Engine {
     pub(super) fn note_org(&mut self, integration: &IntegrationId, org: Option<OrgId>, began: BootTime) {
         let Some(org) = org else { return };
         let pinned = self.state.organizations.get(integration).cloned();
-        let wrong = pinned.as_ref().is_some_and(|p| *p != org);
+        let wrong = pinned.as_ref().is_some_and(|p| *p != org) && !planted::is(Planted::NoPin);
         if pinned.is_none() {
             self.write(Record::OrganizationPinned { integration: integration.clone(), org: org.clone() });
         }

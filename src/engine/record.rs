@@ -16,6 +16,7 @@ use super::{
     observed::Fault,
     recovery,
     time::Timestamp,
+    usage::Usage,
 };
 
 /// A record's number in the journal; the first is 1. Assigned by the engine, without gaps.
@@ -116,6 +117,24 @@ pub enum Record {
         /// Which.
         at: AccountRef,
     },
+    /// An account with our tag, of which this ledger knows nothing.
+    OrphanFound {
+        /// Where.
+        integration: IntegrationId,
+        /// JumpCloud's id of it.
+        id: AccountId,
+        /// Its address.
+        email: Email,
+        /// Its roles.
+        roles: Vec<RoleName>,
+    },
+    /// It is gone, or taken in to be deleted.
+    OrphanOver {
+        /// Where.
+        integration: IntegrationId,
+        /// JumpCloud's id of it.
+        id: AccountId,
+    },
     /// A grant was accepted. Its terms authorise every later lower.
     GrantAccepted(Box<Terms>),
     /// A raise's fate is unknown.
@@ -179,6 +198,13 @@ pub enum Record {
         /// Which grant.
         #[serde(flatten)]
         about: About,
+    },
+    /// How long and how often a person has had access, as of now. Each count replaces the one before.
+    AccessCounted(Usage),
+    /// A person's access is too long ago for any rule to count it.
+    AccessForgotten {
+        /// Whose.
+        who: String,
     },
     /// Doubts about the ledger itself, and what was recovered. Last: it has kinds of its own.
     #[serde(untagged)]
@@ -281,6 +307,9 @@ pub struct GrantEnding {
     /// The fault behind that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+    /// For a grant that never became active: the policy in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_hash: Option<String>,
 }
 
 /// A read that shows a grant's access gone.
@@ -327,6 +356,8 @@ impl Record {
             Self::AttemptEnded { .. } => "attempt_ended",
             Self::AccountWatched { .. } => "account_watched",
             Self::AccountClosed { .. } => "account_closed",
+            Self::OrphanFound { .. } => "orphan_found",
+            Self::OrphanOver { .. } => "orphan_over",
             Self::GrantAccepted(_) => "grant_accepted",
             Self::GrantIndeterminate { .. } => "grant_indeterminate",
             Self::GrantActive(_) => "grant_active",
@@ -340,6 +371,8 @@ impl Record {
             Self::GrantReappeared { .. } => "grant_reappeared",
             Self::RevocationOverdue { .. } => "revocation_overdue",
             Self::GrantClosed { .. } => "grant_closed",
+            Self::AccessCounted(_) => "access_counted",
+            Self::AccessForgotten { .. } => "access_forgotten",
             Self::Recovery(fact) => fact.kind(),
         }
     }
@@ -360,6 +393,9 @@ impl Record {
             | Self::AttemptEnded { at, .. }
             | Self::AccountWatched { at, .. }
             | Self::AccountClosed { at } => account_stream(at),
+            Self::OrphanFound { integration, id, .. } | Self::OrphanOver { integration, id } => {
+                format!("orphan/{integration}/{id}")
+            }
             Self::GrantAccepted(terms) => format!("grant/{}", terms.grant),
             Self::ExtensionAccepted(extension) => format!("grant/{}", extension.about.grant),
             Self::GrantExtended(extended) => format!("grant/{}", extended.about.grant),
@@ -373,6 +409,7 @@ impl Record {
             | Self::GrantReappeared { about, .. }
             | Self::RevocationOverdue { about, .. }
             | Self::GrantClosed { about } => format!("grant/{}", about.grant),
+            Self::AccessCounted(Usage { who, .. }) | Self::AccessForgotten { who } => format!("usage/{who}"),
             Self::Recovery(fact) => fact.stream(),
         }
     }

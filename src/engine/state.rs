@@ -3,7 +3,7 @@
 //! [`State::apply`] is the only way in. Start-up runs the same `apply` over the stored records of the
 //! streams that are still open, so there is no second code path to be wrong in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +11,13 @@ use super::{
     account::{Account, AccountKey, AccountRef, AttemptEnd, Effect, Sent},
     codes::{EndReason, ResultCode, WokenBy},
     grant::{End, Grant, GrantKind, Phase, Step, Terms},
-    ids::{Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
+    ids::{AccountId, Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     job::{AccessRequest, Digest},
     observed::{Fault, FaultClass},
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
     recovery::Recovery,
     time::{BootId, BootTime, Timestamp},
+    usage::Usage,
 };
 
 /// The fold.
@@ -28,8 +29,14 @@ pub struct State {
     pub grants: BTreeMap<GrantId, Grant>,
     /// Accounts that a grant touches or a watch holds.
     pub accounts: BTreeMap<AccountRef, Account>,
+    /// Accounts of ours that were made, deleted and forgotten: one that is there again is deleted again.
+    pub ended: BTreeSet<AccountRef>,
+    /// Accounts with our tag of which nothing is known.
+    pub orphans: BTreeMap<(IntegrationId, AccountId), Email>,
     /// Job ids inside their memory window.
     pub jobs: HashMap<JobId, SeenJob>,
+    /// How long and how often people have had access.
+    pub usage: BTreeMap<String, Usage>,
     /// Doubts about the ledger itself.
     pub recovery: Recovery,
 }
@@ -96,8 +103,23 @@ impl State {
             Record::AccountWatched { at, watch } => self.on_account(at, |a| a.watch = Some(*watch)),
             Record::AccountClosed { at } => {
                 self.accounts.remove(at);
+                if matches!(at.account, AccountKey::Ephemeral(_)) {
+                    self.ended.insert(at.clone());
+                }
+            }
+            Record::OrphanFound { integration, id, email, .. } => {
+                self.orphans.insert((integration.clone(), id.clone()), email.clone());
+            }
+            Record::OrphanOver { integration, id } => {
+                self.orphans.remove(&(integration.clone(), id.clone()));
             }
             Record::GrantAccepted(terms) => self.accepted(seq, terms),
+            Record::AccessCounted(usage) => {
+                self.usage.insert(usage.who.clone(), usage.clone());
+            }
+            Record::AccessForgotten { who } => {
+                self.usage.remove(who);
+            }
             Record::Recovery(fact) => self.recovered(seq, at, fact),
             _ => self.apply_to_grant(seq, at, record),
         }
@@ -172,7 +194,7 @@ impl State {
             }
             Record::GrantExtended(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
             Record::ExtensionDropped(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
-            Record::GrantEnding(ending) => self.ending(seq, ending),
+            Record::GrantEnding(ending) => self.ending(seq, ending, at),
             Record::RevokeRequested { about, job, digest } => {
                 self.expect_answer(job, *digest, at);
                 self.on_grant(&about.grant, |g| g.revoke_jobs.push((job.clone(), *digest)));
@@ -182,9 +204,10 @@ impl State {
             Record::GrantReappeared { about, .. } => self.on_grant(&about.grant, |g| {
                 g.step(Step::Reappeared);
                 g.gone_at = None;
+                g.ending_at = Some(at);
             }),
-            Record::RevocationOverdue { about, .. } => {
-                self.on_grant(&about.grant, |g| g.overdue_reports = g.overdue_reports.saturating_add(1));
+            Record::RevocationOverdue { about, overdue_ms, .. } => {
+                self.on_grant(&about.grant, |g| g.overdue_told_ms = Some(*overdue_ms));
             }
             Record::GrantClosed { about } => {
                 self.grants.remove(&about.grant);
@@ -223,12 +246,13 @@ impl State {
         }
     }
 
-    fn ending(&mut self, seq: Seq, ending: &GrantEnding) {
+    fn ending(&mut self, seq: Seq, ending: &GrantEnding, at: Timestamp) {
         self.on_grant(&ending.about.grant, |g| {
             g.step(Step::End);
             g.reason = Some(ending.reason);
             g.woken_by = Some(ending.woken_by);
             g.lateness_ms = ending.lateness_ms;
+            g.ending_at = Some(at);
         });
         // A grant that never became active has its result in this very record.
         if ending.answers().is_some() {
@@ -270,7 +294,8 @@ impl Grant {
             answered: false,
             revoke_jobs: Vec::new(),
             gone_at: None,
-            overdue_reports: 0,
+            ending_at: None,
+            overdue_told_ms: None,
         }
     }
 
@@ -337,6 +362,9 @@ fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {
     let Some(attempt) = account.open_attempt.take_if(|open| open.n == n) else {
         return;
     };
+    if !matches!(end, AttemptEnd::NotDone(_)) {
+        account.wrote = attempt.effect.writes();
+    }
     let sent = |fault: &Fault| !matches!(fault.class, FaultClass::NotSent | FaultClass::Throttled);
     match (end, attempt.effect.is_raise()) {
         (AttemptEnd::NotDone(_), true) => {} // certainly not carried out

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    account::AccountRef,
     action::CallId,
     alarms::Alarm,
-    budget::{Budget, Lane},
+    budget::Budget,
     ids::{AccountId, Email, OrgId},
     observed::{Fault, Listing, WhoAmI},
+    orphans,
+    place::Place,
     roles::RoleOrder,
     settings::IntegrationSettings,
     time::BootTime,
@@ -25,7 +26,7 @@ pub(super) struct Tenant {
     /// Requests it may be sent.
     pub budget: Budget,
     /// Accounts that wait for a token, most urgent first.
-    pub queue: BTreeSet<(Lane, BootTime, AccountRef)>,
+    pub queue: BTreeSet<Place>,
     /// Whose credential this is.
     pub whoami: Probe<WhoAmI>,
     /// Whether the roles were read.
@@ -44,6 +45,8 @@ pub(super) struct Tenant {
     pub known: BTreeSet<AccountId>,
     /// When live grants are looked at next.
     pub observe_at: BootTime,
+    /// When somebody looks for orphans next.
+    pub orphans_at: BootTime,
     /// The last listing that a hint asked for.
     pub hinted_at: Option<BootTime>,
     /// The wake-up that is set.
@@ -115,6 +118,7 @@ impl Tenant {
             wrong_org: false,
             known: BTreeSet::new(),
             observe_at: now,
+            orphans_at: now + orphans::EVERY,
             hinted_at: None,
             alarm: None,
             last_fault: None,

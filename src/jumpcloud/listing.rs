@@ -88,6 +88,7 @@ impl Client {
             accounts: sweep.accounts,
             complete,
             org,
+            tagged: Vec::new(),
             requests: u32::try_from(requests).unwrap_or(u32::MAX).saturating_add(throttled),
             throttled: throttled > 0,
         })
@@ -252,13 +253,10 @@ impl Walk {
 }
 
 /// Whether a page is refused for the moment only. Who was given one page may read the next: a 403 then is
-/// how some gateways say that there were too many requests.
+/// how some gateways say that there were too many requests. Nothing is lost with a first page, and whoever
+/// wanted the listing is told at once to slow down.
 fn is_for_now(fault: &Fault, first: bool) -> bool {
-    match fault.class {
-        FaultClass::Throttled => true,
-        FaultClass::Forbidden => !first,
-        _ => false,
-    }
+    !first && matches!(fault.class, FaultClass::Throttled | FaultClass::Forbidden)
 }
 
 /// The targets of `rel="next"` in a Link header (RFC 8288, section 3).

@@ -6,10 +6,12 @@
 use super::{Loaded, Marks, Open, Opened, Row, SeenJob, StoredRow};
 use crate::engine::{
     Restored,
+    account::{AccountKey, AccountRef},
     action::Entry,
     grant::Terms,
-    ids::JobId,
+    ids::{Email, IntegrationId, JobId},
     job::Digest,
+    orphans,
     record::{Record, Seq},
     recovery::Fact,
     state::{self, RevokePrefix, State},
@@ -33,9 +35,16 @@ pub fn row(entry: &Entry, state: &State) -> Row {
                 entry.record,
                 Record::AccountOpened { .. }
                     | Record::GrantAccepted(_)
+                    | Record::AccessCounted(_)
                     | Record::Recovery(Fact::GrantAdopted(_))
             ),
-            close: matches!(entry.record, Record::GrantClosed { .. } | Record::AccountClosed { .. }),
+            close: matches!(
+                entry.record,
+                Record::GrantClosed { .. }
+                    | Record::AccountClosed { .. }
+                    | Record::AccessForgotten { .. }
+                    | Record::OrphanOver { .. }
+            ),
             seen_job: seen_job(&entry.record, state),
         },
     }
@@ -62,6 +71,7 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
             restored.state.jobs.insert(id, memory);
         }
     }
+    restored.state.ended = loaded.closed_accounts.iter().filter_map(|stream| ephemeral(stream)).collect();
     let mut unreadable = Vec::new();
     for row in &loaded.rows {
         match record(row) {
@@ -80,8 +90,18 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
     (restored, unreadable)
 }
 
-/// Whether the control plane is told of it.
+/// The ephemeral account of a stream's name.
+fn ephemeral(stream: &str) -> Option<AccountRef> {
+    let (integration, address) = stream.strip_prefix("account/")?.split_once('/')?;
+    let account = AccountKey::Ephemeral(Email::new(address).ok()?);
+    Some(AccountRef { integration: IntegrationId::new(integration).ok()?, account })
+}
+
+/// Whether the control plane is told of it. It knows nothing of an orphan, which is the operator's matter.
 fn is_reported(record: &Record) -> bool {
+    if record.stream().starts_with(&format!("grant/{}", orphans::PREFIX)) {
+        return false;
+    }
     match record {
         Record::JobAnswered(_)
         | Record::JobRefused(_)
@@ -118,9 +138,10 @@ fn open(record: &Record, state: &State) -> Option<Open> {
             let terms = terms(&adoption.held.grant)?;
             Some(open_grant(terms, terms.ends_at))
         }
-        Record::OrganizationPinned { .. } | Record::Recovery(_) => {
-            Some(Open { account: None, ends_at: None, revoke: None })
-        }
+        Record::OrganizationPinned { .. }
+        | Record::OrphanFound { .. }
+        | Record::AccessCounted(_)
+        | Record::Recovery(_) => Some(Open { account: None, ends_at: None, revoke: None }),
         _ => None,
     }
 }
@@ -168,14 +189,14 @@ fn seen_job(record: &Record, state: &State) -> Option<SeenJob> {
 mod tests {
     use super::*;
     use crate::engine::{
-        account::{AccountKey, AccountRef},
         codes::{EndReason, ResultCode, Rule, WokenBy},
         extension::{Extension, ExtensionDropped, GrantExtended},
         grant::{End, GrantKind, Terms},
-        ids::{AccountId, Email, GrantId, IntegrationId, RoleName},
+        ids::{AccountId, GrantId, RoleName},
         job::AccessRequest,
-        record::{About, GrantEnding, GrantGone},
-        time::{BootId, BootTime},
+        record::{About, GrantEnding, GrantGone, account_stream},
+        time::{BootId, BootTime, Millis},
+        usage::Usage,
     };
 
     fn about() -> About {
@@ -190,13 +211,12 @@ mod tests {
 
     fn records() -> Vec<Record> {
         let role = || RoleName::new("Help Desk").unwrap();
-        let account = AccountKey::Ephemeral(Email::new("ada+tag@example.com").unwrap());
         let terms = Terms {
             grant: about().grant,
             job: about().grant_job,
             digest: Digest([7; 32]),
             integration: about().integration,
-            account: account.clone(),
+            account: AccountKey::Ephemeral(tagged()),
             email: about().email,
             kind: GrantKind::Ephemeral,
             role: role(),
@@ -211,7 +231,6 @@ mod tests {
             policy_hash: "h".to_owned(),
             roles_before: vec![role()],
         };
-        let at = AccountRef { integration: about().integration, account };
         let ending = GrantEnding {
             about: about(),
             reason: EndReason::Failed,
@@ -219,6 +238,7 @@ mod tests {
             lateness_ms: 9,
             rule: Some(Rule::NotConfirmed),
             fault: None,
+            policy_hash: Some("h".to_owned()),
         };
         let gone = GrantGone {
             about: about(),
@@ -237,8 +257,22 @@ mod tests {
             Record::GrantEnding(ending),
             Record::GrantGone(gone),
             Record::GrantIndeterminate { about: about() },
-            Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
         ]
+    }
+
+    fn tagged() -> Email {
+        Email::new("ada+tag@example.com").unwrap()
+    }
+
+    fn found_and_counted() -> Vec<Record> {
+        let who = || "ada@example.com".to_owned();
+        let (since, used, until) = (Timestamp(1), Millis(2), Timestamp(3));
+        let usage = Usage { who: who(), since, used, until, lately: vec![Timestamp(1)] };
+        let account = AccountKey::Ephemeral(tagged());
+        let at = AccountRef { integration: about().integration, account };
+        let id = AccountId::new("5f01").unwrap();
+        let found = Record::AccountFound { at, id };
+        vec![found, Record::AccessCounted(usage), Record::AccessForgotten { who: who() }]
     }
 
     fn extensions() -> Vec<Record> {
@@ -313,7 +347,7 @@ mod tests {
 
     #[test]
     fn every_record_reads_back_as_it_was_written_and_keeps_its_kind() {
-        for record in records().into_iter().chain(extensions()) {
+        for record in records().into_iter().chain(extensions()).chain(found_and_counted()) {
             let entry = Entry { seq: Seq(1), at: Timestamp(1), record: record.clone() };
             let stored = row(&entry, &State::default());
             let read: Record =
@@ -322,5 +356,20 @@ mod tests {
             let json: serde_json::Value = serde_json::from_slice(&stored.body).unwrap();
             assert_eq!(json["kind"], record.kind());
         }
+    }
+
+    #[test]
+    fn no_control_plane_is_told_of_an_orphan() {
+        let grant = |name: &str| About { grant: GrantId::new(name).unwrap(), ..about() };
+        let settled = |name: &str| Record::GrantSettled { about: grant(name), observed: Vec::new() };
+        assert!(is_reported(&settled("g")));
+        assert!(!is_reported(&settled("orphan-5f00c0de0000000000000007")));
+    }
+
+    #[test]
+    fn a_closed_stream_of_an_account_by_address_is_an_account_that_was_made_here() {
+        let at = ephemeral("account/jc/ada+tag@example.com").unwrap();
+        assert_eq!(account_stream(&at), "account/jc/ada+tag@example.com");
+        assert!(ephemeral("account/jc/").is_none() && ephemeral("grant/jc/a@b").is_none());
     }
 }

@@ -86,12 +86,20 @@ impl Reader {
     }
 }
 
+/// Only accounts that are held by their address, and those are ephemeral ones, have an `@` in their stream.
+fn closed_accounts(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT stream FROM journal WHERE stream >= 'account/' AND stream < 'account0'
+        AND instr(stream, '@') > 0 AND stream NOT IN (SELECT stream FROM open)";
+    // A name that is no text belongs to a damaged row, which is told elsewhere.
+    Ok(db.prepare(sql)?.query_map([], |row| row.get(0))?.filter_map(Result::ok).collect())
+}
+
 /// What start-up needs.
 pub(super) fn load(db: &Connection, ledger_id: &str) -> rusqlite::Result<Loaded> {
     // One snapshot for all statements, while the writer goes on.
     let view = db.unchecked_transaction()?;
     let genesis = chain::genesis(ledger_id);
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded { closed_accounts: closed_accounts(&view)?, ..Loaded::default() };
     // The columns of the second version: a ledger of the first is read by `check` as it is.
     if view.prepare("SELECT checksum FROM seen").is_ok() {
         indexes::seen(&view, &mut loaded)?;

@@ -155,6 +155,8 @@ pub struct Loaded {
     pub rows: Vec<StoredRow>,
     /// The open index itself.
     pub open: Vec<OpenStream>,
+    /// The streams of accounts by address that are closed: what was made here and is over.
+    pub closed_accounts: Vec<String>,
     /// Every job id that is remembered, also those whose checksum does not hold: nothing is done twice.
     pub seen: Vec<SeenJob>,
     /// An entry of the open index could not be read at all.

@@ -42,17 +42,22 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn an_hour_without_a_grant_asks_for_nothing_and_an_hour_with_one_for_sixty_listings() {
-    let mut world = World::new(RoleMode::Single);
-    world.start();
-    world.hire("ada@example.com", &["Read Only"]);
-    world.run(MINUTE);
-    let before = world.cloud.reads;
-    world.run(60 * MINUTE);
-    assert_eq!(world.cloud.reads, before);
-    world.grant("ada@example.com", "Manager", 180);
-    world.run(10 * MINUTE);
-    let before = world.cloud.reads;
-    world.run(60 * MINUTE);
-    assert_eq!(world.cloud.reads - before, 60);
+fn an_hour_without_a_grant_asks_for_nothing_or_for_orphans_and_an_hour_with_one_for_sixty_listings() {
+    for (ephemeral, looks) in [(false, 0), (true, 6)] {
+        let mut world = World::new(RoleMode::Single);
+        if !ephemeral {
+            world.policy.as_mut().unwrap().ephemeral = None;
+        }
+        world.start();
+        world.hire("ada@example.com", &["Read Only"]);
+        world.run(MINUTE);
+        let before = world.cloud.reads;
+        world.run(60 * MINUTE);
+        assert_eq!(world.cloud.reads - before, looks);
+        world.grant("ada@example.com", "Manager", 180);
+        world.run(10 * MINUTE);
+        let before = world.cloud.reads;
+        world.run(60 * MINUTE);
+        assert_eq!(world.cloud.reads - before, 60);
+    }
 }

@@ -221,7 +221,7 @@ pub(crate) async fn quiet() -> Vec<Row> {
             "whose key it is, which organization and roles there are, who is there (each list with a look beyond its end): all that a raise must know",
         ),
         Row::of("an interval of observation (1 minute), nobody has access", idle)
-            .because("nothing is owed to anybody"),
+            .because("nothing is owed to anybody; where the policy allows ephemeral accounts, one listing in ten minutes looks for orphans"),
         Row::of("an interval of observation, somebody has access", live)
             .because("one listing for all accounts together, a page for each 100 administrators"),
     ]

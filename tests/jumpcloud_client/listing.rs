@@ -212,8 +212,25 @@ async fn pages_keep_their_distance_and_reads_and_writes_of_one_account_do_not() 
 }
 
 #[tokio::test]
-async fn half_a_listing_that_was_throttled_is_none() {
-    let jc = JumpCloud::start([ok(&page(3, &["a1"])), (429, String::new())]).await;
+async fn a_page_that_is_throttled_is_asked_for_again_and_not_the_whole_listing() {
+    for refusal in [(429, ""), (403, "")] {
+        let refusal = Given::from(refusal).with("retry-after", "1");
+        let jc = JumpCloud::start([
+            Given::from(ok(&page(3, &["a1"]))),
+            refusal,
+            ok(&page(3, &["a2"])).into(),
+            ok(&page(3, &["a3"])).into(),
+        ])
+        .await;
+        let listing = jc.client().list().await.unwrap();
+        assert_eq!((listing.complete, listing.throttled, listing.requests), (true, true, 4));
+        assert_eq!(listing.accounts.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_listing_whose_first_page_is_throttled_is_left_to_whoever_wanted_it() {
+    let jc = JumpCloud::start([(429, String::new())]).await;
     let fault = jc.client().list().await.unwrap_err();
     assert_eq!((fault.class, fault.retry_after_ms), (FaultClass::Throttled, Some(7_000)));
 }

@@ -61,7 +61,8 @@ pub(super) struct Given {
 
 impl From<(u16, String)> for Given {
     fn from((status, body): (u16, String)) -> Self {
-        Self { status, body, headers: vec![("retry-after", "7".to_owned())], held: None }
+        let headers = if status == 429 { vec![("retry-after", "7".to_owned())] } else { Vec::new() };
+        Self { status, body, headers, held: None }
     }
 }
 
@@ -73,6 +74,7 @@ impl From<(u16, &str)> for Given {
 
 impl Given {
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(other, _)| *other != name);
         self.headers.push((name, value.into()));
         self
     }

@@ -27,7 +27,8 @@ pub(super) fn configuration(loaded: &Loaded) -> Verdict {
 
 /// The policy, if there is one in order.
 pub(super) fn policy(file: &Path, part: &mut Part<'_>) -> Option<Policy> {
-    const ADVICE: &str = "mend the file, then send the daemon SIGHUP; without a policy nothing is raised";
+    const ADVICE: &str =
+        "mend the file; the daemon takes it when it changes. Without a policy nothing is raised";
     match policy_file::load(file) {
         Ok(policy) => {
             let (roles, hash) = (policy.roles.len(), policy.hash.get(..12).unwrap_or_default());

@@ -1,0 +1,49 @@
+//! A revocation that does not succeed: what is said, and what is done instead, by its overdue age.
+
+use ephemerald::engine::{record::Record, settings::RoleMode};
+
+use super::{MINUTE, world};
+use crate::world::Fate;
+
+#[test]
+fn a_revocation_that_was_asked_for_is_overdue_from_then_on_and_said_aloud_for_ever() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 24 * 60);
+    w.run(MINUTE);
+    w.default_fate = Fate::Refused;
+    w.revoke(&g);
+    w.run(3 * 60 * MINUTE);
+    let said: Vec<u64> = w
+        .records("revocation_overdue")
+        .into_iter()
+        .filter_map(|record| match record {
+            Record::RevocationOverdue { overdue_ms, .. } => Some(overdue_ms / MINUTE),
+            _ => None,
+        })
+        .collect();
+    check!(w, said, [1, 5, 15, 60, 120]);
+    w.default_fate = Fate::Fine;
+    w.run(MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+    check!(w, w.ended(&g).as_deref(), Some("requested"));
+}
+
+#[test]
+fn an_ephemeral_account_that_cannot_be_deleted_loses_its_role_and_is_deleted_as_soon_as_it_can_be() {
+    let mut w = world(RoleMode::Single);
+    let people = w.cloud.admins.len();
+    let g = w.grant_ephemeral(30, "Manager");
+    w.run(MINUTE);
+    w.cloud.keeps_accounts = true;
+    w.run(30 * MINUTE);
+    let made = w.cloud.admins.keys().next_back().unwrap().clone();
+    check!(w, w.roles_of(&made), ["Manager"]);
+    w.run(3 * MINUTE);
+    check!(w, w.roles_of(&made), ["Read Only"]);
+    check!(w, w.ended(&g), None);
+    w.cloud.keeps_accounts = false;
+    w.run(MINUTE);
+    check!(w, w.cloud.admins.len(), people);
+    check!(w, w.ended(&g).as_deref(), Some("expired"));
+}

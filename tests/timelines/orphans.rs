@@ -1,0 +1,92 @@
+//! Accounts with our tag that no grant explains.
+
+use ephemerald::engine::{input::Input, policy::Policy, settings::RoleMode};
+
+use super::{MINUTE, world};
+use crate::world::{World, email, open_policy, role};
+
+const ADDRESS: &str = "visitor+tag9@example.com";
+
+/// Somebody with our key made it, and nobody here knows of it.
+fn stray(w: &mut World) {
+    let now = w.now.boot.0;
+    w.cloud.add(now, email(ADDRESS), vec![role("Manager")]);
+}
+
+fn with(w: &mut World, change: impl FnOnce(&mut Policy)) {
+    let mut policy = open_policy();
+    change(&mut policy);
+    w.policy = Some(policy.clone());
+    w.input(Input::Policy(Some(Box::new(policy))));
+}
+
+#[test]
+fn an_account_with_our_tag_that_nobody_knows_is_told_once_and_left_alone() {
+    let mut w = world(RoleMode::Single);
+    stray(&mut w);
+    w.run(30 * MINUTE);
+    check!(w, w.records("orphan_found").len(), 1);
+    check!(w, w.cloud.writes, 0);
+    w.crash();
+    w.start();
+    w.run(30 * MINUTE);
+    check!(w, w.records("orphan_found").len(), 1);
+
+    let id = w.cloud.by_email(ADDRESS).unwrap();
+    w.cloud.admins.remove(&id);
+    w.run(30 * MINUTE);
+    check!(w, w.records("orphan_over").len(), 1);
+}
+
+#[test]
+fn by_policy_it_is_deleted_and_its_deletion_proven() {
+    let mut w = world(RoleMode::Single);
+    stray(&mut w);
+    w.run(30 * MINUTE);
+    with(&mut w, |policy| policy.ephemeral.as_mut().unwrap().delete_unknown = true);
+    w.run(30 * MINUTE);
+    check!(w, w.cloud.by_email(ADDRESS), None);
+    check!(w, w.records("grant_gone").len(), 1);
+}
+
+#[test]
+fn in_a_dry_run_not_even_the_policy_deletes_what_is_unknown() {
+    let mut w = world(RoleMode::Single);
+    with(&mut w, |policy| {
+        policy.dry_run = true;
+        policy.ephemeral.as_mut().unwrap().delete_unknown = true;
+    });
+    stray(&mut w);
+    w.run(30 * MINUTE);
+    check!(w, (w.cloud.writes, w.records("orphan_found").len()), (0, 1));
+}
+
+#[test]
+fn what_was_made_here_and_is_over_is_deleted_whenever_it_is_there_again() {
+    let mut w = world(RoleMode::Single);
+    w.grant_ephemeral(30, "Manager");
+    w.run(MINUTE);
+    let made = w.cloud.admins.values().next_back().unwrap().email.clone();
+    w.run(26 * 60 * MINUTE);
+    check!(w, w.records("account_closed").len(), 1);
+    w.crash();
+    w.start();
+    let now = w.now.boot.0;
+    w.cloud.add(now, made.clone(), vec![role("Manager")]);
+    w.run(30 * MINUTE);
+    check!(w, w.cloud.by_email(made.as_str()), None);
+    check!(w, w.records("orphan_found").len(), 0);
+}
+
+#[test]
+fn an_account_without_our_tag_and_a_listing_that_proves_nothing_lead_to_nothing() {
+    let mut w = world(RoleMode::Single);
+    with(&mut w, |policy| policy.ephemeral.as_mut().unwrap().delete_unknown = true);
+    w.hire("visitor+other@example.com", &["Manager"]);
+    w.run(30 * MINUTE);
+    check!(w, (w.cloud.writes, w.records("orphan_found").len()), (0, 0));
+    w.listing_complete = false;
+    stray(&mut w);
+    w.run(30 * MINUTE);
+    check!(w, (w.cloud.writes, w.records("orphan_found").len()), (0, 0));
+}
