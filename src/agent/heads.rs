@@ -51,6 +51,11 @@ enum Verdict {
 }
 
 impl Heads {
+    /// Whether the last comparison found nothing against this journal.
+    pub(super) fn is_compared(&self) -> bool {
+        *self.compared.borrow()
+    }
+
     /// Compares, notes what is acknowledged, and tells the loop what it must know.
     pub(super) async fn compare(
         &mut self,

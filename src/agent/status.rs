@@ -25,6 +25,9 @@ use crate::{
     ledger::{Head, Ledger},
 };
 
+/// How soon a status follows one that could not be compared.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// What the loop publishes of itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Snapshot {
@@ -124,10 +127,12 @@ impl Status {
             if self.events.send(event).await.is_err() {
                 return;
             }
+            // Reports and jobs wait for the comparison: it is not left to the next regular status.
+            let every = if self.heads.is_compared() { self.every } else { self.every.min(AGAIN) };
             let ask = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 Some(ask) = self.asked.recv() => Some(ask),
-                () = tokio::time::sleep(self.every) => None,
+                () = tokio::time::sleep(every) => None,
             };
             if let Some(ask) = ask {
                 self.change_key_for(ask).await;

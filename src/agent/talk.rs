@@ -156,7 +156,7 @@ impl Talk<'_> {
         let state_dir = self.config.agent.state_dir.clone();
         let rotation = Rotation::resume(Arc::clone(&client), state_dir.clone(), &mut identity);
         let reporter = self.reporter(&client, &wires, is_compared.clone());
-        let recovery = self.recovery(&client, &wires, is_compared);
+        let recovery = self.recovery(&client, &wires, is_compared.clone());
         let line = Line {
             client: Arc::clone(&client),
             verifier: verifier_seen,
@@ -188,8 +188,22 @@ impl Talk<'_> {
             replaced: false,
             heads: Heads { epoch: self.epoch(), compared, noted: None, told: None },
         };
-        let (polls, reports) = (tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()));
+        let polls = tokio::spawn(poll_once_compared(line, is_compared));
+        let reports = tokio::spawn(reporter.run());
         let (porter, status) = (tokio::spawn(porter.run()), tokio::spawn(status.run()));
         vec![polls, reports, porter, status, tokio::spawn(recovery.run())]
+    }
+}
+
+/// No job is taken before the control plane's journal head was compared with ours: what accounts show may
+/// come from grants that this ledger has forgotten.
+async fn poll_once_compared(line: Line, mut compared: watch::Receiver<bool>) {
+    let mut stop = line.stop.clone();
+    let compared = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => return,
+        compared = compared.wait_for(|compared| *compared) => compared.is_ok(),
+    };
+    if compared {
+        poll::run(line).await;
     }
 }

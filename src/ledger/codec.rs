@@ -141,9 +141,7 @@ fn open(record: &Record, state: &State) -> Option<Open> {
         Record::OrganizationPinned { .. }
         | Record::OrphanFound { .. }
         | Record::AccessCounted(_)
-        | Record::Recovery(_) => {
-            Some(Open { account: None, ends_at: None, revoke: None })
-        }
+        | Record::Recovery(_) => Some(Open { account: None, ends_at: None, revoke: None }),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ephemerald::{
     clock,
     control::{
@@ -227,6 +228,40 @@ async fn a_ledger_that_is_older_than_what_was_acknowledged_is_noticed_without_th
 }
 
 #[tokio::test]
+async fn a_journal_that_went_another_way_is_noticed_although_it_is_longer() {
+    let mut world = World::ready().await;
+    world.agent.kill().await;
+    let snapshot = world.snapshot("snapshot");
+    world.agent.start();
+    world.agent.ready().await;
+    let request = world.approved(Ask::role("amara@example.com", "Help Desk", 1)).await;
+    world.about(&request, "grant_settled").await;
+    world.agent.kill().await;
+    let known =
+        world.operator.agents().await.unwrap().pop().unwrap().status.unwrap()["journal"]["seq"].clone();
+    world.put_back(&snapshot);
+    world.stop_control_plane().await;
+    // Another life: starts and nothing else, until its journal is the longer one.
+    // Reports carry a head as well, which may be a few records later than that of the last status.
+    while world.checked().await.1["records"].as_u64().unwrap() <= known.as_u64().unwrap() + 12 {
+        let before = world.files.log_text().matches("\"agent_started\"").count();
+        world.agent.start();
+        let deadline = Instant::now() + PATIENCE;
+        while world.files.log_text().matches("\"agent_started\"").count() == before
+            && Instant::now() < deadline
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+        sleep(Duration::from_millis(100)).await;
+        world.agent.kill().await;
+    }
+    world.restart_control_plane().await;
+    world.agent.start();
+    world.logs("it knows a record of this agent's journal that is not here").await;
+    world.tells("revoke-only", is_revoke_only).await;
+}
+
+#[tokio::test]
 async fn a_copy_that_runs_twice_stops_the_one_that_is_told_so_from_raising() {
     let world = World::ready().await;
     world.client(1_000_000).acquire(&AcquireRequest::default()).await.unwrap();
@@ -237,11 +272,19 @@ async fn a_copy_that_runs_twice_stops_the_one_that_is_told_so_from_raising() {
 #[tokio::test]
 async fn a_hostile_control_plane_that_invents_claims_on_a_first_enrolment_moves_nothing() {
     let mut world = World::enrolled().await;
-    let id = world.cloud.id_of("amara@example.com").unwrap();
+    let id = world.cloud.id_of("greta@example.com").unwrap();
+    // All that a receipt says, and no key: were it believed, a standing Manager would be lowered.
+    let content = json!({
+        "grant": "invented", "job": "j", "integration": "main", "org": world.cloud.state().organization,
+        "account": {"standing": id}, "id": id, "email": "greta@example.com", "role": "Manager",
+        "baseline": ["Read Only"], "plural": false, "ends_at": clock::now().wall.0 - 60_000,
+    });
+    let content = URL_SAFE_NO_PAD.encode(content.to_string());
+    let receipt = format!("r2.{content}.{}", URL_SAFE_NO_PAD.encode([7; 32]));
     let invented: Report = serde_json::from_value(json!({
         "seq": 7_000_000, "at": "2026-11-24T10:00:00.000Z", "kind": "result", "job_id": "j", "code": "granted",
-        "grant_id": "invented", "integration": "main", "account": {"id": id, "email": "amara@example.com"},
-        "role": "Read Only", "ends_at": "2026-11-24T11:00:00.000Z", "receipt": "r2.e30.AAAA",
+        "grant_id": "invented", "integration": "main", "account": {"id": id, "email": "greta@example.com"},
+        "role": "Manager", "ends_at": "2026-11-24T11:00:00.000Z", "receipt": receipt,
     }))
     .unwrap();
     world.client(0).report(&[invented]).await.unwrap();
@@ -265,7 +308,7 @@ async fn a_hostile_control_plane_that_invents_claims_on_a_first_enrolment_moves_
     let request = world.approved(Ask::role("bruno@example.com", "Help Desk", 1)).await;
     world.about(&request, "granted").await;
     world.about(&request, "grant_ended").await;
-    world.sees("amara@example.com", Some("Read Only")).await;
+    world.sees("greta@example.com", Some("Manager")).await;
 }
 
 #[tokio::test]

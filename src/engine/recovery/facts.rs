@@ -275,3 +275,66 @@ impl Fact {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::Record;
+
+    fn facts() -> Vec<Fact> {
+        let (grant, integration) = (GrantId::new("g").unwrap(), IntegrationId::new("jc").unwrap());
+        let (by, why) = ("uid 0".to_owned(), "a test".to_owned());
+        let id = AccountId::new("5f01").unwrap();
+        let email = Email::new("ada@example.com").unwrap();
+        let role = RoleName::new("Help Desk").unwrap();
+        let held = Held {
+            grant: grant.clone(),
+            job: JobId::new("j").unwrap(),
+            integration: integration.clone(),
+            org: Some(OrgId::new("5f02").unwrap()),
+            account: AccountKey::Standing(id.clone()),
+            id: id.clone(),
+            email: email.clone(),
+            role: role.clone(),
+            baseline: vec![role.clone()],
+            plural: true,
+            ends_at: Timestamp(7),
+        };
+        let claim = Claim {
+            grant: grant.clone(),
+            integration: integration.clone(),
+            account: Some(id),
+            email: Some(email),
+            role: Some(role),
+            ends_at: None,
+            source: Source::Tag,
+            problem: Problem::NoEnd,
+        };
+        let finding = |cause| Finding { cause, mark: "m".to_owned(), detail: "d".to_owned(), base: u64::MAX };
+        let mut facts: Vec<Fact> =
+            Cause::ALL.into_iter().map(|cause| Fact::LedgerDoubted(finding(cause))).collect();
+        facts.extend([
+            Fact::LedgerCompared,
+            Fact::RecoveryHeard(Heard { answered: true, adopted: 3, ..Heard::default() }),
+            Fact::ClaimOpened(Box::new(claim)),
+            Fact::ClaimClosed { grant, how: ClaimEnd::Proven, by: by.clone(), why: why.clone() },
+            Fact::GrantAdopted(Box::new(Adoption { held, proof: Proof::Receipt })),
+            Fact::LedgerAcknowledged { by: by.clone(), why: why.clone() },
+            Fact::AccountExplained { integration, account: None, by, why },
+        ]);
+        facts
+    }
+
+    #[test]
+    fn every_fact_reads_back_from_the_journal_as_it_was_written_and_keeps_its_kind() {
+        for fact in facts() {
+            let record = Record::Recovery(fact);
+            let text = serde_json::to_string(&record).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(value["kind"], record.kind(), "{text}");
+            assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record, "{text}");
+        }
+        let unknown = r#"{"kind":"from_a_newer_version","grant":"g"}"#;
+        assert!(serde_json::from_str::<Record>(unknown).is_err(), "and no other kind is taken for one");
+    }
+}
