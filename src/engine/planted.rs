@@ -17,6 +17,8 @@ pub(super) enum Planted {
     NoWatch,
     /// A raise may be sent at any time.
     NoSendBy,
+    /// A chain of grants and extensions is as long as it likes.
+    NoMaxContinuous,
     /// An acceptance is not journalled: the raise leaves without it.
     Unwritten,
 }

@@ -5,7 +5,11 @@
 //! before it raises.
 
 use super::{Asked, Policy, Whose};
-use crate::engine::{codes::Rule, ids::Email};
+use crate::engine::{
+    codes::Rule,
+    ids::Email,
+    planted::{self, Planted},
+};
 
 /// What a rule says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +121,8 @@ impl Check {
                 refuse(count >= policy.max_grants_per_hour as usize, Rule::GrantsPerHour)
             }),
             Self::Continuous => known(asked.facts.continuous, |length| {
-                refuse(length > policy.max_continuous, Rule::MaxContinuous)
+                let long = length > policy.max_continuous && !planted::is(Planted::NoMaxContinuous);
+                refuse(long, Rule::MaxContinuous)
             }),
         }
     }
