@@ -27,6 +27,7 @@ mod desk;
 mod digest;
 mod drive;
 mod due;
+pub mod ended;
 mod endings;
 mod ephemeral;
 mod extend;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account::{AccountRef, Attempt, AttemptEnd, Watch},
-    codes::{EndReason, ResultCode, Rule, WokenBy},
+    codes::{ResultCode, Rule},
     extension::{Extension, ExtensionDropped, GrantExtended},
     grant::Terms,
     ids::{AccountId, Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
@@ -18,6 +18,8 @@ use super::{
     time::Timestamp,
     usage::Usage,
 };
+
+pub use super::ended::{GrantEnding, GrantGone};
 
 /// A record's number in the journal; the first is 1. Assigned by the engine, without gaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -287,55 +289,6 @@ pub struct GrantActive {
     /// What its receipt authenticates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Box<recovery::Held>>,
-}
-
-/// Why and how late an ending began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GrantEnding {
-    /// Which grant.
-    #[serde(flatten)]
-    pub about: About,
-    /// Why.
-    pub reason: EndReason,
-    /// What noticed it.
-    pub woken_by: WokenBy,
-    /// How long after its end, in milliseconds.
-    pub lateness_ms: u64,
-    /// For a grant that never became active: why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<Rule>,
-    /// The fault behind that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fault: Option<Fault>,
-    /// For a grant that never became active: the policy in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy_hash: Option<String>,
-}
-
-/// A read that shows a grant's access gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GrantGone {
-    /// Which grant.
-    #[serde(flatten)]
-    pub about: About,
-    /// Why it ended, as it turned out.
-    pub reason: EndReason,
-    /// What noticed it.
-    pub woken_by: WokenBy,
-    /// How long after its end the first attempt began, in milliseconds.
-    pub lateness_ms: u64,
-    /// The roles read; `None` when the account is gone.
-    pub observed: Option<Vec<RoleName>>,
-    /// The baseline at that time.
-    pub baseline: Vec<RoleName>,
-    /// The roles last written by us, if any were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wrote: Option<Vec<RoleName>>,
-    /// An address that was changed while the grant lived.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub found_email: Option<Email>,
-    /// When.
-    pub at: Timestamp,
 }
 
 impl Record {
