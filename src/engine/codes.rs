@@ -155,8 +155,6 @@ codes! {
         OutsideHours = "outside_hours",
         /// Too many live grants.
         Quota = "quota",
-        /// Too many grants end at about that time to be taken back in time.
-        TooManyEnds = "too_many_ends",
         /// Too many grants within an hour.
         GrantsPerHour = "grants_per_hour",
         /// The person would have access for too long without a rest.

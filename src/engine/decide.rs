@@ -147,7 +147,7 @@ impl Engine {
         let ready = tenant.whoami.last.is_some() && tenant.roles.last.is_some();
         if ready && self.is_known_organization(at) {
             let crowded = matches!(&job.ask, Ask::Grant(grant, _) if self.admitted_end(at, grant).is_none());
-            return crowded.then_some(Verdict::Answer(ResultCode::Rejected, Some(Rule::TooManyEnds)));
+            return crowded.then_some(Verdict::Answer(ResultCode::RateRefused, None));
         }
         self.want_probes(&at.integration);
         Some(Verdict::Wait)

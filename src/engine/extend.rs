@@ -68,7 +68,7 @@ impl Engine {
         }
         let policy = self.open_gate()?;
         if !self.may_end_at(&job.integration, &ask.grant, self.now.wall + ask.duration) {
-            return Err(refuse(Rule::TooManyEnds));
+            return Err((ResultCode::RateRefused, None));
         }
         if self.state.recovery.adopted.contains(&ask.grant) {
             return Err(refuse(Rule::RevokeOnly));
