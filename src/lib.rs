@@ -4,6 +4,10 @@
 //! remembers, [`control`] and [`jumpcloud`] talk, [`agent`] is the one loop that joins them.
 //! `ARCHITECTURE.md` has the picture, the invariants and the rules of who may import whom.
 
+// So that the engine's tests can share the worlds of the tests outside.
+#[cfg(test)]
+extern crate self as ephemerald;
+
 pub mod admin;
 pub mod agent;
 pub mod cli;

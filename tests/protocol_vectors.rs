@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use ephemerald::{
     control::{
-        jws,
+        approval, jws,
         keys::{KEY_SET_TYP, KeyPair, KeySet, PublicKey},
         proof::{self, ProofClaims},
         rotation,
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use files::*;
 use generate::{
-    more::{Inventory, Rotations},
+    more::{Approvals, Inventory, Rotations},
     session::Session,
 };
 
@@ -111,6 +111,19 @@ fn every_rotation_vector_is_judged_as_published() {
         let got = rotation::verify(&case.request, &file.agent_id, &file.origin, &old);
         assert_eq!(got.is_ok(), case.accepted, "{}: {got:?}", case.name);
     }
+}
+
+#[test]
+fn every_approval_vector_is_counted_as_published() {
+    let file: Approvals = vectors("approvals.json");
+    for case in &file.cases {
+        let keys: Vec<String> = file.approval_keys.values().cloned().collect();
+        let got = approval::signers(&case.claims, &keys, Timestamp(file.now * 1000));
+        let names = file.approval_keys.iter().filter(|(_, key)| got.contains(key));
+        let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
+        assert_eq!(names, case.signed_by, "{}", case.name);
+    }
+    assert!(file.cases.iter().any(|case| case.signed_by.len() == 2));
 }
 
 #[test]
@@ -207,7 +220,8 @@ fn survives<T: Serialize + for<'a> Deserialize<'a>>(file: &str, example: &Value)
 
 type Survives = fn(&str, &Value);
 
-const MESSAGES: [(&str, Survives); 23] = [
+const MESSAGES: [(&str, Survives); 24] = [
+    ("approval-claims", survives::<wire::ApprovalClaims>),
     ("acquire-request", survives::<wire::AcquireRequest>),
     ("acquire-answer", survives::<wire::AcquireAnswer>),
     ("agent-token", survives::<AgentToken>),

@@ -28,6 +28,8 @@ mod neighbours;
 mod operator;
 #[path = "stories/oversight.rs"]
 mod oversight;
+#[path = "stories/policy.rs"]
+mod policy;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]

@@ -7,7 +7,7 @@
 mod world;
 
 use ephemerald::engine::settings::RoleMode;
-use world::{Fate, World, role};
+use world::World;
 
 const MINUTE: u64 = 60_000;
 
@@ -32,14 +32,24 @@ mod crowds;
 mod extend;
 #[path = "timelines/ladder.rs"]
 mod ladder;
+#[path = "timelines/machine.rs"]
+mod machine;
 #[path = "timelines/neighbours.rs"]
 mod neighbours;
 #[path = "timelines/old_states.rs"]
 mod old_states;
 #[path = "timelines/orphans.rs"]
 mod orphans;
+#[path = "timelines/overlaps.rs"]
+mod overlaps;
+#[path = "timelines/people.rs"]
+mod people;
+#[path = "timelines/replay.rs"]
+mod replay;
 #[path = "timelines/sync.rs"]
 mod sync;
+#[path = "timelines/uncertain.rs"]
+mod uncertain;
 
 #[test]
 fn a_grant_is_applied_read_back_expired_and_restored() {
@@ -142,24 +152,6 @@ fn t4_a_person_promotes_past_the_grant() {
 }
 
 #[test]
-fn t6_a_late_raise_of_an_ended_grant_is_not_taken_for_a_baseline() {
-    let mut w = world(RoleMode::Single);
-    let ada = w.hire("ada@example.com", &["Read Only"]);
-    w.fates = vec![Fate::Late(100_000)];
-    let g1 = w.grant("ada@example.com", "Manager", 60);
-    w.run(45_000);
-    check!(w, w.result("j1").as_deref(), Some("failed/not_confirmed"));
-    check!(w, w.ended(&g1).as_deref(), Some("failed"));
-    w.run(56_000); // it lands
-    check!(w, w.roles_of(&ada), ["Manager"]);
-    w.grant("ada@example.com", "Manager", 60);
-    w.run(30_000);
-    check!(w, w.result("j2").as_deref(), Some("granted"));
-    w.run(61 * MINUTE);
-    check!(w, w.roles_of(&ada), ["Read Only"]);
-}
-
-#[test]
 fn t11_an_ephemeral_account_with_another_address_is_deleted_by_id() {
     let mut w = world(RoleMode::Single);
     let people = w.cloud.admins.len();
@@ -211,38 +203,6 @@ fn t15_a_role_that_a_live_grant_covers_is_granted_and_counted() {
 }
 
 #[test]
-fn t19_a_lower_that_timed_out_unexecuted_is_made_again() {
-    let mut w = world(RoleMode::Single);
-    let ada = w.hire("ada@example.com", &["Read Only"]);
-    w.fates = vec![Fate::Fine, Fate::Dropped];
-    let g = w.grant("ada@example.com", "Manager", 60);
-    w.run(61 * MINUTE);
-    check!(w, w.roles_of(&ada), ["Read Only"]);
-    check!(w, w.ended(&g).as_deref(), Some("expired"));
-}
-
-#[test]
-fn t20_a_late_raise_beside_a_live_grant_is_lowered_to_it() {
-    let mut w = world(RoleMode::Single);
-    let ada = w.hire("ada@example.com", &["Read Only"]);
-    w.fates = vec![Fate::Late(5 * MINUTE)];
-    w.grant("ada@example.com", "Administrator", 180);
-    w.run(45_000);
-    check!(w, w.result("j1").as_deref(), Some("failed/not_confirmed"));
-    w.grant("ada@example.com", "Help Desk", 180);
-    w.run(1_000);
-    check!(w, w.roles_of(&ada), ["Help Desk"]);
-    w.run(7 * MINUTE);
-    check!(w, w.roles_of(&ada), ["Help Desk"]);
-    let landed =
-        w.cloud.history.iter().any(|(_, id, r)| *id == ada && *r == Some(vec![role("Administrator")]));
-    assert!(landed, "the late write did land: otherwise this shows nothing");
-    check!(w, w.records("grant_reappeared").len(), 1);
-    w.run(180 * MINUTE);
-    check!(w, w.roles_of(&ada), ["Read Only"]);
-}
-
-#[test]
 fn t21_a_demotion_by_a_person_becomes_the_baseline() {
     let mut w = world(RoleMode::Single);
     let ada = w.hire("ada@example.com", &["Manager"]);
@@ -268,21 +228,6 @@ fn a_slow_jumpcloud_delays_a_grant_and_its_end_and_prevents_neither() {
     check!(w, w.result("j1").as_deref(), Some("granted"));
     w.run(10 * MINUTE);
     check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
-}
-
-#[test]
-fn t22_a_role_that_comes_back_is_lowered_again() {
-    let mut w = world(RoleMode::Single);
-    let ada = w.hire("ada@example.com", &["Read Only"]);
-    let g = w.grant("ada@example.com", "Manager", 60);
-    w.run(60 * MINUTE + 1_000);
-    check!(w, w.roles_of(&ada), ["Read Only"]);
-    w.run(5_000);
-    w.human_sets(&ada, &["Manager"]); // what a reverting replica would do
-    w.run(20_000);
-    check!(w, w.roles_of(&ada), ["Read Only"]);
-    check!(w, w.records("grant_reappeared").len(), 1);
-    check!(w, w.ended(&g).as_deref(), Some("expired"));
 }
 
 #[test]

@@ -104,6 +104,12 @@ pub struct LedgerView {
     pub head_seq: u64,
     /// Hash of the newest record, in hexadecimal.
     pub head_hash: String,
+    /// Why the ledger is not believed, so that nothing is raised; empty when it is.
+    #[serde(default)]
+    pub doubts: Vec<String>,
+    /// Claims that wait for an operator.
+    #[serde(default)]
+    pub claims: u64,
 }
 
 /// What the agent thinks of its clock.

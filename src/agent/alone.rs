@@ -9,8 +9,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    assemble::{AgentError, Parts, entropy, load, parts, tag_key},
+    assemble::{AgentError, Parts, entropy, parts, tag_key},
     connect::connect,
+    opening::{self, Book},
     talk::{self, LoopEnds},
     turn::{Ears, Turn},
 };
@@ -19,7 +20,7 @@ use crate::{
     clock,
     config::Config,
     engine::Engine,
-    ledger::{FILE_NAME, Ledger, LedgerError, Options},
+    ledger::{FILE_NAME, LedgerError},
 };
 
 /// Takes the ledger, does `work` with an agent that can only take away, and gives the ledger back.
@@ -32,10 +33,9 @@ pub async fn alone<T>(config: &Config, work: impl AsyncFnOnce(Line) -> T) -> Res
         let problem = "there is no ledger here, so there is nothing to revoke; is --config or --state-dir the right one?";
         return Err(LedgerError::Unreadable { path: file, problem: problem.to_owned() }.into());
     }
-    let options = Options { created_at: clock::now().wall.0 };
-    let (ledger, opened, ledger_seen) = Ledger::open(&config.agent.state_dir, options).await?;
-    let ledger = Arc::new(ledger);
-    let restored = load(&ledger, &opened).await?;
+    // Nothing is begun anew here: a ledger that is lost is the daemon's to say.
+    let Book { ledger, events: ledger_seen, restored, .. } =
+        opening::open(&config.agent.state_dir, false).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
     // The wires' other ends are held, so that the loop waits for them and not for nobody.
     let (LoopEnds { control, delivered: inventories, senders }, _wires) = talk::wires();

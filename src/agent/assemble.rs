@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::{
     connect::{Connected, connect},
     insights::Watcher,
+    opening::{self, Book},
     rotation::Ask,
     status::Snapshot,
     talk::{self, LoopEnds, Talk},
@@ -23,7 +24,7 @@ use crate::{
     config::Config,
     control::{identity::Identity, poll::Wants},
     engine::{
-        Engine, Restored,
+        Engine,
         action::Raise,
         ids::{AgentId, IntegrationId, OrgId},
         inventory::Inventory,
@@ -32,7 +33,7 @@ use crate::{
     },
     executor::{self, Executor},
     http::{Door, DoorOptions},
-    ledger::{Ledger, LedgerError, Opened, Options, Seq, codec},
+    ledger::{Ledger, LedgerError, Seq},
     secrets::TagKey,
 };
 
@@ -62,6 +63,7 @@ pub enum AgentError {
 pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) ledger: Arc<Ledger<Raise>>,
+    pub(super) ledger_file: PathBuf,
     pub(super) executor: Executor,
     pub(super) policy_file: PathBuf,
     pub(super) policy: Option<Policy>,
@@ -102,10 +104,11 @@ impl Parts {
 /// # Errors
 /// [`AgentError`]: it could not start. Once it runs, nothing but `stop` ends it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
-    let options = Options { created_at: clock::now().wall.0 };
-    let (ledger, opened, ledger_seen) = Ledger::open(&config.agent.state_dir, options).await?;
-    let ledger = Arc::new(ledger);
-    let restored = load(&ledger, &opened).await?;
+    let identity = identity(&config.agent.state_dir);
+    let Book { ledger, opened, events: ledger_seen, mut restored } =
+        opening::open(&config.agent.state_dir, identity.is_some()).await?;
+    let identity = identity
+        .map(|identity| opening::recognise(identity, &opened, &mut restored, &config.agent.state_dir));
     let socket =
         AdminServer::bind(&config.agent.control_socket, config.agent.control_group.as_deref()).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
@@ -114,19 +117,19 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let insights = std::mem::take(&mut connected.insights);
     let mut tasks = Watcher::start_all(insights, &connected.clients, &hinting, &stop);
     let (ends, wires) = talk::wires();
-    let identity = identity(&config.agent.state_dir);
     let LoopEnds { control, delivered: inventories, senders } = ends;
     let tag_key = tag_key(&config.agent.state_dir);
     let channels = (Arc::clone(&ledger), reports);
     let parts = parts(&config, connected, channels, senders, identity.as_ref(), tag_key);
     let (queries, admin) = mpsc::channel(16);
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
+    let (reload, seed) = (reloads(&config.policy_file, &stop)?, entropy()?);
+    let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
     if let Some(identity) = identity {
-        let talk = Talk { config: &config, opened: &opened, parts: &parts, stop: &stop };
+        let known = &engine.state().recovery;
+        let talk = Talk { config: &config, opened: &opened, parts: &parts, known, stop: &stop };
         tasks.extend(talk.start(identity, wires));
     }
-    let (reload, seed) = (hangups()?, entropy()?);
-    let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
     let ears = Ears {
         ledger: ledger_seen,
         executor: executor_events,
@@ -159,6 +162,7 @@ pub(super) fn parts(
         settings: connected.settings,
         ledger,
         executor: Executor::new(connected.clients, tag_key.clone(), reports),
+        ledger_file: config.agent.state_dir.join(crate::ledger::FILE_NAME),
         policy_file: config.policy_file.clone(),
         policy: None,
         policy_error: None,
@@ -174,38 +178,6 @@ pub(super) fn parts(
         raises: true,
         broken: connected.broken,
     }
-}
-
-/// The fold of what the ledger holds; rows that cannot be read are named and left out.
-pub(super) async fn load(ledger: &Ledger<Raise>, opened: &Opened) -> Result<Restored, LedgerError> {
-    let (id, seq) = (&opened.ledger_id, opened.head.seq.0);
-    tracing::info!(ledger.id = id, created = opened.created, seq, "journal: open");
-    let loaded = ledger.load_open().await?;
-    let (restored, unreadable) = codec::restore(&loaded, opened);
-    for bad in &loaded.quarantined {
-        tracing::error!(
-            seq = bad.seq.map(|s| s.0),
-            stream = bad.stream,
-            problem = bad.problem,
-            "journal: a row is quarantined; its grant must be looked at by a person, all others go on"
-        );
-    }
-    for seq in unreadable {
-        tracing::error!(
-            seq = seq.0,
-            "journal: a row holds no record of this version; its grant must be looked at by a person, all others go on"
-        );
-    }
-    if !opened.ballast {
-        tracing::error!("journal: the disk is nearly full; free some space");
-    }
-    tracing::info!(
-        grants = restored.state.grants.len(),
-        accounts = restored.state.accounts.len(),
-        jobs = restored.state.jobs.len(),
-        "journal: open streams folded"
-    );
-    Ok(restored)
 }
 
 /// The door to the control plane.
@@ -272,10 +244,11 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// SIGHUP reads the policy anew.
-fn hangups() -> Result<mpsc::Receiver<()>, AgentError> {
+/// SIGHUP reads the policy anew, and so does a change of its file.
+fn reloads(policy: &Path, stop: &watch::Receiver<bool>) -> Result<mpsc::Receiver<()>, AgentError> {
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let (sender, receiver) = mpsc::channel(1);
+    super::policy::watch_file(policy.to_path_buf(), sender.clone(), stop.clone());
     tokio::spawn(async move { while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {} });
     Ok(receiver)
 }

@@ -48,6 +48,7 @@ impl Turn {
                 }
                 self.contact.error = Some(error.to_string());
             }
+            ControlEvent::Ledger(input) => self.feed(*input),
             ControlEvent::Cancelled(job) => match self.parked.cancel(&job) {
                 Some(refusal) => self.feed(Input::Refused(refusal)),
                 None => self.feed(Input::Cancelled(job)),
@@ -90,6 +91,7 @@ impl Turn {
         let room = self.rooms(&in_hand).into_values().max().unwrap_or(0);
         Wants {
             capacity: if self.ledger_ok { room } else { 0 },
+            revoke_only: self.engine.state().recovery.is_revoke_only(),
             integrations: views::reachable(&self.engine),
             in_hand: in_hand.into_iter().map(|(job, _)| (job.clone(), self.job_state(&job))).collect(),
         }

@@ -3,7 +3,9 @@
 
 use super::assemble::{Parts, org_of};
 use crate::{
+    clock,
     control::{
+        approval,
         verify::{Refusal as Unverified, VerifiedJob},
         wire::{self, JobBody},
     },
@@ -38,12 +40,13 @@ pub(super) fn job(verified: &VerifiedJob, engine: &Engine, parts: &Parts) -> Res
                 duration: Millis::from_secs(body.duration_s),
                 until: body.until.map(seconds),
             };
-            Ask::Grant(Box::new(grant), request(&body.request))
+            Ask::Grant(Box::new(grant), request(&body.request, claims, parts))
         }
         JobBody::Revoke(body) => Ask::Revoke(body.grant_id.clone()),
         JobBody::Extend(body) => {
             let duration = Millis::from_secs(body.duration_s);
-            Ask::Extend(ExtendJob { grant: body.grant_id.clone(), duration }, request(&body.request))
+            let request = request(&body.request, claims, parts);
+            Ask::Extend(ExtendJob { grant: body.grant_id.clone(), duration }, request)
         }
         JobBody::Sync {} => Ask::Sync,
         JobBody::Test {} => Ask::Test,
@@ -110,12 +113,15 @@ fn address(
     key.address(template, requester, &domain, &org, &body.grant_id).map_err(|_| Rule::Malformed)
 }
 
-fn request(request: &wire::Request) -> AccessRequest {
+/// What the person asked for, and which of the policy's approvers have signed exactly this job.
+fn request(request: &wire::Request, claims: &wire::JobClaims, parts: &Parts) -> AccessRequest {
+    let keys = parts.policy.iter().flat_map(|policy| policy.approval_keys.values());
     AccessRequest {
         number: request.number.clone(),
         requester: request.requester.clone(),
         approvers: request.approvers.clone(),
         justification: request.justification.clone(),
+        signed_by: approval::signers(claims, keys, clock::now().wall),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::engine::{
     ids::Remark,
     order::{Forgotten, Freeze, Order, Thaw},
     record::{About, GrantEnding, Record},
+    recovery::Fact,
 };
 
 /// Logs one record.
@@ -182,7 +183,64 @@ fn account(seq: u64, record: &Record) {
         Record::OrphanOver { integration, id } => {
             info!(seq, kind, integration = %integration, account = %id, "no orphan any more");
         }
+        Record::AccessCounted(u) => tracing::debug!(
+            seq,
+            kind,
+            account.email = u.who,
+            used_ms = u.used.0,
+            ends_at = u.until.0,
+            "access counted"
+        ),
+        Record::AccessForgotten { who } => {
+            tracing::debug!(seq, kind, account.email = who, "access too long ago to count");
+        }
+        Record::Recovery(fact) => recovery(seq, fact),
         _ => info!(seq, kind, "journal"),
+    }
+}
+
+fn recovery(seq: u64, fact: &Fact) {
+    let kind = fact.kind();
+    match fact {
+        Fact::LedgerDoubted(finding) => error!(
+            seq,
+            kind,
+            cause = finding.cause.as_str(),
+            detail = finding.detail,
+            "ledger: from now on nothing is raised, endings go on: an operator must look"
+        ),
+        Fact::LedgerCompared => {
+            info!(seq, kind, "ledger: as new as what the control plane knows; believed again")
+        }
+        Fact::RecoveryHeard(heard) => info!(
+            seq,
+            kind,
+            adopted = heard.adopted,
+            opened = heard.opened,
+            known = heard.known,
+            complete = heard.complete,
+            answered = heard.answered,
+            "ledger: the control plane said what it believes to be live"
+        ),
+        Fact::ClaimOpened(claim) => error!(
+            seq, kind, grant.id = %claim.grant, integration = %claim.integration,
+            account.email = claim.email.as_ref().map(tracing::field::display), problem = claim.problem.as_str(),
+            "ledger: a claim is not proven; an operator must decide it (`ephemerald ledger claims`)"
+        ),
+        Fact::ClaimClosed { grant, by, .. } => {
+            info!(seq, kind, grant.id = %grant, by, "ledger: a claim was decided")
+        }
+        Fact::GrantAdopted(adoption) => warn!(
+            seq, kind, grant.id = %adoption.held.grant, integration = %adoption.held.integration,
+            account.email = %adoption.held.email, role = %adoption.held.role, ends_at = adoption.held.ends_at.0,
+            "ledger: a grant that it had forgotten is held again, to be ended"
+        ),
+        Fact::LedgerAcknowledged { by, why } => {
+            warn!(seq, kind, by, why, "ledger: acknowledged; accounts are barred until they are explained");
+        }
+        Fact::AccountExplained { integration, account, by, .. } => {
+            info!(seq, kind, integration = %integration, account = account.as_deref(), by, "ledger: explained");
+        }
     }
 }
 
@@ -219,6 +277,11 @@ pub(super) fn warning(warning: &Warning) {
         Warning::Unconfigured(at) => error!(
             integration = %at.integration, account = at.account.as_str(),
             "a grant is held in an integration that is not configured any more; it cannot be ended: put the integration back"
+        ),
+        Warning::RevokeOnly { causes, claims } => error!(
+            causes,
+            claims,
+            "ledger: in doubt, so that nothing is raised; endings go on. See `ephemerald ledger check` and docs/ledger.md"
         ),
         Warning::WheelMiss(at) => error!(
             integration = %at.integration, account = at.account.as_str(),

@@ -8,9 +8,9 @@ use crate::{
     engine::{
         codes::{EndReason, EventCode, ResultCode},
         extension::{ExtensionDropped, GrantExtended},
-        ids::{AccountId, RoleName},
         order::Forgotten,
         record::{About, Answer, GrantActive, GrantEnding, GrantGone, Record},
+        recovery::{Adoption, Claim, Fact, Held},
         time::Timestamp,
     },
 };
@@ -19,29 +19,20 @@ use crate::{
 /// role change ends them for ordinary administrators is not documented.
 const SESSION_MS: i64 = 60 * 60 * 1000;
 
-/// What a receipt binds together.
-pub(super) struct Receipted<'a> {
-    pub(super) about: &'a About,
-    pub(super) account: &'a AccountId,
-    pub(super) before: &'a [RoleName],
-    pub(super) ends_at: Timestamp,
-}
-
 /// The report of a record, or `None` if it is not reported.
 #[must_use]
 pub(super) fn of(
     seq: u64,
     at: i64,
     record: &Record,
-    receipt: impl Fn(&Receipted<'_>) -> Option<String>,
+    receipt: impl Fn(&Held) -> Option<String>,
 ) -> Option<Report> {
     let base = |code: Code| blank(seq, at, code);
     match record {
         Record::JobAnswered(answer) | Record::JobRefused(answer) => Some(answered(base, answer)),
         Record::GrantActive(active) => {
             let report = about(base(Code::Result(ResultCode::Granted)), &active.about);
-            let GrantActive { about, account, before, ends_at, .. } = active;
-            Some(granted(report, active, receipt(&Receipted { about, account, before, ends_at: *ends_at })))
+            Some(granted(report, active, active.held.as_deref().and_then(receipt)))
         }
         Record::GrantExtended(extended) => Some(self::extended(base, extended, receipt)),
         Record::ExtensionDropped(dropped) => Some(not_extended(base, dropped)),
@@ -76,6 +67,7 @@ pub(super) fn of(
                 ..about(base(Code::Event(EventCode::RevocationOverdue)), grant)
             })
         }
+        Record::Recovery(fact) => recovered(base, fact, receipt),
         _ => None,
     }
 }
@@ -157,16 +149,15 @@ fn granted(report: Report, active: &GrantActive, receipt: Option<String>) -> Rep
 fn extended(
     base: impl Fn(Code) -> Report,
     extended: &GrantExtended,
-    receipt: impl Fn(&Receipted<'_>) -> Option<String>,
+    receipt: impl Fn(&Held) -> Option<String>,
 ) -> Report {
-    let GrantExtended { about: grant, account, before, .. } = extended;
+    let GrantExtended { about: grant, account, .. } = extended;
     let ends_at = extended.end.at;
-    let receipted = account.as_ref().map(|account| Receipted { about: grant, account, before, ends_at });
     Report {
         job_id: Some(extended.job.clone()),
         account: Some(AccountRef { id: account.clone(), email: Some(grant.email.clone()) }),
         ends_at: Some(Utc(ends_at)),
-        receipt: receipted.as_ref().and_then(receipt),
+        receipt: extended.held.as_deref().and_then(receipt),
         policy_hash: Some(extended.policy_hash.clone()),
         ..about(base(Code::Result(ResultCode::Extended)), grant)
     }
@@ -185,7 +176,8 @@ fn never_active(base: impl Fn(Code) -> Report, ending: &GrantEnding) -> Option<R
     let report = about(base(Code::Result(code)), &ending.about);
     let detail =
         ending.fault.as_ref().map(describe).or_else(|| ending.order.as_ref().map(ToString::to_string));
-    Some(Report { rule: ending.rule, detail, ..report })
+    let policy_hash = ending.policy_hash.clone();
+    Some(Report { rule: ending.rule, detail, policy_hash, ..report })
 }
 
 fn ended(report: Report, gone: &GrantGone, at: i64) -> Report {
@@ -233,4 +225,54 @@ fn describe(fault: &crate::engine::observed::Fault) -> String {
         .and_then(|v| v.as_str().map(str::to_owned))
         .unwrap_or_default();
     fault.status.map_or_else(|| class.clone(), |status| format!("{class} (HTTP {status})"))
+}
+
+/// What concerns the ledger itself, and grants of a life that it has forgotten.
+fn recovered(
+    base: impl Fn(Code) -> Report,
+    fact: &Fact,
+    receipt: impl Fn(&Held) -> Option<String>,
+) -> Option<Report> {
+    let event = |code| base(Code::Event(code));
+    let said = |code, detail: String| Report { detail: Some(detail), ..event(code) };
+    Some(match fact {
+        Fact::LedgerDoubted(finding) => {
+            said(EventCode::LedgerDoubted, format!("{}: {}", finding.cause.as_str(), finding.detail))
+        }
+        Fact::LedgerCompared => {
+            said(EventCode::LedgerBelieved, "compared: it is as new as what is known here".to_owned())
+        }
+        Fact::LedgerAcknowledged { by, why } => {
+            said(EventCode::LedgerBelieved, format!("acknowledged by {by}: {why}"))
+        }
+        Fact::ClaimOpened(claim) => claimed(event(EventCode::ClaimOpened), claim),
+        Fact::GrantAdopted(adoption) => {
+            let report = adopted(event(EventCode::GrantAdopted), adoption);
+            Report { receipt: receipt(&adoption.held), ..report }
+        }
+        Fact::RecoveryHeard(_) | Fact::ClaimClosed { .. } | Fact::AccountExplained { .. } => return None,
+    })
+}
+
+fn claimed(report: Report, claim: &Claim) -> Report {
+    Report {
+        grant_id: Some(claim.grant.clone()),
+        integration: Some(claim.integration.clone()),
+        account: Some(AccountRef { id: claim.account.clone(), email: claim.email.clone() }),
+        role: claim.role.clone(),
+        detail: Some(claim.problem.as_str().to_owned()),
+        ..report
+    }
+}
+
+fn adopted(report: Report, adoption: &Adoption) -> Report {
+    let held = &adoption.held;
+    Report {
+        grant_id: Some(held.grant.clone()),
+        integration: Some(held.integration.clone()),
+        account: Some(AccountRef { id: Some(held.id.clone()), email: Some(held.email.clone()) }),
+        role: Some(held.role.clone()),
+        ends_at: Some(Utc(held.ends_at)),
+        ..report
+    }
 }

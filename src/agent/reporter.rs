@@ -7,12 +7,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, watch};
 
-use super::report::{self, Receipted};
+use super::{receipts, report, status::Snapshot, views};
 use crate::{
     control::{
         backoff::Waits,
         client::{Client, ControlError},
-        wire::Report,
+        wire::{JournalHead, Report},
     },
     engine::{action::Raise, record::Record},
     ledger::{Ledger, Seq, StoredRow, codec},
@@ -34,6 +34,10 @@ pub(super) struct Reporter {
     pub(super) client: Arc<Client>,
     pub(super) tag_key: Option<Arc<TagKey>>,
     pub(super) outbox: Arc<Notify>,
+    pub(super) snapshot: watch::Receiver<Snapshot>,
+    /// Whether the control plane's journal head has been compared with ours: before that, a number may be one
+    /// that it knows from a life that this ledger has forgotten.
+    pub(super) compared: watch::Receiver<bool>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -48,9 +52,12 @@ impl Reporter {
     }
 
     async fn deliver(&self) {
-        let mut waits = Waits::default();
+        let (mut waits, mut compared) = (Waits::default(), self.compared.clone());
         let mut page = Page { after: Seq(0), size: BATCH };
         loop {
+            if compared.wait_for(|compared| *compared).await.is_err() {
+                return;
+            }
             match self.page(&mut page).await {
                 Ok(true) => waits.reset(),
                 Ok(false) => {
@@ -81,12 +88,15 @@ impl Reporter {
             *page = Page { after: Seq(0), size: BATCH };
             return Ok(false);
         };
-        let reports: Vec<Report> = rows.iter().filter_map(|row| self.read(row)).collect();
+        let base = self.snapshot.borrow().base;
+        let reports: Vec<Report> = rows.iter().filter_map(|row| self.read(row, base)).collect();
         if reports.is_empty() {
             page.after = last;
             return Ok(true);
         }
-        let answer = match self.client.report(&reports).await {
+        let head = self.ledger.head().await.ok();
+        let head = head.map(|head| JournalHead { seq: head.seq.0 + base, hash: views::hex(&head.hash) });
+        let answer = match self.client.report_from(&reports, head).await {
             Err(error @ ControlError::Refused { .. }) => {
                 tracing::error!(error = %error, reports = rows.len(), seq = rows[0].seq.0, "reports: not taken; tried in smaller parts");
                 if rows.len() > 1 {
@@ -105,7 +115,8 @@ impl Reporter {
             );
         }
         let refused = answer.refused.iter().map(|r| r.seq);
-        let done: Vec<Seq> = answer.acked.iter().copied().chain(refused).map(Seq).collect();
+        let ours = |told: u64| told.checked_sub(base).map(Seq);
+        let done: Vec<Seq> = answer.acked.iter().copied().chain(refused).filter_map(ours).collect();
         let known: Vec<Seq> = done.into_iter().filter(|seq| rows.iter().any(|row| row.seq == *seq)).collect();
         if let Err(error) = self.ledger.ack(&known).await {
             tracing::error!(error = %error, "reports: acknowledgements cannot be stored; they will be sent again");
@@ -116,8 +127,9 @@ impl Reporter {
     }
 
     /// A row that holds no report is passed by, with a loud line; it stays in the outbox and the journal.
-    fn read(&self, row: &StoredRow) -> Option<Report> {
-        let report = codec::record(row).ok().and_then(|record| self.report(row.seq, row.at, record));
+    fn read(&self, row: &StoredRow, base: u64) -> Option<Report> {
+        let told = Seq(row.seq.0 + base);
+        let report = codec::record(row).ok().and_then(|record| self.report(told, row.at, record));
         if report.is_none() {
             tracing::error!(
                 seq = row.seq.0,
@@ -128,21 +140,6 @@ impl Reporter {
     }
 
     fn report(&self, seq: Seq, at: i64, record: Record) -> Option<Report> {
-        report::of(seq.0, at, &record, |what| self.receipt(what))
-    }
-
-    /// What the control plane gives back after a loss of the ledger.
-    fn receipt(&self, what: &Receipted<'_>) -> Option<String> {
-        let before: Vec<&str> = what.before.iter().map(crate::engine::ids::RoleName::as_str).collect();
-        let ends = what.ends_at.0.to_string();
-        let fields = [
-            what.about.integration.as_str(),
-            what.about.grant.as_str(),
-            what.account.as_str(),
-            what.about.role.as_str(),
-            &before.join("\u{1f}"),
-            &ends,
-        ];
-        self.tag_key.as_ref().map(|key| key.receipt(&fields))
+        report::of(seq.0, at, &record, |held| receipts::seal(self.tag_key.as_ref(), held))
     }
 }

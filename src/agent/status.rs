@@ -6,6 +6,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    heads::{self, Compared, Heads},
+    recovery,
     rotation::{Ask, Rotation},
     turn::Turn,
     views,
@@ -17,11 +19,14 @@ use crate::{
         identity::Identity,
         poll::ControlEvent,
         verify::Verifier,
-        wire::{IntegrationStatus, JournalHead, Offers, StatusAnswer, StatusRequest, Utc},
+        wire::{IntegrationStatus, JournalHead, Offers, RecoverReason, StatusAnswer, StatusRequest, Utc},
     },
     engine::{action::Raise, grant::Phase, time::Timestamp},
-    ledger::Ledger,
+    ledger::{Head, Ledger},
 };
+
+/// How soon a status follows one that could not be compared.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What the loop publishes of itself.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,11 +41,22 @@ pub(super) struct Snapshot {
     skew_ms: Option<i64>,
     policy_hash: Option<String>,
     integrations: Vec<IntegrationStatus>,
+    /// Nothing is raised because the ledger is in doubt.
+    revoke_only: bool,
+    /// Claims that wait for an operator.
+    claims: u32,
+    /// What is added to the journal's numbers where they are told.
+    pub(super) base: u64,
+    /// Jobs issued before this instant are of a life that may be forgotten.
+    jobs_from: Option<Timestamp>,
+    /// Why the control plane is to be asked what it believes to be live.
+    pub(super) recover: Option<RecoverReason>,
 }
 
 impl Snapshot {
     pub(super) fn of(turn: &Turn) -> Self {
         let now = clock::now();
+        let known = &turn.engine.state().recovery;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let ending = turn.engine.grants().filter(|g| g.phase == Phase::Revoking);
         let overdue =
@@ -56,6 +72,11 @@ impl Snapshot {
             skew_ms: turn.contact.skew_ms,
             policy_hash: turn.engine.policy_hash().map(str::to_owned),
             integrations: views::integration_status(&turn.engine),
+            revoke_only: known.is_revoke_only(),
+            claims: count(known.claims.len()),
+            base: known.base,
+            jobs_from: known.jobs_from,
+            recover: recovery::reason(known),
         }
     }
 }
@@ -80,7 +101,7 @@ pub(super) struct Status {
     /// What a person was told last about a control plane that does not go along.
     pub(super) told: Option<String>,
     pub(super) replaced: bool,
-    pub(super) strange_head: bool,
+    pub(super) heads: Heads,
 }
 
 impl Status {
@@ -88,7 +109,8 @@ impl Status {
     pub(super) async fn run(mut self) {
         let mut stop = self.stop.clone();
         loop {
-            let request = self.request().await;
+            self.judge_jobs_anew();
+            let (request, head) = self.request().await;
             let before = clock::now().boot;
             // A long poll may be silent for a minute: it is this call that tells soon whether the control
             // plane answers, and what time it is there.
@@ -98,8 +120,10 @@ impl Status {
             self.change_key(&answer, &request).await;
             let event = match answer {
                 Ok(answer) => {
+                    if self.compare(&request, head, &answer).await.is_err() {
+                        return;
+                    }
                     self.take(&answer);
-                    self.compare_heads(request.journal.as_ref(), answer.journal.as_ref());
                     ControlEvent::Contact { server_time: answer.server_time, rtt }
                 }
                 Err(error) => ControlEvent::Lost { error },
@@ -107,10 +131,12 @@ impl Status {
             if self.events.send(event).await.is_err() {
                 return;
             }
+            // Reports and jobs wait for the comparison: it is not left to the next regular status.
+            let every = if self.heads.is_compared() { self.every } else { self.every.min(AGAIN) };
             let ask = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 Some(ask) = self.asked.recv() => Some(ask),
-                () = tokio::time::sleep(self.every) => None,
+                () = tokio::time::sleep(every) => None,
             };
             if let Some(ask) = ask {
                 self.change_key_for(ask).await;
@@ -133,7 +159,7 @@ impl Status {
     }
 
     async fn change_key_for(&mut self, ask: Ask) {
-        let request = self.request().await;
+        let (request, _) = self.request().await;
         let view = self.rotation.attempt("an operator asks for it", &mut self.identity, &request).await;
         let _ = ask.send(view); // one who has gone away finds it in the log
     }
@@ -150,10 +176,10 @@ impl Status {
         self.told = text;
     }
 
-    async fn request(&self) -> StatusRequest {
+    async fn request(&self) -> (StatusRequest, Option<Head>) {
         let snapshot = self.snapshot.borrow().clone();
         let head = self.ledger.head().await.ok();
-        StatusRequest {
+        let request = StatusRequest {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             at: Utc(clock::now().wall),
             started_at: Utc(self.started_at),
@@ -161,33 +187,45 @@ impl Status {
             ending: snapshot.ending,
             next_expiry: snapshot.next_expiry.map(Utc),
             overdue: snapshot.overdue,
-            stuck: snapshot.stuck,
+            stuck: snapshot.stuck + snapshot.claims,
             outbox: self.ledger.outbox_depth().await.unwrap_or(0),
             frozen: snapshot.frozen,
             dry_run: snapshot.dry_run,
-            revoke_only: false,
+            revoke_only: snapshot.revoke_only,
             skew_ms: snapshot.skew_ms,
-            journal: head.map(|h| JournalHead { seq: h.seq.0, hash: views::hex(&h.hash) }),
+            journal: head.map(|h| JournalHead { seq: h.seq.0 + snapshot.base, hash: views::hex(&h.hash) }),
             policy_hash: snapshot.policy_hash,
             key_set_version: self.verifier.borrow().keys.version(),
             integrations: snapshot.integrations,
             offers: Some(self.offers.clone()),
-        }
+        };
+        (request, head)
     }
 
-    /// A control plane that knows a later record, or another one in the same place, has heard of a life
-    /// of this agent that its ledger does not remember.
-    fn compare_heads(&mut self, ours: Option<&JournalHead>, theirs: Option<&JournalHead>) {
-        let (Some(ours), Some(theirs)) = (ours, theirs) else { return };
-        let strange = theirs.seq > ours.seq || (theirs.seq == ours.seq && theirs.hash != ours.hash);
-        if strange && !self.strange_head {
-            tracing::error!(
-                ours = ours.seq,
-                theirs = theirs.seq,
-                "control plane: it knows a record of this agent's journal that is not here: the ledger was put back from a copy, or a copy of this machine runs; grants of that time are not known here and must be looked at in JumpCloud"
-            );
+    /// Compares the journal's head with what the control plane knows of it, and tells the loop.
+    async fn compare(
+        &mut self,
+        request: &StatusRequest,
+        head: Option<Head>,
+        answer: &StatusAnswer,
+    ) -> Result<(), heads::Deaf> {
+        let (revoke_only, base) = {
+            let snapshot = self.snapshot.borrow();
+            (snapshot.revoke_only, snapshot.base)
+        };
+        let replaced = answer.replaced && !self.replaced;
+        let compared = Compared { ours: request.journal.as_ref(), head, base, revoke_only, replaced };
+        self.heads.compare(compared, answer.journal.as_ref(), &self.ledger, &self.events).await
+    }
+
+    /// After a doubt was acknowledged, jobs of the time that may be forgotten are refused.
+    fn judge_jobs_anew(&self) {
+        let Some(from) = self.snapshot.borrow().jobs_from else { return };
+        let verifier = Arc::clone(&self.verifier.borrow());
+        if verifier.ledger_created_at < from {
+            let verifier = Verifier { ledger_created_at: from, ..verifier.as_ref().clone() };
+            self.verifier.send_replace(Arc::new(verifier));
         }
-        self.strange_head = strange;
     }
 
     fn take(&mut self, answer: &StatusAnswer) {

@@ -6,8 +6,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     assemble::{Parts, control_door, control_url, entropy},
+    heads::Heads,
     inventory::{self, Delivered, Orders, Porter},
     offers::offers,
+    recovery::Recovery,
     reporter::Reporter,
     rotation::{Ask, Rotation},
     status::{Snapshot, Status},
@@ -21,7 +23,7 @@ use crate::{
         poll::{self, ControlEvent, Line, Wants},
         verify::{DEFAULT_MAX_SKEW, DEFAULT_MAX_START_BY, Verifier},
     },
-    engine::{inventory::Inventory, time::Timestamp},
+    engine::{inventory::Inventory, recovery::Recovery as Known, time::Timestamp},
     ledger::Opened,
 };
 
@@ -30,6 +32,8 @@ pub(super) struct Talk<'a> {
     pub(super) config: &'a Config,
     pub(super) opened: &'a Opened,
     pub(super) parts: &'a Parts,
+    /// What is known of doubts in the ledger.
+    pub(super) known: &'a Known,
     pub(super) stop: &'a watch::Receiver<bool>,
 }
 
@@ -89,15 +93,51 @@ impl Talk<'_> {
         let url = control_url(self.config, identity);
         let door = Arc::new(control_door(self.config, &url)?);
         let instance = format!("{:016x}", entropy().map_err(|e| e.to_string())?);
-        let speaker = Speaker { instance, epoch: self.opened.head.seq.0 + 1 };
+        let speaker = Speaker { instance, epoch: self.epoch() };
         let verifier = Verifier {
             agent: identity.agent_id.clone(),
             keys: identity.keys().map_err(|e| e.to_string())?,
-            ledger_created_at: Timestamp(self.opened.created_at),
+            ledger_created_at: self.jobs_from(),
             max_start_by: DEFAULT_MAX_START_BY,
             max_skew: DEFAULT_MAX_SKEW,
         };
         Ok((Arc::new(Client::new(door, key, &identity.agent_id, speaker, clock::now)), verifier))
+    }
+
+    /// The number of this process's first record, as it is told.
+    fn epoch(&self) -> u64 {
+        self.known.told(self.opened.head.seq.0 + 1)
+    }
+
+    /// Jobs issued before this instant are of another life.
+    fn jobs_from(&self) -> Timestamp {
+        let created = Timestamp(self.opened.created_at);
+        self.known.jobs_from.map_or(created, |from| from.max(created))
+    }
+
+    fn reporter(&self, client: &Arc<Client>, wires: &Wires, compared: watch::Receiver<bool>) -> Reporter {
+        Reporter {
+            ledger: Arc::clone(&self.parts.ledger),
+            client: Arc::clone(client),
+            tag_key: self.parts.tag_key.clone(),
+            outbox: Arc::clone(&self.parts.outbox),
+            snapshot: wires.snapshot.clone(),
+            compared,
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn recovery(&self, client: &Arc<Client>, wires: &Wires, compared: watch::Receiver<bool>) -> Recovery {
+        Recovery {
+            ledger: Arc::clone(&self.parts.ledger),
+            client: Arc::clone(client),
+            tag_key: self.parts.tag_key.clone(),
+            created_at: Timestamp(self.opened.created_at),
+            snapshot: wires.snapshot.clone(),
+            compared,
+            events: wires.events.clone(),
+            stop: self.stop.clone(),
+        }
     }
 
     fn spawn(
@@ -109,11 +149,14 @@ impl Talk<'_> {
     ) -> Vec<tokio::task::JoinHandle<()>> {
         let (verifier, verifier_seen) = watch::channel(Arc::new(verifier));
         let (pace, pace_s) = watch::channel(0);
+        let (compared, is_compared) = watch::channel(false);
         let stop = || self.stop.clone();
         let ledger = Arc::clone(&self.parts.ledger);
         let offers = offers(&self.parts.settings, self.parts.tag_key.is_some());
         let state_dir = self.config.agent.state_dir.clone();
         let rotation = Rotation::resume(Arc::clone(&client), state_dir.clone(), &mut identity);
+        let reporter = self.reporter(&client, &wires, is_compared.clone());
+        let recovery = self.recovery(&client, &wires, is_compared.clone());
         let line = Line {
             client: Arc::clone(&client),
             verifier: verifier_seen,
@@ -124,13 +167,6 @@ impl Talk<'_> {
             pace_s,
             stop: stop(),
             clock: clock::now,
-        };
-        let reporter = Reporter {
-            ledger: Arc::clone(&ledger),
-            client: Arc::clone(&client),
-            tag_key: self.parts.tag_key.clone(),
-            outbox: Arc::clone(&self.parts.outbox),
-            stop: stop(),
         };
         let porter = Porter::new(&client, wires.orders, stop());
         let status = Status {
@@ -150,9 +186,24 @@ impl Talk<'_> {
             asked: wires.new_key,
             told: None,
             replaced: false,
-            strange_head: false,
+            heads: Heads { epoch: self.epoch(), compared, noted: None, told: None },
         };
-        let (polls, reports) = (tokio::spawn(poll::run(line)), tokio::spawn(reporter.run()));
-        vec![polls, reports, tokio::spawn(porter.run()), tokio::spawn(status.run())]
+        let polls = tokio::spawn(poll_once_compared(line, is_compared));
+        let reports = tokio::spawn(reporter.run());
+        let (porter, status) = (tokio::spawn(porter.run()), tokio::spawn(status.run()));
+        vec![polls, reports, porter, status, tokio::spawn(recovery.run())]
+    }
+}
+
+/// No job is taken before the control plane's journal head was compared with ours: what accounts show may
+/// come from grants that this ledger has forgotten.
+async fn poll_once_compared(line: Line, mut compared: watch::Receiver<bool>) {
+    let mut stop = line.stop.clone();
+    let compared = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => return,
+        compared = compared.wait_for(|compared| *compared) => compared.is_ok(),
+    };
+    if compared {
+        poll::run(line).await;
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    assemble::Parts, deeds::Unrecorded, heard::Contact, inventory::Delivered, journal_log, parked::Parked,
-    status::Snapshot,
+    assemble::Parts, deeds::Unrecorded, heard::Contact, inventory::Delivered, journal_log, opening,
+    parked::Parked, status::Snapshot,
 };
 use crate::{
     admin::server::Query,
@@ -18,6 +18,7 @@ use crate::{
         ids::IntegrationId,
         input::Input,
         inventory::Inventory,
+        recovery::Finding,
         time::{Millis, Now},
     },
     executor,
@@ -59,6 +60,8 @@ pub(super) struct Turn {
     reopening: bool,
     /// Where the reopening task puts what it found.
     reopened: (mpsc::Sender<Reopened>, mpsc::Receiver<Reopened>),
+    /// Where the walk over the whole journal puts what does not fit.
+    found: (mpsc::Sender<Finding>, mpsc::Receiver<Finding>),
     seed: u64,
     /// Jobs that cannot be put into the engine's words yet.
     pub(super) parked: Parked,
@@ -77,6 +80,7 @@ impl Turn {
             contact: Contact::default(),
             reopening: false,
             reopened: mpsc::channel(1),
+            found: mpsc::channel(1),
             seed,
             parked: Parked::default(),
             forgot: clock::now(),
@@ -88,13 +92,15 @@ impl Turn {
     pub(super) async fn run(mut self, first: Step, mut ears: Ears) {
         self.carry_out(first);
         self.load_policy();
+        opening::verify_all(&self.parts.ledger_file, self.found.0.clone());
         loop {
             self.publish();
             let nap = self.nap();
             tokio::select! {
                 Some(event) = ears.ledger.recv() => self.ledger_event(event),
-                Some((call, outcome)) = ears.executor.recv() => self.feed(Input::Outcome(call, outcome)),
+                Some(report) = ears.executor.recv() => self.came_back(report),
                 Some(restored) = self.reopened.1.recv() => self.reopen_done(restored),
+                Some(finding) = self.found.1.recv() => self.feed(Input::LedgerFinding(finding)),
                 Some(event) = ears.control.recv() => self.control_event(event),
                 Some(integration) = ears.hints.recv() => self.feed(Input::Hint(integration)),
                 Some(query) = ears.admin.recv() => self.asked(query).await,
@@ -116,6 +122,16 @@ impl Turn {
     pub(super) fn feed(&mut self, input: Input) {
         let step = self.engine.handle(clock::now(), input);
         self.carry_out(step);
+    }
+
+    /// A call came back. A listing of a time that the ledger may have forgotten shows accounts of ours that
+    /// only the tag key recognises.
+    fn came_back(&mut self, (call, outcome): executor::Report) {
+        let tagged = self.tagged(call, &outcome);
+        self.feed(Input::Outcome(call, outcome));
+        if let Some((integration, found)) = tagged.filter(|(_, found)| !found.is_empty()) {
+            self.feed(Input::Tagged(integration, found));
+        }
     }
 
     fn carry_out(&mut self, step: Step) {
@@ -192,7 +208,7 @@ impl Turn {
         let (ledger, done) = (std::sync::Arc::clone(&self.parts.ledger), self.reopened.0.clone());
         tokio::spawn(async move {
             let restored = match ledger.reopen().await {
-                Ok(opened) => super::assemble::load(&ledger, &opened).await,
+                Ok(opened) => opening::load(&ledger, &opened).await,
                 Err(error) => Err(error),
             };
             let _ = done.send(restored).await;
@@ -224,31 +240,6 @@ impl Turn {
                 self.reopen_at = Some((clock::now(), wait.min(REOPEN_CAP)));
             }
         }
-    }
-
-    /// Reads the policy anew; a bad file keeps the old policy and says so.
-    fn load_policy(&mut self) {
-        if !self.parts.raises {
-            return; // without a policy nothing is raised
-        }
-        match crate::config::policy_file::load(&self.parts.policy_file) {
-            Ok(policy) => {
-                tracing::info!(policy.hash = %policy.hash, policy.dry_run = policy.dry_run, policy.roles = policy.roles.len(), "policy: in force");
-                self.parts.policy_error = None;
-                self.parts.policy = Some(policy);
-            }
-            Err(error) => {
-                let kept = self.parts.policy.is_some();
-                if kept {
-                    tracing::error!(error = %error, kept, "policy: cannot be read; the one in force before stays in force");
-                } else {
-                    tracing::error!(error = %error, kept, "policy: cannot be read; without a policy nothing is raised");
-                }
-                self.parts.policy_error = Some(error.to_string());
-            }
-        }
-        let policy = self.parts.policy.clone();
-        self.feed(Input::Policy(policy.map(Box::new)));
     }
 
     fn nap(&self) -> Duration {

@@ -105,6 +105,8 @@ async fn status(turn: &Turn) -> StatusView {
             ok: turn.ledger_ok,
             head_seq: head.as_ref().map_or(0, |h| h.seq.0),
             head_hash: head.map(|h| hex(&h.hash)).unwrap_or_default(),
+            doubts: doubts(&turn.engine),
+            claims: turn.engine.state().recovery.claims.len() as u64,
         },
         clock: ClockView { trusted: turn.engine.skew_ms() == 0, skew_ms: turn.contact.skew_ms.unwrap_or(0) },
         frozen: frozen(&turn.engine),
@@ -115,6 +117,12 @@ async fn status(turn: &Turn) -> StatusView {
         },
         raises_paused: turn.engine.raises_paused().into_iter().map(str::to_owned).collect(),
     }
+}
+
+/// Why the ledger is not believed.
+fn doubts(engine: &Engine) -> Vec<String> {
+    let causes = engine.state().recovery.doubt.iter().flat_map(|doubt| &doubt.causes);
+    causes.map(|(cause, detail)| format!("{}: {detail}", cause.as_str())).collect()
 }
 
 fn integration(turn: &Turn, view: crate::engine::views::IntegrationView, now: Now) -> IntegrationView {

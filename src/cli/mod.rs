@@ -14,7 +14,9 @@ mod freeze;
 mod grants;
 mod health;
 mod init;
+mod ledger;
 mod output;
+mod policy;
 mod proof;
 mod reach;
 mod revoke;
@@ -110,9 +112,15 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Ask the policy file, offline
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Look at the journal
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Check, back up and restore the ledger; decide what is in doubt
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Play the main job against a simulated JumpCloud, on this machine only
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
@@ -148,7 +156,9 @@ impl Cli {
             Command::Health => health::run(&global.load()?.config, global.output).await,
             Command::RotateKey => rotate_key::run(&global.load()?.config, global.output).await,
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
+            Command::Policy(command) => policy::run(&global.load()?.config, &command, global.output),
             Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output),
+            Command::Ledger(command) => ledger::run(&global.load()?.config, command, global.output).await,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => sandbox::run(args, global.output).await,
             Command::Version => version::run(global.output),

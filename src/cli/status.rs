@@ -70,6 +70,12 @@ fn facts(status: &StatusView, text: &mut String) {
     line("outbox", &format!("{} to be acknowledged", status.outbox_depth));
     let ledger = if status.ledger.ok { "ok" } else { "FAILING" };
     line("ledger", &format!("{ledger}, record {} {}", status.ledger.head_seq, status.ledger.head_hash));
+    for doubt in &status.ledger.doubts {
+        line("IN DOUBT", doubt);
+    }
+    if status.ledger.claims > 0 {
+        line("claims", &format!("{} to be decided: `ephemerald ledger claims`", status.ledger.claims));
+    }
     let trusted = if status.clock.trusted { "trusted" } else { "NOT TRUSTED" };
     line("clock", &format!("{trusted}, {} ms ahead of the control plane", status.clock.skew_ms));
     line("policy", &policy(status));

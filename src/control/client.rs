@@ -24,7 +24,7 @@ use super::{
     rotation,
     wire::{
         AcquireAnswer, AcquireRequest, EnrollAnswer, EnrollRequest, HeartbeatAnswer, HeartbeatRequest,
-        InventoryAnswer, InventoryRequest, NONCE_HEADER, RecoverAnswer, RecoverRequest, Report,
+        InventoryAnswer, InventoryRequest, JournalHead, NONCE_HEADER, RecoverAnswer, RecoverRequest, Report,
         ReportsAnswer, RotateKeyAnswer, StatusAnswer, StatusRequest, USE_NONCE,
     },
 };
@@ -144,11 +144,25 @@ impl Client {
     /// # Errors
     /// [`ControlError`].
     pub async fn report(&self, reports: &[Report]) -> Result<ReportsAnswer, ControlError> {
+        self.report_from(reports, None).await
+    }
+
+    /// Delivers reports with the newest durable record of the journal they come from.
+    ///
+    /// # Errors
+    /// [`ControlError`].
+    pub async fn report_from(
+        &self,
+        reports: &[Report],
+        journal: Option<JournalHead>,
+    ) -> Result<ReportsAnswer, ControlError> {
         #[derive(Serialize)]
         struct Batch<'a> {
             reports: &'a [Report],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            journal: Option<JournalHead>,
         }
-        self.post("/v1/agent/reports", &Batch { reports }, None).await
+        self.post("/v1/agent/reports", &Batch { reports, journal }, None).await
     }
 
     /// Tells the agent's state.

@@ -107,6 +107,7 @@ pub async fn enroll(
         root_thumbprint: token.root.clone(),
         key_set: answer.key_set,
         enrolled_at: Utc(now),
+        ledger: None,
     };
     identity.store(dir)?;
     Ok(identity)

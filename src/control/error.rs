@@ -119,6 +119,12 @@ impl ControlError {
         }
     }
 
+    /// Whether the control plane has not built this call at all (404, 405, 410 or 501).
+    #[must_use]
+    pub const fn is_unknown_call(&self) -> bool {
+        self.is_gone() || matches!(self, Self::Refused { status: 405, .. } | Self::Busy { status: 501, .. })
+    }
+
     /// Whether the control plane no longer knows the thing asked about (404 or 410).
     #[must_use]
     pub const fn is_gone(&self) -> bool {

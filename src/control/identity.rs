@@ -43,6 +43,9 @@ pub struct Identity {
     pub key_set: String,
     /// When the agent enrolled.
     pub enrolled_at: Utc,
+    /// The id of its ledger, from its first start on: another one in its place is a loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
 }
 
 impl Identity {

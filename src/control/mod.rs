@@ -3,6 +3,7 @@
 //! Refuses to act: a job that passed here is authentic and fresh, nothing more. Whether it may
 //! raise anything is for the local policy.
 
+pub mod approval;
 pub mod backoff;
 pub mod client;
 pub mod enroll;

@@ -16,6 +16,7 @@ use super::{
 use crate::engine::{
     codes::{ResultCode, Rule},
     ids::JobId,
+    input::Input,
     time::{Millis, Now},
 };
 
@@ -28,6 +29,8 @@ pub struct Wants {
     pub integrations: Vec<Reachable>,
     /// Jobs accepted and without a result: they get heartbeats and are not sent again.
     pub in_hand: Vec<(JobId, JobState)>,
+    /// Whether the agent raises nothing because its ledger is in doubt.
+    pub revoke_only: bool,
 }
 
 /// What the agent's loop hears.
@@ -53,6 +56,8 @@ pub enum ControlEvent {
         /// The time the answer took, long poll included: the bound on the error of `server_time`.
         rtt: Millis,
     },
+    /// Something that concerns the agent's own ledger.
+    Ledger(Box<Input>),
     /// The control plane did not answer, or not as it should.
     Lost {
         /// What happened.
@@ -192,11 +197,14 @@ async fn heartbeats(mut line: Line) {
     let mut told = BTreeSet::new();
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        let in_hand = line.wants.borrow_and_update().in_hand.clone();
+        let Wants { in_hand, revoke_only, .. } = line.wants.borrow_and_update().clone();
         told.retain(|id| in_hand.iter().any(|(held, _)| held == id));
         for (id, state) in in_hand {
             // Failures are the polls' to report; the next round tries again.
-            let Ok(answer) = line.client.heartbeat(&id, &HeartbeatRequest { state }).await else { continue };
+            let Ok(answer) = line.client.heartbeat(&id, &HeartbeatRequest { state, revoke_only }).await
+            else {
+                continue;
+            };
             if answer.cancelled
                 && told.insert(id.clone())
                 && line.tell(ControlEvent::Cancelled(id)).await.is_err()

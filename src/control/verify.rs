@@ -10,7 +10,9 @@ use serde::Deserialize;
 use super::{
     jws::{self, JwsError},
     keys::KeySet,
-    wire::{JOB_TYP, JOB_TYPES, JobBody, JobClaims, MAX_JOB_BYTES, VERSION},
+    wire::{
+        JOB_TYP, JOB_TYPES, JobBody, JobClaims, MAX_APPROVAL_BYTES, MAX_APPROVALS, MAX_JOB_BYTES, VERSION,
+    },
 };
 use crate::engine::{
     codes::{ResultCode, Rule},
@@ -184,6 +186,8 @@ fn well_formed(claims: &JobClaims) -> bool {
         && short(&request.justification, 4096)
         && request.approvers.len() <= 32
         && request.approvers.iter().all(|approver| approver.len() <= 1024)
+        && request.approvals.len() <= MAX_APPROVALS
+        && request.approvals.iter().all(|approval| approval.len() <= MAX_APPROVAL_BYTES)
 }
 
 /// Enough of a job to name what is wrong with it; unknown fields are allowed here only.

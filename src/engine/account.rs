@@ -65,6 +65,8 @@ pub struct Account {
     pub sent: Vec<Sent>,
     /// What raises of ours displaced.
     pub displaced: Vec<RoleName>,
+    /// What the last write that may have been carried out set.
+    pub wrote: Vec<RoleName>,
     /// How many attempts have been made.
     pub attempts: u32,
     /// Whether a raise may have been carried out and no lower has overtaken it.
@@ -165,6 +167,16 @@ impl Effect {
         matches!(self, Self::Raise { .. } | Self::Create { .. })
     }
 
+    /// The complete set that it writes.
+    #[must_use]
+    pub fn writes(&self) -> Vec<RoleName> {
+        match self {
+            Self::Raise { roles, .. } | Self::Lower { roles } => roles.clone(),
+            Self::Create { role } => vec![role.clone()],
+            Self::Delete => Vec::new(),
+        }
+    }
+
     /// The roles that it may leave on the account and that were not the account's own.
     #[must_use]
     pub fn sends(&self) -> Vec<RoleName> {
@@ -189,6 +201,7 @@ impl Account {
             plural,
             sent: Vec::new(),
             displaced: Vec::new(),
+            wrote: Vec::new(),
             attempts: 0,
             unproven: false,
             open_attempt: None,

@@ -209,6 +209,13 @@ pub enum Warning {
     /// The journal holds an account of an integration that the configuration does not name any more:
     /// nothing there can be ended.
     Unconfigured(AccountRef),
+    /// The ledger is in doubt: nothing is raised. Repeated.
+    RevokeOnly {
+        /// Why, in words of the journal.
+        causes: String,
+        /// Claims that wait for an operator.
+        claims: usize,
+    },
     /// The sweep found a grant that the wheel had missed. Must never happen.
     WheelMiss(AccountRef),
 }

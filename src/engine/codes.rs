@@ -105,6 +105,8 @@ codes! {
         GrantNotActive = "grant_not_active",
         /// The new end would not be later than the one in force.
         NotLonger = "not_longer",
+        /// The ledger is in doubt, or the grant was recovered after a loss: it may only be ended.
+        RevokeOnly = "revoke_only",
         /// No readable policy: nothing may be raised.
         NoPolicy = "no_policy",
         /// The policy does not name the role, or the integration does not offer it.
@@ -147,10 +149,16 @@ codes! {
         ApproversRequired = "approvers_required",
         /// The requester approved himself, or is not named.
         RequesterIsApprover = "requester_is_approver",
+        /// Too few of the policy's approvers' keys have signed exactly this.
+        ApprovalRequired = "approval_required",
+        /// Not in the hours in which access may be had, or not wholly.
+        OutsideHours = "outside_hours",
         /// Too many live grants.
         Quota = "quota",
-        /// Too many grants end at about that time to be taken back in time.
-        TooManyEnds = "too_many_ends",
+        /// Too many grants within an hour.
+        GrantsPerHour = "grants_per_hour",
+        /// The person would have access for too long without a rest.
+        MaxContinuous = "max_continuous",
         /// JumpCloud could not be read in time.
         NotObservable = "not_observable",
         /// JumpCloud refused the change.
@@ -170,6 +178,33 @@ codes! {
     }
 }
 
+impl Rule {
+    /// Whether it is a rule of the local policy.
+    #[must_use]
+    pub const fn is_local_policy(self) -> bool {
+        matches!(
+            self,
+            Self::NoPolicy
+                | Self::RoleNotGrantable
+                | Self::RoleManagesAdmins
+                | Self::DurationTooLong
+                | Self::ProtectedAccount
+                | Self::AccountNotAllowed
+                | Self::EphemeralNotAllowed
+                | Self::DomainNotAllowed
+                | Self::RequestNumberRequired
+                | Self::JustificationRequired
+                | Self::ApproversRequired
+                | Self::RequesterIsApprover
+                | Self::ApprovalRequired
+                | Self::OutsideHours
+                | Self::Quota
+                | Self::GrantsPerHour
+                | Self::MaxContinuous
+        )
+    }
+}
+
 codes! {
     /// What happened to a grant after its job was answered.
     EventCode {
@@ -181,6 +216,14 @@ codes! {
         GrantReappeared = "grant_reappeared",
         /// Its end is due and not yet proven; tried again for ever.
         RevocationOverdue = "revocation_overdue",
+        /// It was recovered after a loss of the ledger and will be ended.
+        GrantAdopted = "grant_adopted",
+        /// Something speaks against the agent's ledger: it raises nothing until an operator has looked.
+        LedgerDoubted = "ledger_doubted",
+        /// The agent's ledger is believed again.
+        LedgerBelieved = "ledger_believed",
+        /// A claim about a grant is not proven and waits for the agent's operator.
+        ClaimOpened = "claim_opened",
     }
 }
 

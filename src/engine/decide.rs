@@ -14,6 +14,7 @@ use super::{
     job::{Ask, GrantJob, Job, Target},
     observed::ObservedAccount,
     plan,
+    planted::{self, Planted},
     probe::WHOAMI_AGE,
     record::Record,
     settings::RoleMode,
@@ -65,6 +66,7 @@ impl Engine {
             }
             Verdict::Write(roles) => {
                 if self.take_or_queue(at, Lane::RaiseWrite) {
+                    self.lower_baseline(at, &seen.account.roles);
                     self.accept(at, job, grant, Some(&seen));
                     self.raise_roles(at, &seen, roles);
                 }
@@ -72,15 +74,33 @@ impl Engine {
         }
     }
 
+    /// Where nothing of ours is live, what is there now is all that an ending may leave: a baseline beyond it
+    /// (somebody took it away while his word did not count) would keep what this raise gives.
+    fn lower_baseline(&mut self, at: &AccountRef, shown: &[RoleName]) {
+        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
+        else {
+            return;
+        };
+        let less = tenant.order.all_covered(&account.baseline, shown)
+            && account.baseline.iter().any(|role| !shown.contains(role));
+        if less && self.live_roles(at).is_empty() {
+            let from = account.baseline.clone();
+            self.write(Record::BaselineMoved { at: at.clone(), from, to: shown.to_vec() });
+        }
+    }
+
     /// Everything between a fresh read and a raise.
     fn judge(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob, seen: &Sighting) -> Verdict {
         let refuse = |rule| Verdict::Answer(ResultCode::Rejected, Some(rule));
-        if let Some(verdict) = self.judge_tenant(at, job) {
+        if let Some(verdict) = self.judge_tenant(at, job, Some(&seen.account.email)) {
             return verdict;
         }
         let account = &seen.account;
         if let Err(rule) = self.judge_account(at, &account.id, &account.email) {
             return refuse(rule);
+        }
+        if self.state.recovery.is_unexplained(&at.integration, Some(&account.id), &account.email) {
+            return refuse(Rule::AccountBarred);
         }
         let Some(tenant) = self.tenants.get(&at.integration) else { return refuse(Rule::UnknownIntegration) };
         let mode = tenant.settings.role_mode;
@@ -111,11 +131,11 @@ impl Engine {
     }
 
     /// The gates, once more, and what must be known of the integration.
-    fn judge_tenant(&mut self, at: &AccountRef, job: &Job) -> Option<Verdict> {
+    fn judge_tenant(&mut self, at: &AccountRef, job: &Job, found: Option<&Email>) -> Option<Verdict> {
         if job.start_by <= self.now.wall {
             return Some(Verdict::Answer(ResultCode::ExpiredBeforeStart, None));
         }
-        if let Err((code, rule)) = self.gate(job) {
+        if let Err((code, rule)) = self.gate(job, found) {
             return Some(Verdict::Answer(code, rule));
         }
         if let Ask::Grant(grant, _) = &job.ask
@@ -127,7 +147,7 @@ impl Engine {
         let ready = tenant.whoami.last.is_some() && tenant.roles.last.is_some();
         if ready && self.is_known_organization(at) {
             let crowded = matches!(&job.ask, Ask::Grant(grant, _) if self.admitted_end(at, grant).is_none());
-            return crowded.then_some(Verdict::Answer(ResultCode::Rejected, Some(Rule::TooManyEnds)));
+            return crowded.then_some(Verdict::Answer(ResultCode::RateRefused, None));
         }
         self.want_probes(&at.integration);
         Some(Verdict::Wait)
@@ -156,11 +176,20 @@ impl Engine {
         if tenant.order.any_covers(standing, &grant.role) {
             return Verdict::Answer(ResultCode::AlreadyGranted, None);
         }
+        let compares = |other: &RoleName| {
+            tenant.order.covers(other, &grant.role) || tenant.order.covers(&grant.role, other)
+        };
+        let beside = self.live_roles(at);
+        if tenant.settings.role_mode == RoleMode::Single && !standing.iter().chain(&beside).all(compares) {
+            // Once the grant that covers both is over, one role would have to stand for two.
+            return Verdict::Answer(ResultCode::Conflict, Some(Rule::RolesIncomparable));
+        }
         Verdict::Covered
     }
 
     fn decide_ephemeral(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob, address: &Email) {
-        if let Some(verdict) = self.judge_tenant(at, job).or_else(|| self.judge_new_account(at, grant)) {
+        if let Some(verdict) = self.judge_tenant(at, job, None).or_else(|| self.judge_new_account(at, grant))
+        {
             if let Verdict::Answer(code, rule) = verdict {
                 self.answer(job, code, rule, Evidence::default());
             }
@@ -266,7 +295,8 @@ impl Engine {
     /// Another grant of ours (or something of ours that is about to go) carries the role already.
     fn confirm_covered(&mut self, at: &AccountRef, grant: &GrantId, seen: &Sighting) {
         let Some(found) = self.state.grants.get(grant) else { return };
-        let active = found.active(&seen.account.id, &seen.account.roles, 0, None);
+        let mut active = found.active(&seen.account.id, &seen.account.roles, 0, None);
+        active.held = self.held(grant).map(Box::new);
         self.write(Record::GrantActive(active));
         self.dirty.insert(at.clone());
     }
@@ -287,7 +317,8 @@ impl Engine {
         let attempt = self.attempt(at, effect);
         self.write(Record::AttemptStarted { at: at.clone(), attempt: attempt.clone() });
         let call = self.begin(at, Purpose::Write(at.clone(), Box::new(attempt)), true);
-        let send_by = self.now.boot + self.settings.timing.send_by;
+        let never = planted::is(Planted::NoSendBy);
+        let send_by = if never { BootTime(u64::MAX) } else { self.now.boot + self.settings.timing.send_by };
         if let Some(desk) = self.desks.get_mut(at) {
             desk.reraise = false;
         }
@@ -314,7 +345,6 @@ impl Engine {
     }
 
     fn may_raise_again(&self, at: &AccountRef, terms: &Terms, seen: &Sighting, mode: RoleMode) -> bool {
-        let allowed = |p: &super::policy::Policy| !p.dry_run && p.roles.contains_key(&terms.role);
         let account = &seen.account;
         let offered = self.tenants.get(&at.integration).is_some_and(|t| t.settings.offers(&terms.role));
         let plain = !account.suspended
@@ -322,11 +352,9 @@ impl Engine {
                 RoleMode::Single => account.roles.len() == 1,
                 RoleMode::Multiple => account.plural,
             };
-        self.ledger_ok
-            && self.state.frozen.is_none()
-            && self.clock.is_trusted()
+        self.gate_again(terms, &account.email).is_ok()
+            && !self.state.recovery.is_unexplained(&at.integration, Some(&account.id), &account.email)
             && self.now.wall < terms.start_by
-            && self.policy.as_ref().is_some_and(allowed)
             && self.is_known_organization(at)
             && plain
             && offered

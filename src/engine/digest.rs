@@ -138,7 +138,8 @@ impl Engine {
         let found: Vec<Grant> = self.state.grants_of(at).filter(shown).cloned().collect();
         let attempts = self.state.accounts.get(at).map_or(0, |a| a.attempts);
         for grant in found {
-            let active = grant.active(id, roles, attempts, awaiting);
+            let mut active = grant.active(id, roles, attempts, awaiting);
+            active.held = self.held_as(&grant, Some(id)).map(Box::new);
             self.write(Record::GrantActive(active));
             if let Some(desk) = self.desks.get_mut(at) {
                 desk.reraise = false;
@@ -221,7 +222,6 @@ impl Engine {
             _ => asked,
         };
         let found_email = self.desks.get(at).and_then(|d| d.found_email.clone());
-        let wrote = account.sent.iter().filter(|s| !s.raised).map(|s| s.role.clone()).collect::<Vec<_>>();
         let jobs = found.revoke_jobs.clone();
         let gone = GrantGone {
             about: found.about(),
@@ -230,7 +230,7 @@ impl Engine {
             lateness_ms: found.lateness_ms,
             observed: observed.map(<[RoleName]>::to_vec),
             baseline: account.baseline.clone(),
-            wrote: Some(wrote).filter(|w| !w.is_empty()),
+            wrote: Some(account.wrote.clone()).filter(|w| !w.is_empty()),
             found_email,
             order: found.forgotten.clone().or_else(|| found.order.clone()),
             at: self.now.wall,
@@ -255,7 +255,8 @@ impl Engine {
         }
     }
 
-    /// Whether the role is still there because a person put something at least as powerful there.
+    /// Whether the role is still there because a person put something at least as powerful there: before the
+    /// end, or seen only now.
     fn is_left_to_a_person(&self, at: &AccountRef, grant: &Grant, roles: &[RoleName]) -> bool {
         let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
         else {
@@ -263,15 +264,29 @@ impl Engine {
         };
         let role = &grant.terms.role;
         let by_live = self.live_roles(at).iter().any(|live| tenant.order.covers(live, role));
-        account.edited && tenant.order.any_covers(roles, role) && !by_live
+        let ours = self.ours(at, account);
+        let new = |r: &&RoleName| !account.baseline.contains(r) && !ours.contains(r);
+        let carriers = || roles.iter().filter(|r| tenant.order.covers(r, role));
+        !by_live && carriers().any(|r| account.edited || new(&r))
     }
 
     /// Something of ours is there beyond what should be: endings that were read back before are open
-    /// again, and the account is driven to lower it.
+    /// again, and the account is driven to lower it. What is to be there, and what a grant that is just ending
+    /// still shows, is a sign of neither.
     fn reappeared(&mut self, at: &AccountRef, roles: &[RoleName]) {
-        let Some(tenant) = self.tenants.get(&at.integration) else { return };
+        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
+        else {
+            return;
+        };
+        let others = |role: &RoleName| {
+            let carries = |g: &Grant| g.phase.is_live() || g.phase == Phase::Revoking;
+            account.baseline.contains(role)
+                || self.state.grants_of(at).any(|g| carries(g) && g.terms.role == *role)
+        };
+        let strange: Vec<RoleName> = roles.iter().filter(|role| !others(role)).cloned().collect();
         let back = |g: &&Grant| {
-            matches!(g.phase, Phase::Settling | Phase::Ended) && tenant.order.any_covers(roles, &g.terms.role)
+            matches!(g.phase, Phase::Settling | Phase::Ended)
+                && tenant.order.any_covers(&strange, &g.terms.role)
         };
         for about in self.state.grants_of(at).filter(back).map(Grant::about).collect::<Vec<_>>() {
             self.write(Record::GrantReappeared { about, observed: roles.to_vec() });
@@ -282,7 +297,7 @@ impl Engine {
     /// follows it, unless that person may be the holder of a role of ours.
     fn move_baseline(&mut self, at: &AccountRef, roles: &[RoleName]) {
         let roles_known = self.tenants.get(&at.integration).is_some_and(|t| t.roles.last.is_some());
-        if self.is_suspicious(at) || !roles_known {
+        if self.is_suspicious(at) || !roles_known || self.may_be_forgotten(at) {
             return;
         }
         let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))

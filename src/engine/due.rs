@@ -13,6 +13,7 @@ use super::{
     observed::{Fault, FaultClass},
     order::Order,
     record::{About, GrantActive, GrantEnding, Record},
+    recovery::Finding,
     tenant::Errand,
     time::{Millis, Now, Timestamp},
 };
@@ -49,7 +50,7 @@ struct Cause {
 
 impl Engine {
     /// The first look after a start: nothing of a previous process is believed to be still running.
-    pub(super) fn start(&mut self, clock_was_dead: bool) {
+    pub(super) fn start(&mut self, clock_was_dead: bool, findings: Vec<Finding>) {
         self.write(Record::AgentStarted { clock_was_dead });
         if clock_was_dead {
             self.warn(Warning::ClockUntrusted { jumped_ms: self.clock.skew_ms() });
@@ -80,6 +81,7 @@ impl Engine {
         for integration in self.tenants.keys().cloned().collect::<Vec<_>>() {
             self.probe_all(&integration);
         }
+        self.start_recovery(findings);
         self.alarms.set(self.now.boot + self.settings.timing.sweep, Wake::Sweep);
     }
 
@@ -165,7 +167,8 @@ impl Engine {
         let at = found.account_ref();
         let about = found.about();
         self.drop_extensions(grant);
-        let ending = GrantEnding { about, reason, woken_by, lateness_ms, rule, fault, order };
+        let policy_hash = rule.and_then(|_| self.policy.as_ref().map(|p| p.hash.clone()));
+        let ending = GrantEnding { about, reason, woken_by, lateness_ms, rule, fault, policy_hash, order };
         self.write(Record::GrantEnding(ending));
         if let Some(alarm) = self.grant_alarms.remove(grant) {
             self.alarms.clear(alarm);
@@ -208,10 +211,12 @@ impl Engine {
         self.give_up_lost_calls();
         self.report_overdue();
         self.remind_of_forgotten();
+        self.remind_if_due();
         if self.clock.is_trusted() {
             // A clock that jumped years ahead must not make a job new again.
             let wall = self.now.wall;
             self.state.jobs.retain(|_, seen| seen.forget_at > wall);
+            self.forget_usage();
         }
         let busy = self.state.accounts.keys().cloned();
         self.dirty.extend(busy);
@@ -299,6 +304,7 @@ impl Grant {
             ends_at: self.end.at,
             policy_hash: self.terms.policy_hash.clone(),
             awaiting_activation: awaiting,
+            held: None,
         }
     }
 

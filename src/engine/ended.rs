@@ -34,6 +34,9 @@ pub struct GrantEnding {
     /// On whose word, if an operator ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// For a grant that never became active: the policy in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_hash: Option<String>,
 }
 
 /// A read that shows a grant's access gone.

@@ -6,6 +6,7 @@ use super::{
     grant::{Grant, Phase},
     ids::RoleName,
     plan::{self, Ending, View},
+    planted::{self, Planted},
     record::Record,
     time::{BootTime, Millis},
 };
@@ -34,7 +35,11 @@ impl Engine {
 
     /// Roles of the grants that go on.
     pub(super) fn live_roles(&self, at: &AccountRef) -> Vec<RoleName> {
-        let live = self.state.grants_of(at).filter(|g| g.phase.is_live());
+        let over = |role: &RoleName| {
+            planted::is(Planted::NoReferenceCount)
+                && self.state.grants_of(at).any(|g| !g.phase.is_live() && g.terms.role == *role)
+        };
+        let live = self.state.grants_of(at).filter(|g| g.phase.is_live() && !over(&g.terms.role));
         let mut roles: Vec<RoleName> = live.map(|g| g.terms.role.clone()).collect();
         roles.sort();
         roles.dedup();
@@ -93,7 +98,8 @@ impl Engine {
 
     /// Ages of the watch at which the account is looked at.
     fn watch_looks(&self) -> impl Iterator<Item = Millis> + '_ {
-        std::iter::once(self.settings.timing.settle).chain(self.settings.timing.watch.iter().copied())
+        let watch = self.settings.timing.watch.iter().copied().filter(|_| !planted::is(Planted::NoWatch));
+        std::iter::once(self.settings.timing.settle).chain(watch)
     }
 
     /// The age at which the watch is over.

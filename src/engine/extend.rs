@@ -16,7 +16,10 @@ use super::{
     ids::{GrantId, JobId},
     intake::Gate,
     job::{AccessRequest, Digest, ExtendJob, Job},
+    policy::{Asked, Facts, Whose},
     record::{Record, Seq},
+    recovery::Held,
+    usage,
 };
 
 /// An extension in force whose record is not durable: a lost ledger takes it back.
@@ -65,15 +68,18 @@ impl Engine {
         }
         let policy = self.open_gate()?;
         if !self.may_end_at(&job.integration, &ask.grant, self.now.wall + ask.duration) {
-            return Err(refuse(Rule::TooManyEnds));
+            return Err((ResultCode::RateRefused, None));
         }
-        policy.judge_extension(&grant.terms.role, ask.duration, request).map_err(refuse)?;
+        if self.state.recovery.adopted.contains(&ask.grant) {
+            return Err(refuse(Rule::RevokeOnly));
+        }
         let at = grant.account_ref();
+        policy.judge(&self.asked_of_extension(grant, ask, request)).map_err(refuse)?;
         if !self.offers(&at.integration, &grant.terms.role) {
             return Err(refuse(Rule::RoleNotGrantable));
         }
         match (&grant.terms.requester, self.id_of(&at)) {
-            (Some(requester), _) => policy.judge_ephemeral(requester).map_err(refuse)?,
+            (Some(_), _) => {}
             (None, Some(id)) => self.judge_account(&at, &id, &grant.terms.email).map_err(refuse)?,
             (None, None) => return Err(refuse(Rule::NotObservable)),
         }
@@ -85,6 +91,30 @@ impl Engine {
             return Err(refuse(Rule::NotLonger));
         }
         if policy.dry_run { Err((ResultCode::DryRun, None)) } else { Ok(()) }
+    }
+
+    /// More time is judged as a grant is; it is no further grant, so the numbers of grants do not count.
+    fn asked_of_extension<'a>(
+        &self,
+        grant: &'a Grant,
+        ask: &ExtendJob,
+        request: &'a AccessRequest,
+    ) -> Asked<'a> {
+        let (terms, until) = (&grant.terms, self.now.wall + ask.duration);
+        Asked {
+            role: &terms.role,
+            duration: ask.duration,
+            whose: terms.requester.as_ref().map_or(Whose::Account(&terms.email), Whose::Ephemeral),
+            request,
+            from: self.now.wall,
+            until,
+            facts: Facts {
+                manages_admins: Some(self.is_known_to_manage(&terms.integration, &terms.role)),
+                live: None,
+                last_hour: None,
+                continuous: Some(self.continuous(&usage::whose(terms), until)),
+            },
+        }
     }
 
     /// Brings into force what is durable by now, unless the end in force has come.
@@ -113,7 +143,9 @@ impl Engine {
         let account = self.id_of(&found.account_ref());
         let Extension { about, job, digest, end, policy_hash, .. } = extension;
         let unsettled = (grant.clone(), job.clone());
-        let record = GrantExtended { about, job, digest, account, before, from: from.at, end, policy_hash };
+        let held = self.held(grant).map(|held| Box::new(Held { ends_at: end.at, ..held }));
+        let record =
+            GrantExtended { about, job, digest, account, before, from: from.at, held, end, policy_hash };
         let seq = self.write(Record::GrantExtended(Box::new(record)));
         let (grant, job) = unsettled;
         self.arm(&grant);

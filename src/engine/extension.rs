@@ -8,6 +8,7 @@ use super::{
     ids::{AccountId, JobId, RoleName},
     job::{AccessRequest, Digest},
     record::About,
+    recovery::Held,
     time::Timestamp,
 };
 
@@ -47,6 +48,9 @@ pub struct GrantExtended {
     pub before: Vec<RoleName>,
     /// The end that was in force.
     pub from: Timestamp,
+    /// What its receipt authenticates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<Held>>,
     /// The end in force from now on.
     #[serde(flatten)]
     pub end: End,

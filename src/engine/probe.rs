@@ -13,6 +13,7 @@ use super::{
     observed::{DiscoveredRole, Fault, FaultClass, ReadOutcome, WhoAmI},
     orphans,
     place::Place,
+    planted::{self, Planted},
     record::Record,
     roles::RoleOrder,
     tenant::{Errand, Tenant},
@@ -268,7 +269,7 @@ impl Engine {
     pub(super) fn note_org(&mut self, integration: &IntegrationId, org: Option<OrgId>, began: BootTime) {
         let Some(org) = org else { return };
         let pinned = self.state.organizations.get(integration).cloned();
-        let wrong = pinned.as_ref().is_some_and(|p| *p != org);
+        let wrong = pinned.as_ref().is_some_and(|p| *p != org) && !planted::is(Planted::NoPin);
         if pinned.is_none() {
             self.write(Record::OrganizationPinned { integration: integration.clone(), org: org.clone() });
         }

@@ -15,7 +15,9 @@ use super::{
     job::Digest,
     observed::Fault,
     order::{Forgotten, Freeze, Thaw},
+    recovery,
     time::Timestamp,
+    usage::Usage,
 };
 
 pub use super::ended::{GrantEnding, GrantGone};
@@ -206,6 +208,16 @@ pub enum Record {
         #[serde(flatten)]
         about: About,
     },
+    /// How long and how often a person has had access, as of now. Each count replaces the one before.
+    AccessCounted(Usage),
+    /// A person's access is too long ago for any rule to count it.
+    AccessForgotten {
+        /// Whose.
+        who: String,
+    },
+    /// Doubts about the ledger itself, and what was recovered. Last: it has kinds of its own.
+    #[serde(untagged)]
+    Recovery(recovery::Fact),
 }
 
 /// Which grant a record is about, in full: a line of the journal explains itself.
@@ -281,6 +293,9 @@ pub struct GrantActive {
     /// An ephemeral account whose owner has not signed in yet, as far as that can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaiting_activation: Option<bool>,
+    /// What its receipt authenticates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<recovery::Held>>,
 }
 
 impl Record {
@@ -319,6 +334,9 @@ impl Record {
             Self::GrantReappeared { .. } => "grant_reappeared",
             Self::RevocationOverdue { .. } => "revocation_overdue",
             Self::GrantClosed { .. } => "grant_closed",
+            Self::AccessCounted(_) => "access_counted",
+            Self::AccessForgotten { .. } => "access_forgotten",
+            Self::Recovery(fact) => fact.kind(),
         }
     }
 
@@ -357,6 +375,8 @@ impl Record {
             | Self::GrantReappeared { about, .. }
             | Self::RevocationOverdue { about, .. }
             | Self::GrantClosed { about } => format!("grant/{}", about.grant),
+            Self::AccessCounted(Usage { who, .. }) | Self::AccessForgotten { who } => format!("usage/{who}"),
+            Self::Recovery(fact) => fact.stream(),
         }
     }
 }

@@ -104,6 +104,14 @@ impl RoleOrder {
         known.into_iter().filter(|other| self.covers(role, other)).count()
     }
 
+    /// Whether a holder is known to be able to change administrators or roles: the vendor states it, or
+    /// the scopes of a custom role say so. What is not known is not claimed.
+    #[must_use]
+    pub fn is_known_to_manage(&self, role: &RoleName) -> bool {
+        let stated = role.as_str() == BILLING_ADMINISTRATOR;
+        stated || (matches!(self.scopes.get(role), Some(Some(_))) && self.manages_administrators(role))
+    }
+
     /// The roles that the tenant lists, if it serves a list.
     #[must_use]
     pub fn names(&self) -> Option<Vec<RoleName>> {
@@ -192,5 +200,8 @@ mod tests {
         assert!(!order.manages_administrators(&role("Viewer")));
         assert!(!order.manages_administrators(&role("Help Desk")));
         assert!(order.manages_administrators(&role("Never listed")), "unknown scopes are not trusted");
+        assert!(
+            order.is_known_to_manage(&role("Custom")) && !order.is_known_to_manage(&role("Never listed"))
+        );
     }
 }

@@ -16,7 +16,9 @@ use super::{
     observed::{Fault, FaultClass},
     order::Frozen,
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
+    recovery::Recovery,
     time::{BootId, BootTime, Timestamp},
+    usage::Usage,
 };
 
 /// The fold.
@@ -36,6 +38,10 @@ pub struct State {
     pub jobs: HashMap<JobId, SeenJob>,
     /// An operator's stop for raises.
     pub frozen: Option<Frozen>,
+    /// How long and how often people have had access.
+    pub usage: BTreeMap<String, Usage>,
+    /// Doubts about the ledger itself.
+    pub recovery: Recovery,
 }
 
 /// A job id that must not have a second effect.
@@ -112,6 +118,13 @@ impl State {
             }
             Record::GrantAccepted(terms) => self.accepted(seq, terms),
             Record::RaisesFrozen(_) | Record::RaisesThawed(_) => self.apply_stop(at, record),
+            Record::AccessCounted(usage) => {
+                self.usage.insert(usage.who.clone(), usage.clone());
+            }
+            Record::AccessForgotten { who } => {
+                self.usage.remove(who);
+            }
+            Record::Recovery(fact) => self.recovered(seq, at, fact),
             _ => self.apply_to_grant(seq, at, record),
         }
     }
@@ -277,7 +290,7 @@ impl State {
 }
 
 impl Grant {
-    fn accepted(terms: Terms, seq: Seq) -> Self {
+    pub(super) fn accepted(terms: Terms, seq: Seq) -> Self {
         Self {
             end: terms.end(),
             extensions: Vec::new(),
@@ -362,6 +375,9 @@ fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {
     let Some(attempt) = account.open_attempt.take_if(|open| open.n == n) else {
         return;
     };
+    if !matches!(end, AttemptEnd::NotDone(_)) {
+        account.wrote = attempt.effect.writes();
+    }
     let sent = |fault: &Fault| !matches!(fault.class, FaultClass::NotSent | FaultClass::Throttled);
     match (end, attempt.effect.is_raise()) {
         (AttemptEnd::NotDone(_), true) => {} // certainly not carried out

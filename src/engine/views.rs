@@ -55,6 +55,12 @@ impl Engine {
         })
     }
 
+    /// Where a call goes whose outcome has not come back.
+    #[must_use]
+    pub fn integration_of(&self, call: super::action::CallId) -> Option<IntegrationId> {
+        self.calls.get(&call).map(|flight| flight.integration.clone())
+    }
+
     /// Calls whose outcome has not come back.
     #[must_use]
     pub fn calls_in_flight(&self) -> usize {
@@ -91,6 +97,9 @@ impl Engine {
         }
         if self.state.frozen.is_some() {
             why.push("an operator froze them");
+        }
+        if self.state.recovery.is_revoke_only() {
+            why.push("the ledger is in doubt (revoke-only): see `ephemerald ledger check`");
         }
         match &self.policy {
             None => why.push("there is no readable policy"),

@@ -2,7 +2,7 @@
 //!
 //! Refuses nothing: order was checked before, and the caller's transaction makes it all or nothing.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Head, Open, Row, SeenJob, Seq, chain, schema::cached};
 
@@ -41,8 +41,8 @@ impl Tail {
 
     /// Puts a stored row into the outbox; a number that is not in the journal stays out of it.
     pub(super) fn report(&mut self, db: &Connection, seq: Seq) -> rusqlite::Result<()> {
-        let sql = "INSERT OR IGNORE INTO outbox SELECT seq FROM journal WHERE seq = ?1";
-        self.outbox += cached(db, sql)?.execute([number(seq)])? as u64;
+        let sql = "INSERT OR IGNORE INTO outbox SELECT seq, ?2 FROM journal WHERE seq = ?1";
+        self.outbox += cached(db, sql)?.execute(params![number(seq), outbox_sum(seq)])? as u64;
         Ok(())
     }
 
@@ -78,6 +78,17 @@ pub(super) fn checksum(stream: &str, open: &Open) -> [u8; 32] {
     ])
 }
 
+/// The checksum of an entry of the outbox.
+pub(super) fn outbox_sum(seq: Seq) -> [u8; 32] {
+    chain::sum(&[b"outbox", &seq.0.to_be_bytes()])
+}
+
+/// The checksum of a remembered job.
+pub(super) fn seen_sum(job_id: &str, digest: &[u8], answer: Option<i64>, forget_at: i64) -> [u8; 32] {
+    let answer = answer.map(i64::to_be_bytes);
+    chain::sum(&[job_id.as_bytes(), digest, answer.as_ref().map_or(&[], |seq| seq), &forget_at.to_be_bytes()])
+}
+
 /// SQLite's integers are signed; numbers are assigned one by one from 1 and never get there.
 pub(super) fn number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
@@ -105,9 +116,19 @@ fn index(db: &Connection, row: &Row) -> rusqlite::Result<()> {
 
 fn remember(db: &Connection, seen: &SeenJob) -> rusqlite::Result<()> {
     // Another digest under a known id is the caller's alarm; it changes nothing here.
-    let sql = "INSERT INTO seen (job_id, digest, answer, forget_at) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT (job_id) DO UPDATE SET answer = coalesce(excluded.answer, answer),
-        forget_at = max(forget_at, excluded.forget_at) WHERE digest = excluded.digest";
-    let answer = seen.answer.map(number);
-    cached(db, sql)?.execute(params![seen.job_id, seen.digest, answer, seen.forget_at]).map(drop)
+    let known = "SELECT digest, answer, forget_at FROM seen WHERE job_id = ?1";
+    let known: Option<(Vec<u8>, Option<i64>, i64)> = cached(db, known)?
+        .query_row([&seen.job_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let (mut answer, mut forget_at) = (seen.answer.map(number), seen.forget_at);
+    if let Some((digest, answered, until)) = known {
+        if digest != seen.digest {
+            return Ok(());
+        }
+        (answer, forget_at) = (answer.or(answered), forget_at.max(until));
+    }
+    let sql = "INSERT OR REPLACE INTO seen (job_id, digest, answer, forget_at, checksum)
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sum = seen_sum(&seen.job_id, &seen.digest, answer, forget_at);
+    cached(db, sql)?.execute(params![seen.job_id, seen.digest, answer, forget_at, sum]).map(drop)
 }

@@ -13,6 +13,7 @@ use crate::engine::{
     job::Digest,
     orphans,
     record::{Record, Seq},
+    recovery::Fact,
     state::{self, RevokePrefix, State},
     time::Timestamp,
 };
@@ -30,10 +31,19 @@ pub fn row(entry: &Entry, state: &State) -> Row {
         marks: Marks {
             report: is_reported(&entry.record),
             open: open(&entry.record, state),
-            snapshot: matches!(entry.record, Record::AccountOpened { .. } | Record::GrantAccepted(_)),
+            snapshot: matches!(
+                entry.record,
+                Record::AccountOpened { .. }
+                    | Record::GrantAccepted(_)
+                    | Record::AccessCounted(_)
+                    | Record::Recovery(Fact::GrantAdopted(_))
+            ),
             close: matches!(
                 entry.record,
-                Record::GrantClosed { .. } | Record::AccountClosed { .. } | Record::OrphanOver { .. }
+                Record::GrantClosed { .. }
+                    | Record::AccountClosed { .. }
+                    | Record::AccessForgotten { .. }
+                    | Record::OrphanOver { .. }
             ),
             seen_job: seen_job(&entry.record, state),
         },
@@ -76,6 +86,7 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
         }
     }
     restored.state.hold_missing_accounts();
+    restored.findings = super::doubts::findings(opened, loaded, &unreadable);
     (restored, unreadable)
 }
 
@@ -103,6 +114,14 @@ fn is_reported(record: &Record) -> bool {
         | Record::GrantForgotten(_)
         | Record::RevocationOverdue { .. } => true,
         Record::GrantEnding(ending) => ending.answers().is_some(),
+        Record::Recovery(fact) => matches!(
+            fact,
+            Fact::LedgerDoubted(_)
+                | Fact::LedgerCompared
+                | Fact::LedgerAcknowledged { .. }
+                | Fact::ClaimOpened(_)
+                | Fact::GrantAdopted(_)
+        ),
         _ => false,
     }
 }
@@ -116,9 +135,15 @@ fn open(record: &Record, state: &State) -> Option<Open> {
         Record::AccountOpened { at, .. } => {
             Some(Open { account: Some(at.account.as_str().to_owned()), ends_at: None, revoke: None })
         }
-        Record::OrganizationPinned { .. } | Record::RaisesFrozen(_) | Record::OrphanFound { .. } => {
-            Some(Open { account: None, ends_at: None, revoke: None })
+        Record::Recovery(Fact::GrantAdopted(adoption)) => {
+            let terms = terms(&adoption.held.grant)?;
+            Some(open_grant(terms, terms.ends_at))
         }
+        Record::OrganizationPinned { .. }
+        | Record::OrphanFound { .. }
+        | Record::RaisesFrozen(_)
+        | Record::AccessCounted(_)
+        | Record::Recovery(_) => Some(Open { account: None, ends_at: None, revoke: None }),
         _ => None,
     }
 }
@@ -173,7 +198,8 @@ mod tests {
         job::AccessRequest,
         order::{Forgotten, Freeze, Order, Peer, Thaw},
         record::{About, GrantEnding, GrantGone, account_stream},
-        time::{BootId, BootTime},
+        time::{BootId, BootTime, Millis},
+        usage::Usage,
     };
 
     fn about() -> About {
@@ -188,13 +214,12 @@ mod tests {
 
     fn records() -> Vec<Record> {
         let role = || RoleName::new("Help Desk").unwrap();
-        let account = AccountKey::Ephemeral(Email::new("ada+tag@example.com").unwrap());
         let terms = Terms {
             grant: about().grant,
             job: about().grant_job,
             digest: Digest([7; 32]),
             integration: about().integration,
-            account: account.clone(),
+            account: AccountKey::Ephemeral(tagged()),
             email: about().email,
             kind: GrantKind::Ephemeral,
             role: role(),
@@ -209,7 +234,6 @@ mod tests {
             policy_hash: "h".to_owned(),
             roles_before: vec![role()],
         };
-        let at = AccountRef { integration: about().integration, account };
         let ending = GrantEnding {
             about: about(),
             reason: EndReason::Failed,
@@ -217,6 +241,7 @@ mod tests {
             lateness_ms: 9,
             rule: Some(Rule::NotConfirmed),
             fault: None,
+            policy_hash: Some("h".to_owned()),
             order: None,
         };
         vec![
@@ -225,7 +250,6 @@ mod tests {
             Record::GrantEnding(ending),
             Record::GrantGone(gone()),
             Record::GrantIndeterminate { about: about() },
-            Record::AccountFound { at, id: AccountId::new("5f01").unwrap() },
         ]
     }
 
@@ -259,6 +283,21 @@ mod tests {
         ]
     }
 
+    fn tagged() -> Email {
+        Email::new("ada+tag@example.com").unwrap()
+    }
+
+    fn found_and_counted() -> Vec<Record> {
+        let who = || "ada@example.com".to_owned();
+        let (since, used, until) = (Timestamp(1), Millis(2), Timestamp(3));
+        let usage = Usage { who: who(), since, used, until, lately: vec![Timestamp(1)] };
+        let account = AccountKey::Ephemeral(tagged());
+        let at = AccountRef { integration: about().integration, account };
+        let id = AccountId::new("5f01").unwrap();
+        let found = Record::AccountFound { at, id };
+        vec![found, Record::AccessCounted(usage), Record::AccessForgotten { who: who() }]
+    }
+
     fn extensions() -> Vec<Record> {
         let end = End { at: Timestamp(9), boot_id: BootId(u64::MAX), boot: BootTime(10) };
         let extension = Extension {
@@ -276,6 +315,7 @@ mod tests {
             account: None,
             before: vec![about().role],
             from: Timestamp(2),
+            held: None,
             end,
             policy_hash: "h".to_owned(),
         };
@@ -315,6 +355,10 @@ mod tests {
             ledger_id: String::new(),
             head,
             newest_at: 0,
+            replaces: None,
+            restored_at: None,
+            acknowledged: None,
+            is_behind: false,
             quarantined: vec![],
             ballast: true,
         };
@@ -326,7 +370,8 @@ mod tests {
 
     #[test]
     fn every_record_reads_back_as_it_was_written_and_keeps_its_kind() {
-        for record in records().into_iter().chain(extensions()).chain(operators()) {
+        for record in records().into_iter().chain(extensions()).chain(found_and_counted()).chain(operators())
+        {
             let entry = Entry { seq: Seq(1), at: Timestamp(1), record: record.clone() };
             let stored = row(&entry, &State::default());
             let read: Record =

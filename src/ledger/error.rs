@@ -42,6 +42,12 @@ pub enum LedgerError {
         /// The id in the ledger.
         found: String,
     },
+    /// A restore did not come to its end.
+    #[error("{}: a restore was interrupted here; run `ephemerald ledger restore` again with the same backup", path.display())]
+    Interrupted {
+        /// The file that says so.
+        path: PathBuf,
+    },
     /// A newer version wrote it.
     #[error(
         "{}: schema version {found}, this version knows up to {supported}; it was left as it is: run the newer version",

@@ -8,18 +8,24 @@
 //! ```
 //!
 //! Refuses to release a raise before its rows are on disk, to make the caller wait for the disk, to
-//! number rows, to know what a row's body means, to delete a row, and to begin anew where a ledger
-//! existed. One daemon a directory.
+//! number rows, to know what a row's body means, to delete a row, and to begin anew in silence where a
+//! ledger existed. One daemon a directory.
 
+mod acknowledged;
 mod append;
+mod backup;
 mod chain;
+mod check;
 pub mod codec;
 mod committed;
+pub mod doubts;
 mod error;
 pub mod export;
+mod indexes;
 mod opening;
 mod place;
 mod reader;
+mod restore;
 mod row;
 mod schema;
 mod sqlite;
@@ -29,9 +35,13 @@ use std::path::Path;
 
 use tokio::sync::mpsc;
 
+pub use acknowledged::Acknowledged;
+pub use backup::{Copied, backup};
 pub use chain::{BadLink, VerifyReport, verify};
+pub use check::{CheckReport, check};
 pub use committed::Committed;
 pub use error::{Full, LedgerError};
+pub use restore::{Refusal, Restore, RestoreError, Shelf, hand_over};
 pub use row::{
     Batch, Event, Head, Loaded, Marks, Open, OpenStream, Opened, Quarantined, Row, SeenJob, Seq, StoredRow,
 };
@@ -45,6 +55,21 @@ pub const FILE_NAME: &str = "ledger.db";
 pub struct Options {
     /// What a new ledger notes as its creation, in UTC milliseconds. Jobs issued before are refused.
     pub created_at: i64,
+    /// What to do where a ledger existed and cannot be used.
+    pub on_loss: OnLoss,
+}
+
+/// What to do where a ledger existed and is missing, is not readable, or is another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// Open nothing and change nothing.
+    #[default]
+    Refuse,
+    /// Put what is left aside and begin anew, and say so: [`Opened::replaces`]. The caller must not
+    /// raise anything then.
+    BeginAnew,
+    /// Begin anew although the file opens: its content cannot be read.
+    Abandon,
 }
 
 /// A ledger, whatever holds it. `R` is what waits for durability.
@@ -123,6 +148,25 @@ impl<R: Send + 'static> Ledger<R> {
     pub async fn forget_jobs(&self, before: i64) -> Result<(), LedgerError> {
         let Self::Sqlite(ledger) = self;
         ledger.forget_jobs(before).await
+    }
+
+    /// Keeps beside the ledger which record the control plane has acknowledged; `told` is the number under
+    /// which it knows it.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn acknowledge_head(&self, head: Head, told: u64) -> Result<(), LedgerError> {
+        let Self::Sqlite(ledger) = self;
+        ledger.acknowledge_head(head, told).await
+    }
+
+    /// Whether the journal has ever held this stream.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn has_stream(&self, stream: &str) -> Result<bool, LedgerError> {
+        let Self::Sqlite(ledger) = self;
+        ledger.has_stream(stream).await
     }
 
     /// How many rows are to be reported, as of the last durable transaction.

@@ -1,7 +1,7 @@
 //! Opening, creating and reopening the file that the writer owns.
 //!
-//! Refuses to start over: a ledger that existed and is gone, is partial, foreign or newer stays what
-//! it is. After a failed write it refuses a file in which the acknowledged end is not found.
+//! Refuses to start over in silence: a ledger that existed and is gone, is partial, foreign or newer stays what
+//! it is, unless the caller knows how to live with a loss ([`OnLoss`]). After a failed write it refuses a file in which the acknowledged end is not found.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use aws_lc_rs::rand;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 
 use super::{
-    BadLink, Head, LedgerError, Opened, Options, Seq,
+    Acknowledged, BadLink, Head, LedgerError, OnLoss, Opened, Options, Seq,
     append::{Tail, number},
     chain,
     place::Place,
@@ -26,6 +26,7 @@ pub(super) struct Store {
     place: Place,
     file: PathBuf,
     ledger_id: String,
+    created_at: i64,
     pub(super) tail: Tail,
 }
 
@@ -33,25 +34,24 @@ impl Store {
     /// Takes the directory and opens its ledger, or makes one if none ever was there.
     pub(super) fn open(dir: &Path, options: &Options) -> Result<(Self, Opened), LedgerError> {
         let place = Place::take(dir)?;
-        let created = !place.has_ledger()?;
-        if created {
-            create(&place, options)?;
-        }
-        let opened = match open_file(&place) {
-            Err(_) if place.is_starved() && place.drop_ballast() => open_file(&place)?,
+        let created = begin(&place, options)?;
+        let opened = match open_file(&place, options) {
+            Err(_) if place.is_starved() && place.drop_ballast() => open_file(&place, options)?,
+            Err(LedgerError::Unreadable { .. }) if options.on_loss == OnLoss::BeginAnew => {
+                let lost = place.marked().unwrap_or_else(unknown);
+                place.set_aside(options.created_at)?;
+                create(&place, options, Some(&lost))?;
+                open_file(&place, options)?
+            }
             opened => opened?,
         };
-        let OpenFile { db, ledger_id, created_at, tail, quarantined } = opened;
         let file = place.file();
-        let newest_at =
-            newest(&db, created_at).map_err(|e| schema::failed(&file, "read the newest row", e))?;
         let ballast = place.ensure_ballast();
-        let id = ledger_id.clone();
-        let store = Self { db: Some(db), place, file, ledger_id, tail };
-        Ok((
-            store,
-            Opened { created, created_at, ledger_id: id, head: tail.head, newest_at, quarantined, ballast },
-        ))
+        let described = opened
+            .describe(place.dir(), created, ballast)
+            .map_err(|e| schema::failed(&file, "read what is known of it", e))?;
+        let OpenFile { db, ledger_id, created_at, tail, .. } = opened;
+        Ok((Self { db: Some(db), place, file, ledger_id, created_at, tail }, described))
     }
 
     /// Whether it takes work.
@@ -98,12 +98,14 @@ impl Store {
     /// Opens the file anew: what was acknowledged must be in it, what came after must fit the chain.
     pub(super) fn reopen(&mut self) -> Result<Opened, LedgerError> {
         self.db = None;
-        let OpenFile { db, ledger_id, created_at, tail, quarantined } = open_file(&self.place)?;
+        let options = Options { created_at: self.created_at, on_loss: OnLoss::Refuse };
+        let opened = open_file(&self.place, &options)?;
+        let (ledger_id, db) = (opened.ledger_id.clone(), &opened.db);
         if ledger_id != self.ledger_id {
             let expected = self.ledger_id.clone();
             return Err(LedgerError::Foreign { path: self.file.clone(), expected, found: ledger_id });
         }
-        self.find_acknowledged(&db)?;
+        self.find_acknowledged(db)?;
         // Rows of a commit whose sync failed may be readable and yet not on the disk: copying them
         // into the main file and syncing that makes them so.
         // On a full disk the log, synced by the same call, has to do.
@@ -113,11 +115,12 @@ impl Store {
             }
             _ => {}
         }
-        let newest_at =
-            newest(&db, created_at).map_err(|e| schema::failed(&self.file, "read the newest row", e))?;
-        (self.db, self.tail) = (Some(db), tail);
         let ballast = self.place.ensure_ballast();
-        Ok(Opened { created: false, created_at, ledger_id, head: tail.head, newest_at, quarantined, ballast })
+        let described = opened
+            .describe(self.place.dir(), false, ballast)
+            .map_err(|e| schema::failed(&self.file, "read what is known of it", e))?;
+        (self.db, self.tail) = (Some(opened.db), opened.tail);
+        Ok(described)
     }
 
     fn find_acknowledged(&self, db: &Connection) -> Result<(), LedgerError> {
@@ -148,10 +151,87 @@ struct OpenFile {
     quarantined: Vec<BadLink>,
 }
 
-fn create(place: &Place, options: &Options) -> Result<(), LedgerError> {
+impl OpenFile {
+    fn describe(&self, dir: &Path, created: bool, ballast: bool) -> rusqlite::Result<Opened> {
+        let place = (dir, created, ballast);
+        describe(&self.db, &self.ledger_id, self.created_at, &self.tail, &self.quarantined, place)
+    }
+}
+
+/// Makes a ledger where none ever was, or where one was lost and the caller wants to go on; whether one
+/// was made.
+fn begin(place: &Place, options: &Options) -> Result<bool, LedgerError> {
+    let lost = match place.has_ledger() {
+        Ok(true) if options.on_loss == OnLoss::Abandon => place.marked().unwrap_or_else(unknown),
+        Ok(true) => return Ok(false),
+        Ok(false) => return create(place, options, None).map(|()| true),
+        Err(LedgerError::Missing { .. }) if options.on_loss != OnLoss::Refuse => {
+            place.marked().unwrap_or_else(unknown)
+        }
+        Err(error) => return Err(error),
+    };
+    place.set_aside(options.created_at)?;
+    create(place, options, Some(&lost)).map(|()| true)
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+fn create(place: &Place, options: &Options, replaces: Option<&str>) -> Result<(), LedgerError> {
     let draft = place.draft()?;
-    schema::create(&draft, &random_id(&draft)?, options.created_at)?;
+    schema::create(&draft, &random_id(&draft)?, options.created_at, replaces)?;
     place.publish(&draft)
+}
+
+/// What opening would find, without changing anything.
+pub(super) fn look(db: &Connection, dir: &Path, file: &Path) -> Result<Opened, LedgerError> {
+    let (ledger_id, created_at) = (schema::ledger_id(db, file)?, schema::created_at(db, file)?);
+    let read = |source| schema::failed(file, "read the journal's end", source);
+    let (tail, quarantined) = find_all(db, &ledger_id, created_at).map_err(read)?;
+    let ballast = dir.join("ledger.ballast").exists();
+    describe(db, &ledger_id, created_at, &tail, &quarantined, (dir, false, ballast)).map_err(read)
+}
+
+/// The journal's end, and everything near it, or about the ledger itself, that does not fit.
+fn find_all(db: &Connection, ledger_id: &str, created_at: i64) -> rusqlite::Result<(Tail, Vec<BadLink>)> {
+    let (tail, mut quarantined) = find_tail(db, ledger_id)?;
+    if !schema::is_sealed(db, ledger_id, created_at)? {
+        quarantined.push(bad_identity("the ledger's id or time of creation is not what was written"));
+    }
+    Ok((tail, quarantined))
+}
+
+/// What opening found; `place` is the directory, whether the ledger was made now, and the ballast.
+fn describe(
+    db: &Connection,
+    ledger_id: &str,
+    created_at: i64,
+    tail: &Tail,
+    quarantined: &[BadLink],
+    (dir, created, ballast): (&Path, bool, bool),
+) -> rusqlite::Result<Opened> {
+    let acknowledged = Acknowledged::load(dir);
+    let ours = acknowledged.as_ref().filter(|noted| noted.ledger_id == *ledger_id);
+    let is_behind = ours.map(|noted| noted.is_in(db)).transpose()?.is_some_and(|is_in| !is_in);
+    Ok(Opened {
+        created,
+        created_at,
+        ledger_id: ledger_id.to_owned(),
+        head: tail.head,
+        newest_at: newest(db, quarantined, created_at)?,
+        replaces: schema::replaces(db)?,
+        restored_at: schema::restored_at(db)?,
+        acknowledged,
+        is_behind,
+        quarantined: quarantined.to_vec(),
+        ballast,
+    })
+}
+
+/// Something about the ledger itself does not fit; as if it were row 0.
+fn bad_identity(problem: &str) -> BadLink {
+    BadLink { seq: Seq(0), expected: String::new(), found: String::new(), problem: problem.to_owned() }
 }
 
 fn random_id(draft: &Path) -> Result<String, LedgerError> {
@@ -165,16 +245,41 @@ fn random_id(draft: &Path) -> Result<String, LedgerError> {
     Ok(chain::hex(&bytes))
 }
 
-fn open_file(place: &Place) -> Result<OpenFile, LedgerError> {
+fn open_file(place: &Place, options: &Options) -> Result<OpenFile, LedgerError> {
     let file = place.file();
     let reading = schema::open_reading(&file)?;
-    let ledger_id = schema::ledger_id(&reading, &file)?;
-    place.mark(&ledger_id)?;
+    let found = schema::ledger_id(&reading, &file);
     drop(reading);
+    let marked = place.marked().filter(|_| found.is_err() && options.on_loss != OnLoss::Refuse);
+    // A file that has forgotten its own name, and whose name is known: that is put back, and doubted.
+    let ledger_id = if let Some(id) = marked.clone() { id } else { found? };
+    let foreign = match place.mark(&ledger_id) {
+        // Its grants are ended all the same. What should be here is noted in it before the marker forgets.
+        Err(LedgerError::Foreign { expected, .. }) if options.on_loss != OnLoss::Refuse => Some(expected),
+        there => there.map(|()| None)?,
+    };
     let db = schema::open_writing(&file)?;
-    let created_at = schema::created_at(&db, &file)?;
-    let (tail, quarantined) = find_tail(&db, &ledger_id)
+    if let Some(expected) = foreign {
+        schema::set(&db, "replaces", &expected)
+            .map_err(|e| schema::failed(&file, "note whose place it is in", e))?;
+        place.mark_anew(&ledger_id)?;
+    }
+    if let Some(id) = marked {
+        let named = schema::set(&db, "ledger_id", &id).and_then(|()| schema::set(&db, "replaces", &id));
+        named.map_err(|e| schema::failed(&file, "note its name in it", e))?;
+    }
+    let (created_at, dated) = match schema::created_at(&db, &file) {
+        // Jobs from before this moment are refused, which is more than is needed, and safe.
+        Err(LedgerError::Unreadable { .. }) if options.on_loss != OnLoss::Refuse => {
+            (options.created_at, false)
+        }
+        created_at => (created_at?, true),
+    };
+    let (tail, mut quarantined) = find_all(&db, &ledger_id, created_at)
         .map_err(|source| schema::failed(&file, "read the journal's end", source))?;
+    if !dated {
+        quarantined.push(bad_identity("the ledger does not say when it was created"));
+    }
     Ok(OpenFile { db, ledger_id, created_at, tail, quarantined })
 }
 
@@ -198,7 +303,16 @@ fn row_at_or_before(db: &Connection, seq: i64) -> rusqlite::Result<Option<Head>>
     db.query_row(sql, [seq], head).optional()
 }
 
-fn newest(db: &Connection, created_at: i64) -> rusqlite::Result<i64> {
-    let sql = "SELECT at FROM journal ORDER BY seq DESC LIMIT 1";
-    Ok(db.query_row(sql, [], |row| row.get(0)).optional()?.unwrap_or(created_at))
+/// The wall time of the last row that can be believed: a damaged one must not make the clock look dead.
+fn newest(db: &Connection, bad: &[BadLink], created_at: i64) -> rusqlite::Result<i64> {
+    let sql = "SELECT seq, at FROM journal ORDER BY seq DESC LIMIT ?1";
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query([i64::try_from(TAIL_ROWS).unwrap_or(i64::MAX)])?;
+    while let Some(row) = rows.next()? {
+        let seq = Seq(u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0));
+        if bad.iter().all(|link| link.seq != seq) {
+            return row.get(1);
+        }
+    }
+    Ok(created_at)
 }

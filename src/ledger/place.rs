@@ -6,6 +6,9 @@
 //! ledger.db.new    a creation that was interrupted; removed
 //! ledger.created   the ledger's id: from now on an empty directory is a loss, not a beginning
 //! ledger.ballast   1 MiB that is given up when the disk is full
+//! ledger.head      the newest record that the control plane has acknowledged
+//! ledger.restoring a restore that was interrupted; nothing is opened until it was run again
+//! lost-…/          what was there when a new ledger had to be begun; kept as evidence
 //! ```
 //!
 //! Refuses to open `ledger.db` as a file: closing any handle of the process would drop SQLite's locks.
@@ -26,6 +29,8 @@ use rustix::{
 use super::LedgerError;
 
 const BALLAST: u64 = 1 << 20;
+/// There while a restore is putting files in their places.
+pub(super) const RESTORING: &str = "ledger.restoring";
 
 /// A locked state directory.
 #[derive(Debug)]
@@ -52,6 +57,43 @@ impl Place {
         self.dir.join("ledger.db")
     }
 
+    /// The directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Puts what is left of a ledger that cannot be used into a directory of its own, `stamp` in its name.
+    /// The directory; whatever was interrupted is finished by doing it again.
+    pub(super) fn set_aside(&self, stamp: i64) -> Result<PathBuf, LedgerError> {
+        let aside = self.dir.join(format!("lost-{stamp}"));
+        ensure_dir(&aside)?;
+        // The file first: as long as one of the others is left, a new beginning is noticed as a loss.
+        for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db-journal", "ledger.created"] {
+            let (from, to) = (self.dir.join(name), aside.join(name));
+            match fs::rename(&from, &to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error(&from, "move it aside")(error));
+                }
+                _ => {}
+            }
+        }
+        sync_dir(&aside)?;
+        self.sync()?;
+        Ok(aside)
+    }
+
+    /// The id of the ledger that lived here, if the marker says so.
+    pub(super) fn marked(&self) -> Option<String> {
+        let text = fs::read_to_string(self.dir.join("ledger.created")).ok()?;
+        Some(text.trim_end().to_owned()).filter(|id| !id.is_empty())
+    }
+
+    /// Says from now on that this ledger lives here.
+    pub(super) fn mark_anew(&self, ledger_id: &str) -> Result<(), LedgerError> {
+        let path = self.dir.join("ledger.created");
+        replace(&path, format!("{ledger_id}\n").as_bytes())
+    }
+
     /// Where a new ledger is built before it gets its name.
     pub(super) fn draft(&self) -> Result<PathBuf, LedgerError> {
         let path = self.dir.join("ledger.db.new");
@@ -61,7 +103,11 @@ impl Place {
 
     /// Whether a ledger is there. Removes what an interrupted creation left behind.
     pub(super) fn has_ledger(&self) -> Result<bool, LedgerError> {
-        for leftover in ["ledger.db.new", "ledger.db.new-journal", "ledger.created.new"] {
+        let sign = self.dir.join(RESTORING);
+        if sign.try_exists().map_err(io_error(&sign, "look for it"))? {
+            return Err(LedgerError::Interrupted { path: sign });
+        }
+        for leftover in ["ledger.db.new", "ledger.db.new-journal", "ledger.created.new", "ledger.head.new"] {
             remove(&self.dir.join(leftover))?;
         }
         let path = self.file();
@@ -102,10 +148,7 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io_error(&path, "read it")(error)),
         }
-        let new = self.dir.join("ledger.created.new");
-        write_private(&new, format!("{ledger_id}\n").as_bytes()).map_err(io_error(&new, "write it"))?;
-        fs::rename(&new, &path).map_err(io_error(&path, "write it"))?;
-        self.sync()
+        self.mark_anew(ledger_id)
     }
 
     /// Makes the ballast if the disk has room for it twice over; whether it is there.
@@ -153,7 +196,7 @@ impl Drop for Place {
     }
 }
 
-fn ensure_dir(dir: &Path) -> Result<(), LedgerError> {
+pub(super) fn ensure_dir(dir: &Path) -> Result<(), LedgerError> {
     match fs::metadata(dir) {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => return Err(LedgerError::NotADirectory { path: dir.to_owned() }),
@@ -168,18 +211,28 @@ fn ensure_dir(dir: &Path) -> Result<(), LedgerError> {
     }
 }
 
-fn sync_dir(dir: &Path) -> Result<(), LedgerError> {
+/// Writes a small file beside its place and renames it there; durable when this returns.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    write_private(&new, bytes).map_err(io_error(&new, "write it"))?;
+    fs::rename(&new, path).map_err(io_error(path, "write it"))?;
+    sync_dir(path.parent().unwrap_or_else(|| Path::new(".")))
+}
+
+pub(super) fn sync_dir(dir: &Path) -> Result<(), LedgerError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_error(dir, "sync the directory"))
 }
 
-fn remove(path: &Path) -> Result<(), LedgerError> {
+pub(super) fn remove(path: &Path) -> Result<(), LedgerError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path, "remove it")(error)),
         _ => Ok(()),
     }
 }
 
-fn private(path: &Path, new: bool) -> io::Result<File> {
+pub(super) fn private(path: &Path, new: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).create_new(new).truncate(false);
     let file = options.mode(0o600).open(path)?;
@@ -195,7 +248,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn io_error(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> LedgerError {
+pub(super) fn io_error(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> LedgerError {
     let path = path.to_owned();
     move |source| match source.kind() {
         io::ErrorKind::StorageFull => LedgerError::DiskFull { path },

@@ -4,16 +4,14 @@
 //! Refuses to let one bad row stop the rest: what cannot be believed comes back as quarantined, with
 //! what is left for a revocation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row as SqlRow};
 use tokio::sync::mpsc;
 
 use super::{
-    LedgerError, Loaded, Open, OpenStream, Quarantined, SeenJob, Seq, StoredRow,
-    append::{checksum, number},
-    chain, schema,
-    writer::Reply,
+    Acknowledged, Head, LedgerError, Loaded, OpenStream, Quarantined, Seq, StoredRow, append::number, chain,
+    indexes, schema, writer::Reply,
 };
 
 const ROWS: &str = "j.seq, j.stream, j.at, j.kind, j.body, j.hash";
@@ -23,6 +21,8 @@ pub(super) enum Question {
     LoadOpen(Reply<Loaded>),
     Outbox(Seq, usize, Reply<Vec<StoredRow>>),
     Range(Seq, usize, Reply<Vec<StoredRow>>),
+    AcknowledgeHead(Head, u64, Reply<()>),
+    HasStream(String, Reply<bool>),
     Checkpoint,
 }
 
@@ -41,25 +41,15 @@ impl Reader {
                 Question::LoadOpen(reply) => drop(reply.send(self.load_open())),
                 Question::Outbox(after, limit, reply) => drop(reply.send(self.outbox(after, limit))),
                 Question::Range(from, limit, reply) => drop(reply.send(self.range(from, limit))),
+                Question::AcknowledgeHead(head, told, reply) => drop(reply.send(self.note(head, told))),
+                Question::HasStream(stream, reply) => drop(reply.send(self.has_stream(&stream))),
                 Question::Checkpoint => self.checkpoint(),
             }
         }
     }
 
     fn load_open(&self) -> Result<Loaded, LedgerError> {
-        self.read(|db| {
-            // One snapshot for all statements, while the writer goes on.
-            let view = db.unchecked_transaction()?;
-            let genesis = chain::genesis(&self.ledger_id);
-            let closed_accounts = closed_accounts(&view)?;
-            let mut loaded = Loaded { seen: seen(&view)?, closed_accounts, ..Loaded::default() };
-            for (stream, counted) in open_index(&view)? {
-                load_stream(&view, &genesis, &stream, counted, &mut loaded);
-                loaded.open.push(stream);
-            }
-            loaded.rows.sort_unstable_by_key(|row| row.seq);
-            Ok(loaded)
-        })
+        self.read(|db| load(db, &self.ledger_id))
     }
 
     fn outbox(&self, after: Seq, limit: usize) -> Result<Vec<StoredRow>, LedgerError> {
@@ -79,6 +69,16 @@ impl Reader {
         read(&db).map_err(|source| schema::failed(&self.file, "read it", source))
     }
 
+    fn note(&self, head: Head, told: u64) -> Result<(), LedgerError> {
+        let dir = self.file.parent().unwrap_or_else(|| Path::new("."));
+        Acknowledged::store(&self.ledger_id, head, told, dir)
+    }
+
+    fn has_stream(&self, stream: &str) -> Result<bool, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM journal WHERE stream = ?1)";
+        self.read(|db| db.query_row(sql, [stream], |row| row.get(0)))
+    }
+
     fn checkpoint(&self) {
         // Passive: gives way to the writer. One that fails costs only space and is asked for again.
         let _ = schema::open_writing(&self.file)
@@ -90,7 +90,30 @@ impl Reader {
 fn closed_accounts(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT DISTINCT stream FROM journal WHERE stream >= 'account/' AND stream < 'account0'
         AND instr(stream, '@') > 0 AND stream NOT IN (SELECT stream FROM open)";
-    db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    // A name that is no text belongs to a damaged row, which is told elsewhere.
+    Ok(db.prepare(sql)?.query_map([], |row| row.get(0))?.filter_map(Result::ok).collect())
+}
+
+/// What start-up needs.
+pub(super) fn load(db: &Connection, ledger_id: &str) -> rusqlite::Result<Loaded> {
+    // One snapshot for all statements, while the writer goes on.
+    let view = db.unchecked_transaction()?;
+    let genesis = chain::genesis(ledger_id);
+    let mut loaded = Loaded { closed_accounts: closed_accounts(&view)?, ..Loaded::default() };
+    // The columns of the second version: a ledger of the first is read by `check` as it is.
+    if view.prepare("SELECT checksum FROM seen").is_ok() {
+        indexes::seen(&view, &mut loaded)?;
+        indexes::outbox(&view, &mut loaded)?;
+    }
+    for (stream, counted) in indexes::open(&view, &mut loaded)? {
+        load_stream(&view, &genesis, &stream, counted, &mut loaded);
+        loaded.open.push(stream);
+    }
+    if loaded.open.iter().any(|open| !open.intact) || loaded.index_damaged {
+        load_unlisted(&view, &genesis, &mut loaded)?;
+    }
+    loaded.rows.sort_unstable_by_key(|row| row.seq);
+    Ok(loaded)
 }
 
 fn page(db: &Connection, sql: &str, from: Seq, limit: usize) -> rusqlite::Result<Vec<StoredRow>> {
@@ -112,26 +135,25 @@ pub(super) fn stored(row: &SqlRow<'_>) -> rusqlite::Result<StoredRow> {
     })
 }
 
-fn open_index(db: &Connection) -> rusqlite::Result<Vec<(OpenStream, i64)>> {
-    let sql = "SELECT stream, account, ends_at, snapshot, rows, revoke, checksum FROM open";
-    let entry = |row: &SqlRow<'_>| {
-        let stream: String = row.get(0)?;
-        let entry = Open { account: row.get(1)?, ends_at: row.get(2)?, revoke: row.get(5)? };
-        let intact = chain::bytes(row.get_ref(6)?) == checksum(&stream, &entry).as_slice();
-        let entry = if intact { entry } else { Open::default() };
-        let snapshot = Seq(u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0));
-        Ok((OpenStream { stream, snapshot, entry, intact }, row.get(4)?))
-    };
-    db.prepare(sql)?.query_map([], entry)?.collect()
-}
-
-fn seen(db: &Connection) -> rusqlite::Result<Vec<SeenJob>> {
-    let job = |row: &SqlRow<'_>| {
-        let answer: Option<i64> = row.get(2)?;
-        let answer = answer.and_then(|seq| u64::try_from(seq).ok()).map(Seq);
-        Ok(SeenJob { job_id: row.get(0)?, digest: row.get(1)?, answer, forget_at: row.get(3)? })
-    };
-    db.prepare("SELECT job_id, digest, answer, forget_at FROM seen")?.query_map([], job)?.collect()
+/// Streams that the damaged index may have lost: everything in the journal that was not closed. Costs a
+/// walk over the whole journal, which is why the index is there.
+fn load_unlisted(db: &Connection, genesis: &[u8; 32], loaded: &mut Loaded) -> rusqlite::Result<()> {
+    let sql = "SELECT CAST(stream AS BLOB), count(*) FROM journal
+        WHERE stream NOT GLOB 'job/*' AND stream <> 'process' GROUP BY stream
+        HAVING (SELECT j.kind FROM journal j WHERE j.stream = journal.stream ORDER BY j.seq DESC LIMIT 1)
+            NOT IN ('grant_closed', 'account_closed')";
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let Ok(stream) = String::from_utf8(chain::bytes(row.get_ref(0)?).to_vec()) else { continue };
+        if loaded.open.iter().any(|open| open.stream == stream) {
+            continue;
+        }
+        let open = OpenStream { stream, snapshot: Seq(0), entry: super::Open::default(), intact: true };
+        load_stream(db, genesis, &open, row.get(1)?, loaded);
+        loaded.open.push(open);
+    }
+    Ok(())
 }
 
 /// Loads one stream; whatever is wrong with it stays its own matter.
@@ -147,9 +169,10 @@ fn load_stream(db: &Connection, genesis: &[u8; 32], open: &OpenStream, counted: 
         let problem = "the checksum of its entry in the open index does not hold".to_owned();
         loaded.quarantined.push(quarantined(None, &[], problem));
     }
-    let mut found = 0;
+    let (mut found, mut first) = (0, None);
     let read = each_row(db, open, |row, prev| {
         found += 1;
+        first.get_or_insert(row.seq);
         let row_is = row.seq;
         let prev = if row_is == Seq(1) { Some(genesis) } else { prev };
         let fits = prev.is_some_and(|prev| {
@@ -165,6 +188,9 @@ fn load_stream(db: &Connection, genesis: &[u8; 32], open: &OpenStream, counted: 
     });
     if let Err(error) = read {
         loaded.quarantined.push(quarantined(None, &[], format!("its rows cannot be read: {error}")));
+    } else if open.snapshot.0 > 0 && first != Some(open.snapshot) {
+        let problem = format!("has no row {} where the open index says that it begins", open.snapshot.0);
+        loaded.quarantined.push(quarantined(None, &[], problem));
     } else if found != counted {
         let problem = format!("has {found} rows where the open index counts {counted}");
         loaded.quarantined.push(quarantined(None, &[], problem));

@@ -134,6 +134,14 @@ pub struct Opened {
     pub head: Head,
     /// The newest row's wall time in UTC milliseconds; the creation's when there is no row.
     pub newest_at: i64,
+    /// The ledger that was lost when this one was begun, or that should be here instead.
+    pub replaces: Option<String>,
+    /// When it was put back from a backup, in UTC milliseconds.
+    pub restored_at: Option<i64>,
+    /// The newest record that the control plane has acknowledged, of whichever ledger lived here.
+    pub acknowledged: Option<super::Acknowledged>,
+    /// That record is not in this journal.
+    pub is_behind: bool,
     /// Rows near the end that do not fit the chain. They stay where they are.
     pub quarantined: Vec<super::BadLink>,
     /// The space kept back for endings is there. False: the disk is nearly full, raise nothing.
@@ -149,8 +157,10 @@ pub struct Loaded {
     pub open: Vec<OpenStream>,
     /// The streams of accounts by address that are closed: what was made here and is over.
     pub closed_accounts: Vec<String>,
-    /// Every job id that is remembered.
+    /// Every job id that is remembered, also those whose checksum does not hold: nothing is done twice.
     pub seen: Vec<SeenJob>,
+    /// An entry of the open index could not be read at all.
+    pub index_damaged: bool,
     /// What could not be read or does not fit the chain; not among `rows`.
     pub quarantined: Vec<Quarantined>,
 }

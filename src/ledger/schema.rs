@@ -6,10 +6,11 @@
 use std::path::Path;
 
 use rusqlite::{
-    CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior,
+    CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension as _, ToSql, TransactionBehavior,
+    params,
 };
 
-use super::LedgerError;
+use super::{LedgerError, chain};
 
 /// "ephm": `file` and the `sqlite3` shell can tell whose file it is.
 const APPLICATION_ID: i64 = 0x6570_686d;
@@ -18,7 +19,8 @@ const APPLICATION_ID: i64 = 0x6570_686d;
 const BUSY_MS: i64 = 5_000;
 
 /// One entry a version, oldest first; an entry that was released is never edited.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE journal (
         seq    INTEGER PRIMARY KEY,
@@ -46,15 +48,26 @@ const MIGRATIONS: &[&str] = &["
         forget_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX seen_forget ON seen (forget_at);
-"];
+",
+    // Rows of the first version have none and are believed.
+    "
+    ALTER TABLE seen ADD COLUMN checksum BLOB;
+    ALTER TABLE outbox ADD COLUMN checksum BLOB;
+",
+];
 
 /// The newest version known here.
 pub(super) fn supported() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// Fills an empty file; it is closed and durable when this returns.
-pub(super) fn create(file: &Path, ledger_id: &str, created_at: i64) -> Result<(), LedgerError> {
+/// Fills an empty file; it is closed and durable when this returns. `replaces`: the ledger that was lost.
+pub(super) fn create(
+    file: &Path,
+    ledger_id: &str,
+    created_at: i64,
+    replaces: Option<&str>,
+) -> Result<(), LedgerError> {
     let fill = || -> rusqlite::Result<()> {
         let mut db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // One file until it has its name: a rename must not leave a log behind.
@@ -63,6 +76,10 @@ pub(super) fn create(file: &Path, ledger_id: &str, created_at: i64) -> Result<()
         db.pragma_update(None, "application_id", APPLICATION_ID)?;
         migrate(&mut db)?;
         db.execute("INSERT INTO meta VALUES ('ledger_id', ?1), ('created_at', ?2)", (ledger_id, created_at))?;
+        set(&db, "seal", &seal(ledger_id, created_at))?;
+        if let Some(lost) = replaces {
+            set(&db, "replaces", &lost)?;
+        }
         db.close().map_err(|(_, error)| error)
     };
     fill().map_err(|source| failed(file, "create the ledger", source))
@@ -114,6 +131,39 @@ pub(super) fn created_at(db: &Connection, file: &Path) -> Result<i64, LedgerErro
     meta(db, file, "created_at")
 }
 
+/// The ledger that was lost when this one was begun; "unknown" if nobody knows its id.
+pub(super) fn replaces(db: &Connection) -> rusqlite::Result<Option<String>> {
+    optional(db, "replaces")
+}
+
+/// When the ledger was put back from a backup, in UTC milliseconds.
+pub(super) fn restored_at(db: &Connection) -> rusqlite::Result<Option<i64>> {
+    optional(db, "restored_at")
+}
+
+/// Whether id and time of creation are what was written.
+pub(super) fn is_sealed(db: &Connection, ledger_id: &str, created_at: i64) -> rusqlite::Result<bool> {
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version < 2 {
+        return Ok(true); // looked at before it was migrated
+    }
+    let found: Option<String> = optional(db, "seal")?;
+    Ok(found.is_some_and(|found| found == seal(ledger_id, created_at)))
+}
+
+/// Sets a value of the ledger's identity.
+pub(super) fn set(db: &Connection, key: &str, value: &dyn ToSql) -> rusqlite::Result<()> {
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", params![key, value]).map(drop)
+}
+
+fn seal(ledger_id: &str, created_at: i64) -> String {
+    chain::hex(&chain::sum(&[b"ephemerald ledger", ledger_id.as_bytes(), &created_at.to_be_bytes()]))
+}
+
+fn optional<T: rusqlite::types::FromSql>(db: &Connection, key: &str) -> rusqlite::Result<Option<T>> {
+    db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
+}
+
 /// SQLite's answer as ours.
 pub(super) fn failed(file: &Path, what: &'static str, source: rusqlite::Error) -> LedgerError {
     let path = file.to_owned();
@@ -145,10 +195,18 @@ fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
     for (version, sql) in (1_i64..).zip(MIGRATIONS).filter(|(version, _)| *version > done) {
         let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         step.execute_batch(sql)?;
+        if version == 2 && done == 1 {
+            let (id, at): (String, i64) = (required(&step, "ledger_id")?, required(&step, "created_at")?);
+            set(&step, "seal", &seal(&id, at))?;
+        }
         step.pragma_update(None, "user_version", version)?;
         step.commit()?;
     }
     Ok(())
+}
+
+fn required<T: rusqlite::types::FromSql>(db: &Connection, key: &str) -> rusqlite::Result<T> {
+    optional(db, key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
 fn meta<T: rusqlite::types::FromSql>(db: &Connection, file: &Path, key: &str) -> Result<T, LedgerError> {

@@ -84,6 +84,14 @@ impl<R: Send + 'static> SqliteLedger<R> {
         self.order(|reply| Command::Work(Work::Forget(before, reply))).await
     }
 
+    pub(super) async fn acknowledge_head(&self, head: Head, told: u64) -> Result<(), LedgerError> {
+        self.ask(|reply| Question::AcknowledgeHead(head, told, reply)).await
+    }
+
+    pub(super) async fn has_stream(&self, stream: &str) -> Result<bool, LedgerError> {
+        self.ask(|reply| Question::HasStream(stream.to_owned(), reply)).await
+    }
+
     pub(super) async fn reopen(&self) -> Result<Opened, LedgerError> {
         self.order(Command::Reopen).await
     }

@@ -3,6 +3,7 @@
 //! Refuses: a secret in argv, environment or configuration; a secret file that others can read.
 
 mod file;
+mod receipt;
 mod tag;
 
 use zeroize::Zeroize;

@@ -9,7 +9,6 @@ use std::{
 };
 
 use aws_lc_rs::{digest, hmac, rand};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use super::{SecretError, read_private_bytes};
@@ -116,14 +115,6 @@ impl TagKey {
         local.len() <= MAX_LOCAL && local.windows(TAG_CHARS).any(|text| self.is_tag(org, text))
     }
 
-    /// Authenticates fields, length-prefixed, under a label of its own.
-    #[must_use]
-    pub fn receipt(&self, fields: &[&str]) -> String {
-        let mut parts: Vec<&[u8]> = vec![b"ephemerald receipt v1"];
-        parts.extend(fields.iter().map(|f| f.as_bytes()));
-        format!("r1.{}", URL_SAFE_NO_PAD.encode(self.mac(&parts)))
-    }
-
     fn is_tag(&self, org: &OrgId, text: &[u8]) -> bool {
         let Some(bytes) = unbase32(text) else { return false };
         let (nonce, mac) = bytes.split_at(NONCE_BYTES);
@@ -131,7 +122,7 @@ impl TagKey {
         aws_lc_rs::constant_time::verify_slices_are_equal(&expected[..MAC_BYTES], mac).is_ok()
     }
 
-    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+    pub(super) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
@@ -262,17 +253,6 @@ mod tests {
         assert_eq!(made("a".repeat(MAX_LOCAL - TAG_CHARS - 1)).unwrap().local().len(), MAX_LOCAL);
         assert!(made("a".repeat(MAX_LOCAL - TAG_CHARS)).is_err());
         assert!(made("{domain}".to_owned()).unwrap().as_str().starts_with("{domain}+"));
-    }
-
-    #[test]
-    fn a_receipt_is_for_exactly_its_fields_and_no_tag_is_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
-        let receipt = key.receipt(&["org", "a", "Read Only"]);
-        assert_eq!(receipt, key.receipt(&["org", "a", "Read Only"]));
-        for other in [&["org", "aRead", " Only"][..], &["orga", "", "Read Only"], &["org", "a"], &[]] {
-            assert_ne!(key.receipt(other), receipt, "{other:?}");
-        }
     }
 
     #[test]

@@ -5,5 +5,6 @@
 mod crash;
 mod disk;
 mod journal;
+mod losses;
 mod refusals;
 mod support;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ephemerald::ledger::{Batch, Event, Ledger, LedgerError, Marks, Open, Opened, Options, Row, Seq};
+use ephemerald::ledger::{Batch, Event, Ledger, LedgerError, Marks, OnLoss, Open, Opened, Options, Row, Seq};
 use tokio::sync::mpsc;
 
 /// When every ledger of these tests is created, in UTC milliseconds.
@@ -21,7 +21,11 @@ impl Book {
     }
 
     pub(crate) async fn try_open(dir: &Path) -> Result<Self, LedgerError> {
-        let (ledger, opened, events) = Ledger::open(dir, Options { created_at: CREATED }).await?;
+        Self::open_after(dir, OnLoss::Refuse).await
+    }
+
+    pub(crate) async fn open_after(dir: &Path, on_loss: OnLoss) -> Result<Self, LedgerError> {
+        let (ledger, opened, events) = Ledger::open(dir, Options { created_at: CREATED, on_loss }).await?;
         Ok(Self { ledger, opened, events })
     }
 

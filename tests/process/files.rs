@@ -86,6 +86,7 @@ const POLICY: &str = r#"
 mode = "enforce"
 max_duration = "10m"
 max_live_grants = 50
+max_grants_per_hour = 10000
 protected_accounts = ["breakglass@example.com"]
 
 [roles]

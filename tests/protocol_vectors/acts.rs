@@ -71,7 +71,7 @@ fn a_grant(stage: &mut Stage) {
     stage.now += 10;
     let note = "Every 10 s while a job has no result. `cancelled: true` would withdraw it.";
     let beat = HeartbeatAnswer { lease_s: 60, cancelled: false, server_time: utc(stage.now) };
-    let running = HeartbeatRequest { state: JobState::Running };
+    let running = HeartbeatRequest { state: JobState::Running, revoke_only: false };
     stage.say("A heartbeat", note, "/v1/agent/jobs/job-1/heartbeat", &running).answers(&beat);
     let granted = Report {
         job_id: Some(JobId::new("job-1").unwrap()),
@@ -91,7 +91,9 @@ fn a_grant(stage: &mut Stage) {
     let note = "The one result of the job. Keep `receipt`. Acknowledge once it is stored durably; if this answer is \
                 lost, the same report comes again.";
     let acked = acked(stage.now, &[7]);
-    stage.say("The result", note, REPORTS, &ReportsRequest { reports: vec![granted] }).answers(&acked);
+    stage
+        .say("The result", note, REPORTS, &ReportsRequest { reports: vec![granted], journal: None })
+        .answers(&acked);
     let note = "The control plane has changed its nonce twice since. The same request follows at once with the new \
                 one, and a fresh `jti`.";
     let problem = problem("use-nonce", 401, "the nonce is not fresh");
@@ -156,7 +158,9 @@ fn a_revocation(stage: &mut Stage) {
     let acked = acked(stage.now, &[12, 13]);
     let note =
         "The grant's own event and the result of the `revoke`, both after a read has shown the role gone.";
-    stage.say("The end", note, REPORTS, &ReportsRequest { reports: vec![ended, revoked] }).answers(&acked);
+    stage
+        .say("The end", note, REPORTS, &ReportsRequest { reports: vec![ended, revoked], journal: None })
+        .answers(&acked);
 }
 
 fn an_inventory(stage: &mut Stage) {
@@ -194,7 +198,7 @@ fn an_inventory(stage: &mut Stage) {
 }
 
 fn refusals(stage: &mut Stage) {
-    let running = HeartbeatRequest { state: JobState::Running };
+    let running = HeartbeatRequest { state: JobState::Running, revoke_only: false };
     let problem_404 = problem("not-found", 404, "this agent holds no such job");
     let note = "`job-1` has its result.";
     let path = "/v1/agent/jobs/job-1/heartbeat";

@@ -23,6 +23,7 @@ pub(crate) fn all() {
     write("thumbprints.json", &thumbprints());
     write("rotations.json", &more::rotations());
     write("inventory.json", &more::inventory());
+    write("approvals.json", &more::approvals());
     let session = session::session();
     write("session.json", &session);
     fs::write(docs().join("walkthrough.md"), session::walkthrough(&session)).unwrap();

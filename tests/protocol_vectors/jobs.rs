@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn grant() -> Value {
+pub(super) fn grant() -> Value {
     json!({
         "v": 1, "iss": ORIGIN, "aud": "agent-7f3a", "job_id": "job-1", "iat": NOW - 10,
         "start_by": NOW + 300, "integration": "acme",

@@ -1,8 +1,10 @@
-//! `rotations.json` and `inventory.json`.
+//! `rotations.json`, `inventory.json` and `approvals.json`.
+
+use std::collections::BTreeMap;
 
 use ephemerald::control::{
-    rotation,
-    wire::{InventoryItem, InventoryPage, ROTATION_TYP, RotateKeyRequest},
+    approval, rotation,
+    wire::{APPROVAL_TYP, InventoryItem, InventoryPage, JobBody, JobClaims, ROTATION_TYP, RotateKeyRequest},
 };
 
 use super::*;
@@ -117,4 +119,88 @@ pub(crate) fn inventory() -> Inventory {
         "[{\"role\":{\"grantable\":true,\"name\":\"Über \\\"Admin\\\" \\\\ a/b \u{1f511}\u{2028}x\"}}]",
     );
     Inventory { about: "Pages of the inventory: the text that is hashed, and its SHA-256.".to_owned(), cases }
+}
+
+/// `vectors/approvals.json`.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Approvals {
+    pub(crate) about: String,
+    pub(crate) now: i64,
+    /// As in `[approval_keys]` of a policy.
+    pub(crate) approval_keys: BTreeMap<String, String>,
+    pub(crate) cases: Vec<ApprovalCase>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ApprovalCase {
+    pub(crate) name: String,
+    pub(crate) claims: JobClaims,
+    pub(crate) signed_by: Vec<String>,
+}
+
+pub(crate) fn approvals() -> Approvals {
+    let (grace, joan) = (KeyPair::from_seed(&[7; 32]), KeyPair::from_seed(&[8; 32]));
+    let text = |key: &KeyPair| URL_SAFE_NO_PAD.encode(key.public().as_bytes());
+    let job: JobClaims = serde_json::from_value(jobs::grant()).unwrap();
+    let by = |key: &KeyPair| approval::approve(&job, key, NOW - 20, NOW + 880);
+    let mut cases = Vec::new();
+    let mut case = |name: &str, approvals: &[String], signed_by: &[&str], change: fn(&mut JobClaims)| {
+        let mut claims = job.clone();
+        if let JobBody::Grant(grant) = &mut claims.job {
+            grant.request.approvals = approvals.to_vec();
+        }
+        change(&mut claims);
+        let signed_by = signed_by.iter().map(|name| (*name).to_owned()).collect();
+        cases.push(ApprovalCase { name: name.to_owned(), claims, signed_by });
+    };
+    case("approved by grace", &[by(&grace)], &["grace@example.com"], |_| {});
+    case("by both", &[by(&joan), by(&grace)], &["grace@example.com", "joan@example.com"], |_| {});
+    case("the same twice", &[by(&grace), by(&grace)], &["grace@example.com"], |_| {});
+    case("not approved", &[], &[], |_| {});
+    case("by a stranger", &[by(&stranger())], &[], |_| {});
+    case("by a stranger under grace's kid", &[by(&stranger().named(grace.kid()))], &[], |_| {});
+    case("another job id", &[by(&grace)], &[], |c| {
+        c.job_id = ephemerald::engine::ids::JobId::new("job-2").unwrap()
+    });
+    case("a longer duration", &[by(&grace)], &[], |c| {
+        if let JobBody::Grant(grant) = &mut c.job {
+            grant.duration_s += 1;
+        }
+    });
+    case("another reason", &[by(&grace)], &[], |c| {
+        if let JobBody::Grant(grant) = &mut c.job {
+            grant.request.justification = None;
+        }
+    });
+    case("a later start", &[by(&grace)], &["grace@example.com"], |c| c.start_by += 60);
+    for (name, approval) in odd_approvals(&job, &grace) {
+        case(name, &[approval], &[], |_| {});
+    }
+    Approvals {
+        about: "Claims of jobs, and whose approvals in them count at `now` (Unix seconds). Seeds: grace 07…, joan \
+                08…, a stranger 03…."
+            .to_owned(),
+        now: NOW,
+        approval_keys: BTreeMap::from([
+            ("grace@example.com".to_owned(), text(&grace)),
+            ("joan@example.com".to_owned(), text(&joan)),
+        ]),
+        cases,
+    }
+}
+
+/// Signatures by the right key that do not count.
+fn odd_approvals(job: &JobClaims, key: &KeyPair) -> Vec<(&'static str, String)> {
+    let timed = |iat, exp| approval::approve(job, key, iat, exp);
+    let good = timed(NOW - 20, NOW + 880);
+    let payload = URL_SAFE_NO_PAD.decode(good.split('.').nth(1).unwrap()).unwrap();
+    let mut extra: Value = serde_json::from_slice(&payload).unwrap();
+    extra["note"] = json!("fine");
+    vec![
+        ("over at this second", timed(NOW - 600, NOW)),
+        ("of the future", timed(NOW + 121, NOW + 600)),
+        ("with a life of more than 12 hours", timed(NOW, NOW + 43_201)),
+        ("typ of a job", jws::sign(JOB_TYP, key, &payload)),
+        ("unknown claim", jws::sign(APPROVAL_TYP, key, extra.to_string().as_bytes())),
+    ]
 }

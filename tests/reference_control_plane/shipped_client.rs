@@ -53,7 +53,9 @@ async fn the_shipped_client_enrols_acquires_and_reports_with_a_nonce_in_every_pr
     let (acquired, number) = tokio::join!(client.acquire(&wait), approved(&operator));
     let job = acquired.unwrap().jobs.remove(0);
     ephemerald::control::jws::verify(&job.jws, JOB_TYP, MAX_JOB_BYTES, |kid| keys.find(kid)).unwrap();
-    let beat = client.heartbeat(&job.job_id, &HeartbeatRequest { state: JobState::Running }).await;
+    let beat = client
+        .heartbeat(&job.job_id, &HeartbeatRequest { state: JobState::Running, revoke_only: false })
+        .await;
     assert!(!beat.unwrap().cancelled);
 
     let report = result(1, job.job_id.as_str(), "g", "granted");

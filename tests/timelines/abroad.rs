@@ -2,8 +2,10 @@
 
 use ephemerald::engine::{action::Warning, input::Input, job::Job, settings::RoleMode};
 
-use super::{MINUTE, world};
-use crate::world::{World, jc};
+use super::{
+    MINUTE, world,
+    world::{World, jc},
+};
 
 fn warned(w: &World) -> usize {
     w.warnings.iter().filter(|warning| matches!(warning, Warning::WrongOrganization(i) if *i == jc())).count()
@@ -20,7 +22,8 @@ fn swap(w: &mut World, restart: bool) {
 }
 
 #[test]
-fn t10_with_another_organizations_key_nothing_closes_and_nothing_is_written_until_the_right_one_is_back() {
+pub(crate) fn t10_with_another_organizations_key_nothing_closes_and_nothing_is_written_until_the_right_one_is_back()
+ {
     for restart in [true, false] {
         let mut w = world(RoleMode::Single);
         let ada = w.hire("ada@example.com", &["Read Only"]);

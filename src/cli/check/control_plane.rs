@@ -90,7 +90,10 @@ async fn proven(config: &Config, identity: &Identity, door: Door) -> Verdict {
     let speaker = Speaker { instance: "check".to_owned(), epoch: 0 };
     let client = Client::new(Arc::new(door), key, &identity.agent_id, speaker, clock::now);
     let nobodys = JobId::new("check").expect("letters are a job id");
-    match client.heartbeat(&nobodys, &HeartbeatRequest { state: JobState::Accepted }).await {
+    match client
+        .heartbeat(&nobodys, &HeartbeatRequest { state: JobState::Accepted, revoke_only: false })
+        .await
+    {
         Ok(_) => Verdict::ok("this agent's key is accepted"),
         Err(ControlError::Refused { status: 404 | 409 | 410, kind, .. }) if kind.starts_with("urn:") => {
             Verdict::ok("this agent's key is accepted")

@@ -27,7 +27,8 @@ pub(super) fn configuration(loaded: &Loaded) -> Verdict {
 
 /// The policy, if there is one in order.
 pub(super) fn policy(file: &Path, part: &mut Part<'_>) -> Option<Policy> {
-    const ADVICE: &str = "mend the file, then send the daemon SIGHUP; without a policy nothing is raised";
+    const ADVICE: &str =
+        "mend the file; the daemon takes it when it changes. Without a policy nothing is raised";
     match policy_file::load(file) {
         Ok(policy) => {
             let (roles, hash) = (policy.roles.len(), policy.hash.get(..12).unwrap_or_default());
@@ -103,7 +104,8 @@ pub(super) fn ledger(dir: &Path, daemon: Option<&StatusView>) -> Verdict {
     let file = dir.join(ledger::FILE_NAME);
     if !file.exists() {
         if dir.join("ledger.created").exists() {
-            let advice = "restore it from a backup; the agent never starts an empty one in its place";
+            let advice =
+                "`ephemerald ledger restore` a backup; an enrolled agent begins a new one and only revokes";
             return Verdict::config(format!("{}: missing, and one existed", file.display()), advice);
         }
         return Verdict::ok("none yet: the first start creates it");

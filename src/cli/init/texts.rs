@@ -43,7 +43,7 @@ pub(super) fn config(
         line(&format!("ca_file = {}", path(ca)));
     }
     line("\n[policy]");
-    line("# What may be raised at all; read again on SIGHUP.");
+    line("# What may be raised at all; read again when it changes.");
     line(&format!("file = {}", path(&place.seen_as.join("policy.toml"))));
     line("\n[[integration]]");
     line("# The name that jobs use for this JumpCloud organization.");
@@ -59,7 +59,7 @@ pub(super) fn config(
 pub(super) fn policy(answers: &PolicyAnswers) -> String {
     let mut text = String::from(
         "# What this agent may raise, whatever a control plane signs; first written by `ephemerald init`.\n\
-         # Change it, then send the agent SIGHUP. Nothing in here ever stops an ending.\n\n",
+         # The agent takes a change by itself. Nothing in here ever stops an ending.\n\n",
     );
     let mut line = |line: &str| {
         text.push_str(line);

@@ -16,7 +16,13 @@ fn well() -> StatusView {
         },
         grants: GrantCounts { live: 2, watched: 1, ..GrantCounts::default() },
         next_expiry: Some("2026-11-25T21:30:00.000Z".into()),
-        ledger: LedgerView { ok: true, head_seq: 412, head_hash: "7d1f".repeat(16) },
+        ledger: LedgerView {
+            ok: true,
+            head_seq: 412,
+            head_hash: "7d1f".repeat(16),
+            doubts: Vec::new(),
+            claims: 0,
+        },
         policy: PolicyView { loaded: true, hash: Some("9e55aa01c3f7".repeat(5)), error: None },
         integrations: vec![IntegrationView {
             name: "main".into(),

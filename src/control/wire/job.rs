@@ -14,6 +14,15 @@ pub const JOB_TYP: &str = "ephemerald-job+jws";
 /// The longest compact JWS that is looked at, in bytes.
 pub const MAX_JOB_BYTES: usize = 64 * 1024;
 
+/// `typ` of the protected header of an approval.
+pub const APPROVAL_TYP: &str = "ephemerald-approval+jws";
+
+/// The longest approval that is looked at, in bytes.
+pub const MAX_APPROVAL_BYTES: usize = 16 * 1024;
+
+/// How many approvals a request may carry.
+pub const MAX_APPROVALS: usize = 8;
+
 /// Every job type of version 1.
 pub const JOB_TYPES: [&str; 5] = ["grant", "revoke", "extend", "sync", "test"];
 
@@ -116,6 +125,29 @@ pub struct Request {
     /// Why.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub justification: Option<String>,
+    /// Approvers' signatures: compact JWS over [`ApprovalClaims`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<String>,
+}
+
+/// What an approver signs: the job, and which one it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalClaims {
+    /// Protocol version: 1.
+    pub v: u32,
+    /// The one agent it is for.
+    pub aud: AgentId,
+    /// The job.
+    pub job_id: JobId,
+    /// The integration that the job names.
+    pub integration: IntegrationId,
+    /// Approved at, Unix seconds.
+    pub iat: i64,
+    /// Not to be counted from then on, Unix seconds; at most 12 hours after `iat`.
+    pub exp: i64,
+    /// What is approved: the job's own `job`, without `request.approvals`.
+    pub job: JobBody,
 }
 
 /// Ends a grant of ours; never names an account.

@@ -61,6 +61,9 @@ pub struct Delivery {
 pub struct HeartbeatRequest {
     /// How far the job is.
     pub state: JobState,
+    /// The agent raises nothing because its ledger is in doubt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoke_only: bool,
 }
 
 /// How far a job is.

@@ -23,8 +23,8 @@ pub use inventory::{
     InventoryRole, PageKind, PermissionType,
 };
 pub use job::{
-    Ephemeral, ExtendBody, GrantBody, JOB_TYP, JOB_TYPES, JobBody, JobClaims, MAX_JOB_BYTES, Request,
-    RevokeBody, Target,
+    APPROVAL_TYP, ApprovalClaims, Ephemeral, ExtendBody, GrantBody, JOB_TYP, JOB_TYPES, JobBody, JobClaims,
+    MAX_APPROVAL_BYTES, MAX_APPROVALS, MAX_JOB_BYTES, Request, RevokeBody, Target,
 };
 pub use jobs::{
     AcquireAnswer, AcquireRequest, Delivery, HeartbeatAnswer, HeartbeatRequest, JobState, Reachable,

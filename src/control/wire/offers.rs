@@ -55,8 +55,8 @@ pub struct IntegrationOffer {
 }
 
 /// Features of version 1: it acts on `cancelled` in a heartbeat's answer, takes key sets from a
-/// status answer, and changes its key when asked.
-pub const FEATURES: [&str; 3] = ["cancel", "key_set", "rotate_key"];
+/// status answer, changes its key when asked, and takes `approvals` in a job's request.
+pub const FEATURES: [&str; 4] = ["cancel", "key_set", "rotate_key", "approvals"];
 
 /// Role modes of version 1.
 pub const ROLE_MODES: [&str; 2] = ["single", "multiple"];

@@ -25,6 +25,8 @@ pub enum RecoverReason {
     EmptyLedger,
     /// The ledger is older than what the control plane has acknowledged.
     Rollback,
+    /// Rows of the ledger cannot be believed.
+    Damaged,
 }
 
 /// What the control plane believes to be live. The agent adopts a claim only if its receipt

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Utc;
+use super::{JournalHead, Utc};
 use crate::engine::{
     codes::{EndReason, EventCode, ResultCode, Rule, WokenBy},
     ids::{AccountId, Email, GrantId, IntegrationId, JobId, RoleName},
@@ -14,12 +14,16 @@ use crate::engine::{
 pub struct ReportsRequest {
     /// 1 to 100 reports in the order of `seq`.
     pub reports: Vec<Report>,
+    /// The newest durable record, as in `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalHead>,
 }
 
 /// One result or event. `(agent, seq)` is unique for ever; a repeat has the same content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// The journal's sequence number: grows, with gaps.
+    /// The journal's number, or that and a constant once the ledger was found to be older than it was: grows,
+    /// with gaps.
     pub seq: u64,
     /// When it happened, by the agent's clock.
     pub at: Utc,
@@ -57,7 +61,7 @@ pub struct Report {
     /// When the access will end, with `granted` and `extended`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Utc>,
-    /// To be kept and given back in an answer to `recover`, with `granted`.
+    /// To be kept and given back in an answer to `recover`, with `granted`, `extended` and `grant_adopted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
     /// A console session opened before the end may last until then, with `revoked` and `grant_ended`.

@@ -92,7 +92,8 @@ pub struct StatusAnswer {
     /// The protocol version that is spoken; 1 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// The journal head that the control plane has stored, so that a rolled-back ledger notices.
+    /// The journal head that the control plane had stored before this status: a ledger that does not have it
+    /// is older than it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalHead>,
 }

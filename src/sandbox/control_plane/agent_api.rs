@@ -30,8 +30,8 @@ use crate::{
         rotation,
         wire::{
             AcquireAnswer, AcquireRequest, Delivery, EnrollAnswer, EnrollRequest, HeartbeatAnswer,
-            HeartbeatRequest, InventoryAnswer, InventoryRequest, NONCE_HEADER, RecoverAnswer, RecoverRequest,
-            ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, StatusAnswer, StatusRequest,
+            HeartbeatRequest, InventoryAnswer, InventoryRequest, JournalHead, NONCE_HEADER, RecoverAnswer,
+            RecoverRequest, ReportsAnswer, RotateKeyAnswer, RotateKeyRequest, StatusAnswer, StatusRequest,
         },
     },
     engine::ids::JobId,
@@ -186,16 +186,19 @@ async fn heartbeat(
 #[derive(Deserialize)]
 struct AnyReports {
     reports: Vec<Value>,
+    #[serde(default)]
+    journal: Option<JournalHead>,
 }
 
 async fn take_reports(State(shared): App, parts: Parts, body: Bytes) -> Answer<ReportsAnswer> {
     let Sender { agent, .. } = proofs::check(&shared, &parts, &body)?;
-    let AnyReports { reports } = parse(&body)?;
+    let AnyReports { reports, journal } = parse(&body)?;
     if reports.is_empty() || reports.len() > MOST_REPORTS {
         return Err(Problem::malformed(format!("a request holds 1 to {MOST_REPORTS} reports")));
     }
     let mut acked = shared.store.write(|tx| {
         let receive = |report| reports::receive(tx, &agent, report, now_ms()).transpose();
+        agents::note_head(tx, &agent, journal.as_ref(), now_ms())?;
         reports.iter().filter_map(receive).collect::<Result<Vec<_>, StoreError>>()
     })?;
     if shared.faults.takes_ack() {

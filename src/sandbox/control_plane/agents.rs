@@ -123,7 +123,8 @@ pub(super) fn wished_away(tx: &Transaction<'_>, agent: &AgentId) -> Result<Optio
     Ok(key.map(|key| PublicKey::from_bytes(key).thumbprint()))
 }
 
-/// Keeps a status and the newest journal head ever told, which is returned.
+/// Keeps a status and the newest journal head ever told. The answer is the one that was stored before: only
+/// that tells the agent whether its journal still has it.
 pub(super) fn set_status(
     tx: &Transaction<'_>,
     agent: &AgentId,
@@ -132,15 +133,25 @@ pub(super) fn set_status(
     now: i64,
 ) -> Result<Option<JournalHead>, StoreError> {
     tx.execute("update agent set status = ?2 where id = ?1", params![agent.as_str(), text])?;
+    note_head(tx, agent, status.journal.as_ref(), now)
+}
+
+/// Keeps the newest journal head ever told, and alarms on one that went back; what was stored before.
+pub(super) fn note_head(
+    tx: &Transaction<'_>,
+    agent: &AgentId,
+    told: Option<&JournalHead>,
+    now: i64,
+) -> Result<Option<JournalHead>, StoreError> {
     let stored: Option<JournalHead> =
         tx.query_row("select head from agent where id = ?1", [agent.as_str()], |row| store::json(row, 0))?;
-    compare_heads(tx, agent, status.journal.as_ref(), stored.as_ref(), now)?;
+    compare_heads(tx, agent, told, stored.as_ref(), now)?;
     // Of two heads with one number the stored one stays: the agent must notice the fork.
-    let newest = [status.journal.clone(), stored].into_iter().flatten().max_by_key(|head| head.seq);
+    let newest = [told.cloned(), stored.clone()].into_iter().flatten().max_by_key(|head| head.seq);
     if let Some(text) = newest.as_ref().and_then(|head| serde_json::to_string(head).ok()) {
         tx.execute("update agent set head = ?2 where id = ?1", params![agent.as_str(), text])?;
     }
-    Ok(newest)
+    Ok(stored)
 }
 
 /// An agent whose journal is older than it was, or another one, runs on a copy of its files.

@@ -77,6 +77,7 @@ fn queue_grant(
             requester: Some(spec.requester.to_string()),
             approvers: request.approvers.iter().map(ToString::to_string).collect(),
             justification: spec.justification.clone(),
+            approvals: Vec::new(),
         },
     });
     let jws = signed(shared, request, agent, &job, (now, i64::from(spec.start_within_s)), body);
@@ -138,6 +139,7 @@ pub(super) fn queue_extend(
             requester: Some(requester.to_string()),
             approvers: asked.approvers.iter().map(ToString::to_string).collect(),
             justification: asked.justification.clone(),
+            approvals: Vec::new(),
         },
     });
     let within_s = i64::from(request.spec.start_within_s);

@@ -204,7 +204,7 @@ POLICY = [
     ("role not in the policy", "Read Only", job(role="Read Only"), R, "role_not_grantable"),
     ("role in other letters", "help desk", job(role="help desk"), R, "role_not_grantable"),
     ("role that manages administrators", "not in the policy", job(role="Administrator With Billing"),
-     R, "role_not_grantable"),
+     R, "role_manages_admins"),
     ("role that does not exist", "in the policy only", job(role="No Such Role"), R, "role_unknown"),
     ("too long for the role", "3601 s of 1 h", job(duration_s=3601), R, "duration_too_long"),
     ("too long for all", "7201 s of 2 h", job(role="Manager", duration_s=7201), R, "duration_too_long"),

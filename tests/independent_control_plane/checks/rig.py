@@ -24,6 +24,7 @@ TIMING = {"settle": "1s", "in_flight_window": "3s", "watch": '["3s", "6s"]', "ra
 POLICY = """mode = "enforce"
 max_duration = "2h"
 max_live_grants = 200
+max_grants_per_hour = 10000
 protected_accounts = ["protected@example.com"]
 [roles]
 "Help Desk" = "1h"

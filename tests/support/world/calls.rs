@@ -5,7 +5,7 @@ use ephemerald::engine::{
     ids::OrgId,
     input::{Input, Outcome},
     inventory::{Counts, Inventory},
-    observed::{Fault, FaultClass, Listing, WhoAmI},
+    observed::{Fault, FaultClass, Listing, ObservedAccount, WhoAmI},
 };
 
 use super::{Event, Fate, Neighbour, ORG, OTHER_ORG, World, Write, cloud::roles, email};
@@ -14,20 +14,18 @@ impl World {
     pub(super) fn read(&mut self, call: CallId, what: &Look) {
         self.cloud.reads += 1;
         let outcome = self.look(what);
-        match &outcome {
-            Outcome::Get(Ok(account)) => {
-                self.witness.shown.insert(account.id.clone(), account.roles.clone());
-            }
+        let takes = if matches!(what, Look::List) { self.listing_takes.0 } else { 0 };
+        let shown: Vec<&ObservedAccount> = match &outcome {
+            Outcome::Get(Ok(account)) => vec![account],
             Outcome::List(Ok(listing)) => {
-                let shown = listing.accounts.iter().map(|a| (a.id.clone(), a.roles.clone()));
-                self.witness.shown.extend(shown);
                 let keys = listing.accounts.iter().flat_map(|a| [a.id.to_string(), a.email.to_string()]);
                 self.witness.listed(keys.collect());
+                listing.accounts.iter().collect()
             }
-            _ => {}
-        }
-        let listing = matches!(what, Look::List);
-        let takes = if listing { self.listing_takes.0 } else { 0 };
+            _ => Vec::new(),
+        };
+        let came = self.elapsed + self.latency + takes;
+        shown.into_iter().for_each(|account| self.witness.read(self.elapsed, came, account));
         self.after(self.latency + takes, Event::Answer(call, outcome));
     }
 

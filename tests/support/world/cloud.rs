@@ -6,7 +6,7 @@ use ephemerald::engine::{
     action::RoleField,
     ids::{AccountId, Email, OrgId, RoleName},
     observed::{DiscoveredRole, ObservedAccount},
-    policy::{EphemeralPolicy, Policy, Requirements},
+    policy::{EphemeralPolicy, Policy},
     time::Millis,
 };
 
@@ -81,6 +81,8 @@ pub(crate) struct JumpCloud {
     pub(crate) births_at: Option<OrgId>,
     /// Every state an account went through: (boot time, roles; `None`: gone).
     pub(crate) history: Vec<(u64, AccountId, Option<Vec<RoleName>>)>,
+    /// Which address each account was made with.
+    pub(crate) births: Vec<(AccountId, Email)>,
     /// What the field for one role does.
     pub(crate) lone: Writing,
     /// What the field for several does.
@@ -108,6 +110,7 @@ impl JumpCloud {
         let id = Self::id_of_nth(self.made);
         let tagged = address.as_str().contains("+tag");
         self.history.push((at, id.clone(), Some(roles.clone())));
+        self.births.push((id.clone(), address.clone()));
         self.admins.insert(
             id.clone(),
             Admin { email: address, roles, suspended: false, tagged, org: self.births_at.clone() },
@@ -226,15 +229,12 @@ pub(crate) fn open_policy() -> Policy {
         dry_run: false,
         roles: roles().into_iter().map(|r| (r.name, day)).collect(),
         max_duration: day,
-        accounts_allow: Vec::new(),
-        accounts_deny: Vec::new(),
-        protected_accounts: Vec::new(),
         ephemeral: Some(EphemeralPolicy {
             template: "{requester}+{tag}@{domain}".to_owned(),
             domains: vec!["example.com".to_owned()],
             delete_unknown: false,
         }),
-        require: Requirements::default(),
         max_live_grants: 1000,
+        ..Policy::default()
     }
 }

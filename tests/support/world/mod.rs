@@ -18,6 +18,7 @@ use ephemerald::engine::{
     inventory::{Counts, Inventory},
     policy::Policy,
     record::{Record, Seq},
+    recovery::Finding,
     settings::{IntegrationSettings, RoleMode, Settings, Timing},
     state::State,
     time::{BootId, BootTime, Millis, Now, Timestamp},
@@ -97,32 +98,37 @@ pub(crate) struct World {
     /// Milliseconds that have really passed, whatever any clock says.
     pub(crate) elapsed: u64,
     pub(crate) witness: Witness,
+    /// What speaks against the ledger at the next start.
+    pub(crate) findings: Vec<Finding>,
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
     boots: u64,
     jobs: u64,
 }
 
+fn settings(mode: RoleMode) -> Settings {
+    Settings {
+        integrations: vec![IntegrationSettings {
+            id: jc(),
+            role_mode: mode,
+            role_order: Vec::new(),
+            floor_role: role("Read Only"),
+            exclude_accounts: Vec::new(),
+            offered_roles: None,
+            email_template: None,
+            observe_interval: Millis::from_secs(60),
+            rate_per_second: 50,
+        }],
+        timing: Timing::default(),
+    }
+}
+
 impl World {
     pub(crate) fn new(mode: RoleMode) -> Self {
-        let settings = Settings {
-            integrations: vec![IntegrationSettings {
-                id: jc(),
-                role_mode: mode,
-                role_order: Vec::new(),
-                floor_role: role("Read Only"),
-                exclude_accounts: Vec::new(),
-                offered_roles: None,
-                email_template: None,
-                observe_interval: Millis::from_secs(60),
-                rate_per_second: 50,
-            }],
-            timing: Timing::default(),
-        };
         let mut world = Self {
             now: Now { wall: Timestamp(START), boot: BootTime(1_000_000), boot_id: BootId(1) },
             engine: None,
-            settings,
+            settings: settings(mode),
             policy: Some(open_policy()),
             durable: Vec::new(),
             answers: BTreeMap::new(),
@@ -147,6 +153,7 @@ impl World {
             disk: 2,
             elapsed: 0,
             witness: Witness::default(),
+            findings: Vec::new(),
             events: BTreeMap::new(),
             next_event: 0,
             boots: 1,
@@ -182,6 +189,7 @@ impl World {
             state,
             last: self.durable.last().map_or(Seq(0), |e| e.seq),
             newest: self.durable.iter().map(|e| e.at).max(),
+            findings: std::mem::take(&mut self.findings),
         };
         let (engine, step) =
             Engine::new(self.settings.clone(), restored, seed.wrapping_add(self.boots << 8), self.now);

@@ -9,6 +9,7 @@ use ephemerald::engine::{
     codes::ResultCode,
     grant::{Grant, Phase},
     ids::{AccountId, GrantId, RoleName},
+    observed::ObservedAccount,
     record::{GrantGone, Record},
     roles::RoleOrder,
     state::State,
@@ -19,6 +20,30 @@ use super::{
     Write,
     cloud::{JumpCloud, roles},
 };
+
+/// What a read showed of an account, in milliseconds that have really passed.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    /// When it was taken…
+    pub(crate) taken: u64,
+    /// …and when its answer came.
+    pub(crate) came: u64,
+    pub(crate) id: AccountId,
+    pub(crate) roles: Vec<RoleName>,
+}
+
+/// A write of roles that left the machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Writing {
+    pub(crate) sent: u64,
+    pub(crate) id: AccountId,
+    pub(crate) roles: Vec<RoleName>,
+    pub(crate) lowers: bool,
+    /// What the engine took for the account's own and for live when it was sent.
+    pub(crate) kept: Vec<RoleName>,
+    /// When it took effect, and what was there just before.
+    pub(crate) applied: Option<(u64, Vec<RoleName>)>,
+}
 
 /// How long after somebody else's touch an ending may still be computed from the read before it.
 const RACE_MS: u64 = 1_500;
@@ -35,8 +60,6 @@ pub(crate) struct Witness {
     pub(crate) stirred: BTreeMap<AccountId, u64>,
     /// When a write met a fate other than the good one, last.
     pub(crate) faulty_at: u64,
-    /// What a read showed of an account since anything was written there last.
-    pub(crate) shown: BTreeMap<AccountId, Vec<RoleName>>,
     /// The last two listings, by id and by address.
     pub(crate) listings: [BTreeSet<String>; 2],
     /// Until when each end that was ever accepted for a grant allows it, in time that really passes.
@@ -47,6 +70,9 @@ pub(crate) struct Witness {
     displaced: BTreeMap<AccountId, BTreeSet<RoleName>>,
     /// Accounts that a job named, or that we made.
     pub(crate) aimed_at: BTreeSet<AccountId>,
+    /// Every read of an account and every write of roles, in the order of time.
+    pub(crate) readings: Vec<Reading>,
+    pub(crate) writings: Vec<Writing>,
 }
 
 impl Witness {
@@ -111,7 +137,7 @@ impl Witness {
         let Some(grant) = self.state.grants.get(&gone.about.grant) else { return };
         let id = self.state.accounts.get(&grant.account_ref()).and_then(|a| a.id.clone());
         let proven = match &gone.observed {
-            Some(roles) => id.as_ref().is_some_and(|id| self.shown.get(id) == Some(roles)),
+            Some(roles) => id.as_ref().is_some_and(|id| self.was_read(id, roles, elapsed)),
             None => {
                 let key = id.map_or_else(|| grant.terms.account.as_str().to_owned(), |id| id.to_string());
                 self.listings.iter().all(|l| !l.is_empty() && !l.contains(&key))
@@ -120,6 +146,18 @@ impl Witness {
         if !proven {
             self.violated("proof_is_a_read", format!("{elapsed}: {gone:?}"));
         }
+    }
+
+    /// Whether a read that was taken after the last write has shown just that.
+    fn was_read(&self, id: &AccountId, roles: &[RoleName], elapsed: u64) -> bool {
+        let written = self.writings.iter().filter(|w| w.id == *id).map(|w| w.sent).max().unwrap_or(0);
+        let since = self.readings.iter().rev().filter(|r| r.id == *id && r.taken >= written);
+        since.filter(|r| r.came <= elapsed).any(|r| r.roles == roles)
+    }
+
+    pub(super) fn read(&mut self, taken: u64, came: u64, account: &ObservedAccount) {
+        let (id, roles) = (account.id.clone(), account.roles.clone());
+        self.readings.push(Reading { taken, came, id, roles });
     }
 
     pub(super) fn listed(&mut self, keys: BTreeSet<String>) {
@@ -156,11 +194,17 @@ impl Witness {
         }
         if let RaiseChange::SetRoles { id, roles, .. } = &raise.change {
             self.check_aim(elapsed, id);
-            self.shown.remove(id);
+            self.wrote(elapsed, id, roles, None);
             let had = cloud.admins.get(id).map(|a| a.roles.clone()).unwrap_or_default();
             let gone = had.into_iter().filter(|r| !roles.contains(r));
             self.displaced.entry(id.clone()).or_default().extend(gone);
         }
+    }
+
+    fn wrote(&mut self, sent: u64, id: &AccountId, roles: &[RoleName], lowers: Option<Vec<RoleName>>) {
+        let (id, roles, lowers, kept) =
+            (id.clone(), roles.to_vec(), lowers.is_some(), lowers.unwrap_or_default());
+        self.writings.push(Writing { sent, id, roles, lowers, kept, applied: None });
     }
 
     /// A lower leaves the machine.
@@ -170,12 +214,14 @@ impl Witness {
             LowerChange::Delete { id } => (id, [].as_slice()),
         };
         self.check_aim(elapsed, id);
-        self.shown.remove(id);
         if matches!(lower.change(), LowerChange::Delete { .. })
             && matches!(lower.at().account, AccountKey::Standing(_))
         {
             self.violated("touch_only_what_we_granted", format!("{elapsed}: deletes {id}"));
         }
+        let live = state.grants_of(lower.at()).filter(|g| g.phase.is_live()).map(|g| g.terms.role.clone());
+        let own = state.accounts.get(lower.at()).map(|a| a.baseline.clone()).unwrap_or_default();
+        self.wrote(elapsed, id, written, Some(own.into_iter().chain(live).collect()));
         let raced = self.stirred.get(id).is_some_and(|at| elapsed.saturating_sub(*at) <= RACE_MS);
         let Some(admin) = cloud.admins.get(id).filter(|_| !raced) else { return };
         let order = order();
@@ -208,6 +254,13 @@ impl Witness {
                 return;
             }
         };
+        if let Write::Set(_, roles, _) = write {
+            let before = cloud.admins.get(&id).map(|a| a.roles.clone()).unwrap_or_default();
+            let same = |w: &&mut Writing| w.id == id && w.applied.is_none() && w.roles == *roles;
+            if let Some(writing) = self.writings.iter_mut().rfind(same) {
+                writing.applied = Some((elapsed, before));
+            }
+        }
         if late {
             self.late(&id, write);
             self.stirred.insert(id, elapsed);

@@ -1,0 +1,177 @@
+//! Decisions about a doubted ledger, made with the daemon stopped: the command takes the ledger's lock, writes
+//! the record, and leaves. The daemon finds it at its next start.
+//!
+//! Refuses what [`State::deed`] refuses, and findings that no daemon has recorded yet.
+
+use std::{fmt::Write as _, path::Path};
+
+use rustix::process::{geteuid, getuid};
+use serde_json::json;
+
+use super::{Command, failure, must_exist};
+use crate::{
+    cli::{Exit, Failure, Output, output},
+    clock,
+    engine::{
+        action::Entry,
+        ids::{GrantId, IntegrationId},
+        record::{Record, Seq},
+        recovery::{Claim, Deed},
+        state::State,
+        time::Timestamp,
+    },
+    ledger::{self, Batch, Event, Ledger, LedgerError, OnLoss, Options, codec},
+};
+
+/// Lists the open claims.
+pub(super) fn claims(dir: &Path, form: Output) -> Result<Exit, Failure> {
+    must_exist(dir)?;
+    let report = ledger::check(dir).map_err(failure)?;
+    let (restored, _) = codec::restore(&report.loaded, &report.opened);
+    let claims: Vec<&Claim> = restored.state.recovery.claims.values().collect();
+    match form {
+        Output::Json => output::json(&claims)?,
+        Output::Human if claims.is_empty() => output::text("no claim is open\n")?,
+        Output::Human => output::text(&claims.iter().fold(String::new(), |text, claim| text + &line(claim)))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn line(claim: &Claim) -> String {
+    let email = claim.email.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+    let id = claim.account.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+    let role = claim.role.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+    let end = claim.ends_at.map_or_else(|| "no end".to_owned(), |at| format!("to {}", time(at)));
+    let mut text = String::new();
+    let _ = writeln!(text, "{}", output::cell(claim.grant.as_str(), 80));
+    let about = format!("{}: {email} ({id}), {role}, {end}", claim.integration);
+    let _ = writeln!(text, "    {}", output::cell(&about, 76));
+    let _ = writeln!(text, "    not believed: {}", claim.problem.as_str());
+    text
+}
+
+/// Does what an operator has decided.
+pub(super) async fn decide(dir: &Path, command: Command, form: Output) -> Result<Exit, Failure> {
+    let (deed, why) = deed(command)?;
+    if !geteuid().is_root() {
+        let problem = "only root may decide what is in doubt: run this with sudo";
+        return Err(Failure::new(Exit::Refused, problem));
+    }
+    if why.trim().is_empty() || why.len() > 1_000 || why.chars().any(char::is_control) {
+        return Err(Failure::new(Exit::Usage, "--why: expected one line of at most 1000 bytes"));
+    }
+    must_exist(dir)?;
+    let written = write(dir, &deed, &by(), &why).await;
+    let handed = ledger::hand_over(dir);
+    let records = written?;
+    handed.map_err(failure)?;
+    let kinds: Vec<&str> = records.iter().map(|record| record.kind()).collect();
+    match form {
+        Output::Json => output::json(&json!({ "recorded": kinds }))?,
+        Output::Human => output::text(&told(&deed))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn deed(command: Command) -> Result<(Deed, String), Failure> {
+    let usage = |error| Failure::new(Exit::Usage, error);
+    Ok(match command {
+        Command::Acknowledge { why, unheard } => (Deed::Acknowledge { unheard }, why),
+        Command::Claim { grant, dismiss, why, .. } => {
+            let grant = GrantId::new(&grant).map_err(usage)?;
+            (if dismiss { Deed::Dismiss(grant) } else { Deed::Revoke(grant) }, why)
+        }
+        Command::Explain { integration, account, why, .. } => {
+            (Deed::Explain(IntegrationId::new(&integration).map_err(usage)?, account), why)
+        }
+        Command::Check | Command::Backup { .. } | Command::Restore { .. } | Command::Claims => {
+            return Err(Failure::new(Exit::Failed, "this command decides nothing"));
+        }
+    })
+}
+
+/// Who runs this, as far as the system knows.
+fn by() -> String {
+    let own = format!("uid {}", getuid().as_raw());
+    let sudo = std::env::var("SUDO_UID").ok().filter(|uid| uid.parse::<u32>().is_ok());
+    sudo.map_or_else(|| own.clone(), |uid| format!("{own}, by sudo from uid {uid}"))
+}
+
+/// Opens the ledger, writes the records and closes it.
+async fn write(dir: &Path, deed: &Deed, by: &str, why: &str) -> Result<Vec<Record>, Failure> {
+    let now = clock::now().wall;
+    let options = Options { created_at: now.0, on_loss: OnLoss::Refuse };
+    let (ledger, opened, mut events) = Ledger::<()>::open(dir, options).await.map_err(running)?;
+    let loaded = ledger.load_open().await.map_err(failure)?;
+    let (restored, _) = codec::restore(&loaded, &opened);
+    let mut state = restored.state;
+    let unseen = restored.findings.iter().filter(|found| !state.recovery.marks.contains(&found.mark)).count();
+    let records = match state.deed(deed, by, why, now) {
+        _ if unseen > 0 => Err(Failure::new(
+            Exit::Refused,
+            format!(
+                "{unseen} findings are new: start the daemon once, so that it records them and asks the control plane"
+            ),
+        )),
+        records => records.map_err(|cannot| Failure::new(Exit::Refused, cannot)),
+    };
+    let result = match records {
+        Ok(records) => {
+            append(&ledger, &mut state, opened.head.seq.0, now, &records, &mut events).await.map(|()| records)
+        }
+        Err(refused) => Err(refused),
+    };
+    ledger.close().await;
+    result
+}
+
+async fn append(
+    ledger: &Ledger<()>,
+    state: &mut State,
+    head: u64,
+    now: Timestamp,
+    records: &[Record],
+    events: &mut tokio::sync::mpsc::Receiver<Event<()>>,
+) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    for (seq, record) in (head + 1..).zip(records) {
+        let entry = Entry { seq: Seq(seq), at: now, record: record.clone() };
+        state.apply(entry.seq, entry.at, &entry.record);
+        rows.push(codec::row(&entry, state));
+    }
+    ledger.submit(Batch { rows, raises: Vec::new() }).map_err(|full| Failure::new(Exit::Failed, full))?;
+    match events.recv().await {
+        Some(Event::Durable { .. }) => Ok(()),
+        Some(Event::Failed { error, .. }) => Err(failure(error)),
+        None => Err(failure(LedgerError::Closed)),
+    }
+}
+
+/// The daemon holds the ledger, and it would not see what is written beside it.
+fn running(error: LedgerError) -> Failure {
+    match error {
+        LedgerError::Locked { path } => Failure::new(
+            Exit::Locked,
+            format!("{}: the daemon runs; stop it, decide, and start it again", path.display()),
+        ),
+        error => failure(error),
+    }
+}
+
+fn told(deed: &Deed) -> String {
+    match deed {
+        Deed::Acknowledge { .. } => "The ledger is believed from the next start on.\n\n\
+            What accounts show now may come from grants that it has forgotten: each is barred from\n\
+            new grants until `ephemerald ledger explain` vouches for it.\n"
+            .to_owned(),
+        Deed::Dismiss(grant) => format!("Dismissed: {grant}. Nothing is taken away.\n"),
+        Deed::Revoke(grant) => format!("{grant} is taken away at the next start.\n"),
+        Deed::Explain(integration, Some(account)) => format!("Explained: {account} of {integration}.\n"),
+        Deed::Explain(integration, None) => format!("Explained: all accounts of {integration}.\n"),
+    }
+}
+
+/// RFC 3339 in UTC.
+pub(super) fn time(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string())
+}

@@ -1,0 +1,16 @@
+//! A ledger that is lost, older than it was, copied or damaged: in the engine's world, and with the shipped
+//! program between the two simulated parts.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod damage;
+mod deeds;
+mod losses;
+#[path = "../process/mod.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of the world")]
+mod process;
+mod restores;
+mod timelines;
+#[path = "../support/world/mod.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of the world")]
+mod world;

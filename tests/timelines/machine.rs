@@ -1,0 +1,76 @@
+//! The machine fails: a disk that takes nothing, clocks that lie.
+
+use ephemerald::engine::{input::Input, settings::RoleMode, time::Timestamp};
+
+use super::{
+    MINUTE, world,
+    world::{START, World},
+};
+
+const HOUR: u64 = 60 * MINUTE;
+const YEAR_2000: Timestamp = Timestamp(946_684_800_000);
+
+fn right_clock(w: &mut World) {
+    w.now.wall = Timestamp(START + i64::try_from(w.elapsed).unwrap());
+    w.input(Input::ControlTime(w.now.wall));
+}
+
+#[test]
+fn t8_a_disk_that_takes_nothing_at_the_end_of_a_grant_delays_no_revocation_and_is_told_later() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 30);
+    w.run(29 * MINUTE);
+    w.ledger_fails(0);
+    w.run(2 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+    let told = |w: &World| w.durable.iter().any(|entry| entry.record.kind() == "grant_gone");
+    assert!(!told(&w), "nothing was written\n{}", w.story());
+    w.grant("ada@example.com", "Manager", 30); // j2
+    w.run(1_000);
+    check!(w, w.result("j2").as_deref(), Some("ledger_unavailable"));
+    w.ledger_reopens();
+    w.run(MINUTE);
+    check!(w, (w.ended(&g).as_deref(), told(&w)), (Some("expired"), true));
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+}
+
+#[test]
+fn t12_a_clock_that_starts_in_the_year_2000_ends_what_was_live_and_raises_nothing() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(30 * MINUTE);
+    w.reboot_after(8 * HOUR);
+    w.now.wall = YEAR_2000;
+    w.start();
+    w.run(30_000);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+    w.grant("ada@example.com", "Manager", 60); // j2
+    w.run(30_000);
+    check!(w, w.result("j2").as_deref(), Some("clock_untrusted"));
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+    right_clock(&mut w);
+    w.grant("ada@example.com", "Manager", 60); // j3
+    w.run(30_000);
+    check!(w, w.result("j3").as_deref(), Some("granted"));
+}
+
+#[test]
+fn t13_a_clock_that_jumps_ten_years_once_ends_live_grants_early_and_new_jobs_work_again() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(10 * MINUTE);
+    w.now.wall = Timestamp(w.now.wall.0 + 10 * 365 * 86_400_000);
+    w.run(30_000);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+    right_clock(&mut w);
+    w.run(MINUTE);
+    w.grant("ada@example.com", "Manager", 60); // j2
+    w.run(30_000);
+    check!(w, w.result("j2").as_deref(), Some("granted"));
+    check!(w, w.roles_of(&ada), ["Manager"]);
+    w.run(60 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+}

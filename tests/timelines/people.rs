@@ -1,0 +1,115 @@
+//! People in the console: what they took stays taken, and an ending says what was found.
+
+use ephemerald::engine::{
+    record::{GrantGone, Record},
+    settings::RoleMode,
+};
+
+use super::{
+    MINUTE, world,
+    world::{Fate, World, role},
+};
+
+fn gone(w: &World) -> GrantGone {
+    let records = w.records("grant_gone");
+    let Some(Record::GrantGone(gone)) = records.last() else { panic!("nothing is gone\n{}", w.story()) };
+    gone.clone()
+}
+
+#[test]
+fn what_a_person_took_while_his_word_did_not_count_is_not_left_behind_by_the_next_grant() {
+    for mode in [RoleMode::Single, RoleMode::Multiple] {
+        let mut w = world(mode);
+        let ada = w.hire("ada@example.com", &["Help Desk"]);
+        // Its holder could change himself: what is seen while it lives does not become the baseline.
+        let billing = w.grant("ada@example.com", "Administrator With Billing", 60);
+        w.run(MINUTE);
+        w.human_sets(&ada, &["Read Only"]);
+        w.run(2 * MINUTE);
+        check!(w, w.ended(&billing).as_deref(), Some("revoked_externally"));
+        let next = w.grant("ada@example.com", "Help Desk", 10);
+        w.run(MINUTE);
+        check!(w, w.result("j2").as_deref(), Some("granted"));
+        w.run(10 * MINUTE);
+        check!(
+            w,
+            (w.ended(&next).as_deref(), w.roles_of(&ada)),
+            (Some("expired"), vec!["Read Only".to_owned()])
+        );
+    }
+}
+
+#[test]
+fn in_multiple_mode_more_than_was_granted_is_told_as_left_to_a_person_seen_before_the_end_or_not() {
+    for seen in [true, false] {
+        let mut w = world(RoleMode::Multiple);
+        let ada = w.hire("ada@example.com", &["Read Only"]);
+        let g = w.grant("ada@example.com", "Help Desk", 10);
+        w.run(10 * MINUTE - 500 - if seen { 2 * MINUTE } else { 0 });
+        w.human_sets(&ada, &["Read Only", "Help Desk", "Manager"]);
+        w.run(3 * MINUTE);
+        check!(w, w.roles_of(&ada), ["Manager", "Read Only"]);
+        check!(w, w.ended(&g).as_deref(), Some("superseded"));
+    }
+}
+
+#[test]
+fn an_ending_says_what_was_before_what_was_written_and_what_was_found() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 10);
+    w.run(11 * MINUTE);
+    let usual = gone(&w);
+    check!(w, usual.baseline, [role("Read Only")]);
+    check!(w, usual.wrote, Some(vec![role("Read Only")]));
+    check!(w, usual.observed, Some(vec![role("Read Only")]));
+    let bob = w.hire("bob@example.com", &["Read Only"]);
+    w.grant("bob@example.com", "Help Desk", 10);
+    w.run(10 * MINUTE - 500);
+    w.human_sets(&bob, &["Administrator"]);
+    w.run(MINUTE);
+    let superseded = gone(&w);
+    check!(w, superseded.baseline, [role("Read Only")]);
+    check!(w, superseded.wrote, Some(vec![role("Help Desk")]));
+    check!(w, superseded.observed, Some(vec![role("Administrator")]));
+}
+
+#[test]
+pub(crate) fn an_ending_gives_nothing_that_is_not_there() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.fates = vec![Fate::Late(100_000)];
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(45_000); // no answer: failed, and taken away to be sure
+    check!(w, w.result("j1").as_deref(), Some("failed/not_confirmed"));
+    w.human_sets(&ada, &["Command Runner"]);
+    w.run(45_000); // a look sees it
+    check!(w, w.records("baseline_moved").len(), 1);
+    w.run(MINUTE); // the raise lands over it
+    let landed = w.cloud.history.iter().any(|(_, id, r)| *id == ada && *r == Some(vec![role("Manager")]));
+    assert!(landed, "or this shows nothing\n{}", w.story());
+    w.run(5 * MINUTE);
+    // What the person gave does not rank below what the late raise left: giving it back would be a raise.
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+}
+
+/// The residual race: without a conditional write nobody can rule it out (`docs/semantics-races.md`).
+#[test]
+fn t5_a_demotion_between_the_read_and_the_write_of_an_ending_is_overtaken_and_nothing_of_ours_stays() {
+    for raced in [true, false] {
+        let mut w = world(RoleMode::Single);
+        let ada = w.hire("ada@example.com", &["Help Desk"]);
+        w.latency = 700;
+        let g = w.grant_for("ada@example.com", "Manager", 600_000);
+        w.run(10_000);
+        let end = w.engine.as_ref().unwrap().state().grants[&g].end.boot.0;
+        // The read begins at the end and takes 700 ms; the write takes effect 350 ms later.
+        let edit = end + if raced { 800 } else { 2_000 };
+        w.run(edit - w.now.boot.0);
+        w.human_sets(&ada, &["Read Only"]);
+        w.run(5 * MINUTE);
+        check!(w, w.roles_of(&ada), [if raced { "Help Desk" } else { "Read Only" }]);
+        check!(w, w.ended(&g).as_deref(), Some("expired"));
+        check!(w, w.records("grant_reappeared").len(), 0);
+    }
+}
