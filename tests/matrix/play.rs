@@ -167,8 +167,9 @@ impl Play {
     /// Takes in what can be seen; true if nothing more is to come.
     pub(crate) fn see(&mut self, reports: &[ResultView], held: &[GrantView], log: &str) -> bool {
         self.held = held.iter().filter(|grant| grant.integration == self.integration).cloned().collect();
-        // One that is told as gone settles only when the account's other ending is through, too.
-        let ending = self.held.iter().all(|grant| matches!(grant.state.as_str(), "revoking" | "settling"));
+        // One that is told as gone settles and closes only when the account's other ending is through, too.
+        let ending =
+            self.held.iter().all(|grant| matches!(grant.state.as_str(), "revoking" | "settling" | "ended"));
         let over = self.is_answered(reports) && ending && (self.held.is_empty() || self.is_stuck(log));
         self.over = over && (self.is_synced(reports) || self.is_unread());
         self.over
