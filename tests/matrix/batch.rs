@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Longest that a batch may take until nothing more is to come.
-const PATIENCE: Duration = Duration::from_secs(110);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// Between two looks at the control plane and the agent.
 const LOOK: Duration = Duration::from_millis(500);
 

@@ -11,7 +11,7 @@ use ephemerald::{
     admin::view::GrantView,
     sandbox::{
         control_plane::{InventoryView, ResultView},
-        jumpcloud::{Account, Console, Entry, Role},
+        jumpcloud::{Account, Console, Entry, Event, Role},
     },
 };
 use serde_json::Value;
@@ -212,11 +212,15 @@ impl Play {
             return false;
         }
         let alarms = alarms(log, &self.integration);
+        let cloud = self.cloud.log_since(0);
         let mut held = self.held.iter().zip(waited);
         held.all(|(grant, waited)| {
-            let called = alarms.contains(&grant.account_email)
-                || grant.account_id.as_ref().is_some_and(|id| alarms.contains(id));
-            called || (waited >= UNPROVEN && self.is_as_before(&grant.account_email))
+            // The one says that no way is left; the other only that it takes long.
+            let hopeless = grant.account_id.as_ref().is_some_and(|id| alarms.contains(id));
+            let overdue = alarms.contains(&grant.account_email);
+            hopeless
+                || (overdue && !is_heard(&cloud, grant))
+                || (waited >= UNPROVEN && self.is_as_before(&grant.account_email))
         })
     }
 
@@ -252,6 +256,19 @@ impl Play {
             unfinished: !self.over,
         }
     }
+}
+
+/// Whether one of the last two writes to the account of a grant was taken, or only came too often: the
+/// agent then has ways left that take their time.
+fn is_heard(cloud: &[Entry], grant: &GrantView) -> bool {
+    let Some(id) = &grant.account_id else { return false };
+    let writes = cloud.iter().rev().filter_map(|entry| match &entry.event {
+        Event::Request(request) if request.method != "GET" && request.path.contains(id) => Some(request),
+        _ => None,
+    });
+    writes.take(2).any(|write| {
+        write.status.is_some_and(|status| status < 300) || write.fault.as_deref() == Some("rate_limit")
+    })
 }
 
 fn undescribed(cloud: &Console) -> Vec<String> {
