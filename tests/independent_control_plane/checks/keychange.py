@@ -146,13 +146,22 @@ def rotation_killed(context, rig):
     rig.do({"type": "test"}, "tested")
 
 
+def nonce_grew_old(rig) -> bool:
+    """Makes the agent's nonce old; false if an answer under way, which bears the new one, was faster."""
+    before = len(rig.cp.calls)
+    rig.cp.nonces.skip += 2
+    until("two calls more", lambda: len(rig.cp.calls) >= before + 2)
+    statuses = [call[3] for call in rig.cp.calls[before:]]
+    if 401 in statuses:
+        until("a repeat that is taken", lambda: 200 in {c[3] for c in rig.cp.calls[before + statuses.index(401):]})
+    return 401 in statuses
+
+
 @check("agent key", "nonces: demanded, grown old, never sent")
 def nonces(context, rig):
     rig.cp.settings.demand_nonce = True
     rig.do({"type": "test"}, "tested")
-    before = len(rig.cp.calls)
-    rig.cp.nonces.skip += 2
-    until("a 401, and a repeat that is taken", lambda: {401, 200} <= {c[3] for c in rig.cp.calls[before:]})
+    until("a 401, and a repeat that is taken", lambda: nonce_grew_old(rig))
     rig.do({"type": "test"}, "tested")
     rig.cp.nonces.skip += 1
     count = len(rig.cp.calls)

@@ -182,7 +182,7 @@ def reappeared(context, rig):
 @check("overdue", "JumpCloud does not take an ending: the status counts the grant as live or ending all along")
 def counted(context, rig):
     account = rig.admins()["u05@example.com"]["_id"]
-    rig.grant_overdue = grant = rig.grant("u05@example.com", duration_s=2)
+    rig.grant_overdue = grant = rig.grant("u05@example.com", duration_s=8)
     rig.do(grant, "granted")
     rig.console("PUT", "/_sandbox/faults", {"faults": [{"method": "PUT", "path_prefix": f"/api/users/{account}",
                                                         "fault": {"kind": "error_before", "status": 500}}]})
