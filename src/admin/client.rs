@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    command::{Command, DeedView},
+    command::{Command, Decision, DecisionView, DeedView},
     peer,
     server::Query,
     view::{GrantView, HealthView, RotationView, StatusView},
@@ -115,9 +115,21 @@ async fn own<T>(
 /// # Errors
 /// [`AskError`] says who must act.
 pub async fn order(socket: &Path, command: &Command) -> Result<DeedView, AskError> {
-    let body = serde_json::to_vec(command).unwrap_or_default();
+    request(socket, "POST /v1/deed", &sent(command), PATIENCE_FOR_A_DEED).await
+}
+
+/// Tells the daemon a decision about its ledger, and waits until its journal holds it.
+///
+/// # Errors
+/// [`AskError`] says who must act.
+pub async fn decide(socket: &Path, decision: &Decision) -> Result<DecisionView, AskError> {
+    request(socket, "POST /v1/ledger", &sent(decision), PATIENCE_FOR_A_DEED).await
+}
+
+fn sent(what: &impl Serialize) -> Body {
+    let body = serde_json::to_vec(what).unwrap_or_default();
     let head = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-    request(socket, "POST /v1/deed", &(head, body), PATIENCE_FOR_A_DEED).await
+    (head, body)
 }
 
 /// Asks for the daemon at a glance.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::view::GrantView;
-use crate::engine::{ids::Remark, order::Deed};
+use crate::engine::{ids::Remark, order::Deed, recovery};
 
 /// An order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,25 @@ impl Command {
     pub const fn is_for_root(&self) -> bool {
         matches!(self.deed, Deed::Thaw | Deed::Forget(_))
     }
+}
+
+/// A decision about a ledger that is in doubt. Root alone may make one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// What.
+    pub deed: recovery::Deed,
+    /// Why, in the operator's words.
+    pub why: Remark,
+}
+
+/// What became of a decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionView {
+    /// Why nothing was decided; `None` when it was.
+    pub refused: Option<String>,
+    /// The kinds of the records that the journal holds of it.
+    pub recorded: Vec<String>,
 }
 
 /// What became of an order.

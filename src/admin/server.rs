@@ -2,8 +2,8 @@
 //! asked from the agent loop.
 //!
 //! Refuses: taking over a socket that somebody listens on, replacing a file that is no socket,
-//! every method but GET for a view and POST for a deed, a thaw and a forget for anybody but root, a new
-//! key for anybody but root and the daemon's own user.
+//! every method but GET for a view and POST for a deed; a thaw, a forget and a decision about a doubted
+//! ledger for anybody but root; a new key for anybody but root and the daemon's own user.
 
 use std::{
     fs, io,
@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use super::{
-    command::{Command, DeedView},
+    command::{Command, Decision, DecisionView, DeedView},
     peer::{self, Caller},
     view::{GrantView, HealthView, RotationView, StatusView},
 };
@@ -46,6 +46,8 @@ pub enum Query {
     RotateKey(oneshot::Sender<RotationView>),
     /// An order, and who gives it.
     Deed(Command, Peer, oneshot::Sender<DeedView>),
+    /// A decision about a ledger in doubt, and who makes it.
+    Decide(Decision, Peer, oneshot::Sender<DecisionView>),
 }
 
 /// Why the socket cannot be served.
@@ -155,6 +157,7 @@ fn router(queries: mpsc::Sender<Query>) -> Router {
         .route("/v1/health", get(|State(tx): State<Queries>| ask(tx, Query::Health, ANSWER_TIMEOUT)))
         .route("/v1/rotate-key", post(rotate_key))
         .route("/v1/deed", post(deed))
+        .route("/v1/ledger", post(decide))
         .with_state(queries)
 }
 
@@ -179,6 +182,19 @@ async fn deed(
         return (StatusCode::FORBIDDEN, "only root may do this").into_response();
     }
     ask(queries, |to| Query::Deed(command, peer, to), ORDER_TIMEOUT).await
+}
+
+async fn decide(
+    ConnectInfo(Caller(peer)): ConnectInfo<Caller>,
+    State(queries): State<Queries>,
+    Json(decision): Json<Decision>,
+) -> Response {
+    match peer {
+        Some(peer) if peer.uid == 0 => {
+            ask(queries, |to| Query::Decide(decision, peer, to), ORDER_TIMEOUT).await
+        }
+        _ => (StatusCode::FORBIDDEN, "only root may do this").into_response(),
+    }
 }
 
 /// A loop that does not answer within this time is the news that the operator needs.

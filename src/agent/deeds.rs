@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{turn::Turn, views};
 use crate::{
     admin::{
-        command::{Command, DeedView},
+        command::{Command, Decision, DecisionView, DeedView},
         server::Query,
     },
     clock,
@@ -19,12 +19,17 @@ use crate::{
     },
 };
 
-/// An order that is in force and not on disk yet.
+/// An order that is in force, or a decision, that is not on disk yet.
 pub(super) struct Unrecorded {
     /// The newest record when it was done.
     newest: Seq,
-    view: DeedView,
-    to: oneshot::Sender<DeedView>,
+    told: Told,
+}
+
+/// What is to be told, and to whom.
+enum Told {
+    Deed(DeedView, oneshot::Sender<DeedView>),
+    Decision(DecisionView, oneshot::Sender<DecisionView>),
 }
 
 impl Turn {
@@ -32,6 +37,7 @@ impl Turn {
     pub(super) async fn asked(&mut self, query: Query) {
         match query {
             Query::Deed(command, peer, to) => self.deed(command, peer, to),
+            Query::Decide(decision, peer, to) => self.decide(decision, peer, to),
             question => views::answer(self, question).await,
         }
     }
@@ -66,8 +72,27 @@ impl Turn {
         } else if self.engine.is_durable(newest) {
             drop(to.send(view));
         } else {
-            self.unrecorded.push(Unrecorded { newest, view, to });
+            self.unrecorded.push(Unrecorded { newest, told: Told::Deed(view, to) });
         }
+    }
+
+    /// A decision about the ledger is nothing without the ledger.
+    fn decide(&mut self, decision: Decision, peer: Peer, to: oneshot::Sender<DecisionView>) {
+        let refuse = |why: String| DecisionView { refused: Some(why), ..DecisionView::default() };
+        if !self.ledger_ok {
+            let why = "the journal cannot be written now: see the log, decide once it can";
+            return drop(to.send(refuse(why.to_owned())));
+        }
+        let Decision { deed, why } = decision;
+        let by = format!("uid {} at the agent", peer.uid);
+        let recorded = match self.engine.would_decide(&deed) {
+            Ok(kinds) => kinds.into_iter().map(str::to_owned).collect(),
+            Err(cannot) => return drop(to.send(refuse(cannot.to_string()))),
+        };
+        self.feed(Input::LedgerDeed { deed, by, why: why.as_str().to_owned() });
+        let told = Told::Decision(DecisionView { refused: None, recorded }, to);
+        self.unrecorded.push(Unrecorded { newest: self.engine.newest(), told });
+        self.told_when_recorded();
     }
 
     fn shown(&self, grants: &[GrantId]) -> Vec<crate::admin::view::GrantView> {
@@ -80,14 +105,23 @@ impl Turn {
     pub(super) fn told_when_recorded(&mut self) {
         let engine = &self.engine;
         for done in self.unrecorded.extract_if(.., |waiting| engine.is_durable(waiting.newest)) {
-            drop(done.to.send(done.view));
+            match done.told {
+                Told::Deed(view, to) => drop(to.send(view)),
+                Told::Decision(view, to) => drop(to.send(view)),
+            }
         }
     }
 
     /// The journal cannot be written: the orders are in force all the same.
     pub(super) fn told_unrecorded(&mut self) {
         for waiting in self.unrecorded.drain(..) {
-            drop(waiting.to.send(DeedView { recorded: false, ..waiting.view }));
+            match waiting.told {
+                Told::Deed(view, to) => drop(to.send(DeedView { recorded: false, ..view })),
+                Told::Decision(_, to) => drop(to.send(DecisionView {
+                    refused: Some("the journal could not be written: decide again once it can".to_owned()),
+                    ..DecisionView::default()
+                })),
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn answer(turn: &Turn, query: Query) {
         }
         Query::Health(to) => drop(to.send(health(turn))),
         Query::RotateKey(to) => rotate_key(turn, to),
-        Query::Deed(..) => {} // the loop's own: it changes things
+        Query::Deed(..) | Query::Decide(..) => {} // the loop's own: it changes things
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) struct Verify {
     /// An export instead of this machine's journal; `-` is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A record that must be in the chain, as the control plane was told it
+    /// A record that must be in the chain, as the control plane was told it; by default the newest one that
+    /// it acknowledged to this machine
     #[arg(long, value_name = "SEQ:HASH", value_parser = acknowledged)]
     head: Option<Acknowledged>,
 }
@@ -71,6 +72,8 @@ fn journal(config: &Config) -> Result<PathBuf, Failure> {
 fn verify(config: &Config, head: Option<&Acknowledged>, form: Output) -> Result<Exit, Failure> {
     let file = journal(config)?;
     let report = ledger::verify(&file).map_err(failure)?;
+    let noted = told(config);
+    let head = head.or(noted.as_ref());
     let known = head.map(|head| holds(&file, head)).transpose()?;
     match form {
         Output::Json => output::json(&json!({
@@ -78,12 +81,13 @@ fn verify(config: &Config, head: Option<&Acknowledged>, form: Output) -> Result<
             "ledger_id": report.ledger_id,
             "rows": report.rows,
             "head": {"seq": report.head.seq.0, "hash": hex(&report.head.hash)},
+            "told": head.map(|told| json!({"seq": told.seq.0, "hash": told.hash})),
             "holds_head": known,
             "bad": report.bad.as_ref().map(|bad| json!({
                 "seq": bad.seq.0, "expected": bad.expected, "found": bad.found, "problem": bad.problem,
             })),
         }))?,
-        Output::Human => output::text(&render(&report, known))?,
+        Output::Human => output::text(&render(&report, head, known))?,
     }
     if let Some(bad) = &report.bad {
         let problem = format!(
@@ -94,6 +98,12 @@ fn verify(config: &Config, head: Option<&Acknowledged>, form: Output) -> Result<
         return Err(Failure::new(Exit::Verification, problem));
     }
     verdict_of_head(head, known)
+}
+
+/// The newest record that the control plane has acknowledged, as this machine noted it beside the ledger.
+fn told(config: &Config) -> Option<Acknowledged> {
+    let noted = ledger::Acknowledged::load(&config.agent.state_dir).filter(|noted| noted.seq > 0)?;
+    Some(Acknowledged { seq: Seq(noted.seq), hash: noted.hash })
 }
 
 /// Whether the journal holds that record with that hash.
@@ -132,7 +142,7 @@ fn acknowledged(text: &str) -> Result<Acknowledged, String> {
     Ok(Acknowledged { seq: Seq(seq.parse().map_err(|_| expected)?), hash })
 }
 
-fn render(report: &VerifyReport, known: Option<bool>) -> String {
+fn render(report: &VerifyReport, head: Option<&Acknowledged>, known: Option<bool>) -> String {
     let mut text = format!("ledger    {}\n", report.ledger_id);
     let verdict = match &report.bad {
         None => "one unbroken hash chain".to_owned(),
@@ -140,15 +150,15 @@ fn render(report: &VerifyReport, known: Option<bool>) -> String {
     };
     let _ = writeln!(text, "records   {}, {verdict}", report.rows);
     let _ = writeln!(text, "head      {} {}", report.head.seq.0, hex(&report.head.hash));
-    text + said_of_head(known)
+    text + &said_of_head(head, known)
 }
 
-const fn said_of_head(known: Option<bool>) -> &'static str {
-    match known {
-        Some(true) => "told      the record that the control plane was told is in the chain\n",
-        Some(false) => "told      the record that the control plane was told is NOT HERE\n",
-        None => "",
-    }
+fn said_of_head(head: Option<&Acknowledged>, known: Option<bool>) -> String {
+    let Some(head) = head else {
+        return "told      nothing: no control plane has acknowledged a record to this machine\n".to_owned();
+    };
+    let verdict = if known == Some(true) { "is in the chain" } else { "is NOT HERE" };
+    format!("told      record {}, which the control plane was told, {verdict}\n", head.seq.0)
 }
 
 /// A file that cannot be read as a ledger is a state directory to be put in order.

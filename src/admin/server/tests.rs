@@ -17,6 +17,10 @@ fn answering() -> mpsc::Sender<Query> {
                     let said = format!("{command:?} by {}", peer.uid);
                     drop(reply.send(DeedView { refused: Some(said), ..Default::default() }));
                 }
+                Query::Decide(decision, peer, reply) => {
+                    let said = format!("{decision:?} by {}", peer.uid);
+                    drop(reply.send(DecisionView { refused: Some(said), ..Default::default() }));
+                }
                 Query::RotateKey(reply) => drop(reply.send(RotationView {
                     outcome: RotationOutcome::Done,
                     key: None,
@@ -46,6 +50,14 @@ async fn the_client_reads_what_the_loop_answers() {
     let said = client::order(&path, &command).await.unwrap().refused.unwrap();
     let own = rustix::process::getuid().as_raw();
     assert_eq!(said, format!("{command:?} by {own}"), "the order and the kernel's word on who gives it");
+    let decision = Decision {
+        deed: crate::engine::recovery::Deed::Acknowledge { unheard: false },
+        why: crate::engine::ids::Remark::new("looked").unwrap(),
+    };
+    match client::decide(&path, &decision).await {
+        Ok(view) => assert_eq!((own, view.refused), (0, Some(format!("{decision:?} by 0")))),
+        Err(error) => assert!(own != 0 && error.to_string().contains("only root"), "{own}: {error}"),
+    }
     drop(stop);
     task.await.unwrap().unwrap();
     assert!(!path.exists());

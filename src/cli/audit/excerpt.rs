@@ -64,7 +64,7 @@ pub(super) fn verify(file: &Path, head: Option<&Acknowledged>, form: Output) -> 
             "gaps": found.gaps, "whole": found.gaps == 0,
             "head": {"seq": found.last.0, "hash": found.last.1}, "holds_head": known,
         }))?,
-        Output::Human => output::text(&render(&found, known))?,
+        Output::Human => output::text(&render(&found, head, known))?,
     }
     verdict_of_head(head, known)
 }
@@ -145,7 +145,7 @@ impl Found {
     }
 }
 
-fn render(found: &Found, known: Option<bool>) -> String {
+fn render(found: &Found, head: Option<&Acknowledged>, known: Option<bool>) -> String {
     let verdict = match found.gaps {
         0 => "one unbroken hash chain".to_owned(),
         1 => "each as it was written; 1 gap, so what is left out is not judged".to_owned(),
@@ -154,5 +154,5 @@ fn render(found: &Found, known: Option<bool>) -> String {
     let mut text = format!("ledger    {}\n", found.ledger_id);
     let _ = writeln!(text, "records   {}, {verdict}", found.records);
     let _ = writeln!(text, "head      {} {}", found.last.0, found.last.1);
-    text + said_of_head(known)
+    if head.is_some() { text + &said_of_head(head, known) } else { text }
 }

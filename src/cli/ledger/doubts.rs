@@ -1,5 +1,5 @@
-//! Decisions about a doubted ledger, made with the daemon stopped: the command takes the ledger's lock, writes
-//! the record, and leaves. The daemon finds it at its next start.
+//! Decisions about a doubted ledger. A daemon that runs is told, and writes them; where none runs, the command
+//! takes the ledger's lock, writes the records, and leaves: the daemon finds them at its next start.
 //!
 //! Refuses what [`State::deed`] refuses, and findings that no daemon has recorded yet.
 
@@ -10,11 +10,16 @@ use serde_json::json;
 
 use super::{Command, failure, must_exist};
 use crate::{
-    cli::{Exit, Failure, Output, output},
+    admin::{
+        client::{self, AskError},
+        command::{Decision, DecisionView},
+    },
+    cli::{Exit, Failure, Output, output, reach::Hand},
     clock,
+    config::Config,
     engine::{
         action::Entry,
-        ids::{GrantId, IntegrationId},
+        ids::{GrantId, IntegrationId, Remark},
         record::{Record, Seq},
         recovery::{Claim, Deed},
         state::State,
@@ -51,26 +56,37 @@ fn line(claim: &Claim) -> String {
 }
 
 /// Does what an operator has decided.
-pub(super) async fn decide(dir: &Path, command: Command, form: Output) -> Result<Exit, Failure> {
+pub(super) async fn decide(config: &Config, command: Command, form: Output) -> Result<Exit, Failure> {
+    let dir = &config.agent.state_dir;
     let (deed, why) = deed(command)?;
+    let problem = |error| Failure::new(Exit::Usage, format!("--why: {error}"));
+    let why = Remark::new(why.trim()).map_err(problem)?;
     if !geteuid().is_root() {
         let problem = "only root may decide what is in doubt: run this with sudo";
         return Err(Failure::new(Exit::Refused, problem));
     }
-    if why.trim().is_empty() || why.len() > 1_000 || why.chars().any(char::is_control) {
-        return Err(Failure::new(Exit::Usage, "--why: expected one line of at most 1000 bytes"));
-    }
     must_exist(dir)?;
-    let written = write(dir, &deed, &by(), &why).await;
+    let decision = Decision { deed, why };
+    let (hand, recorded) = match client::decide(&config.agent.control_socket, &decision).await {
+        Err(AskError::NotRunning(_)) => (Hand::Own, alone(dir, &decision).await?),
+        Err(error) => return Err(error.into()),
+        Ok(DecisionView { refused: Some(why), .. }) => return Err(Failure::new(Exit::Refused, why)),
+        Ok(view) => (Hand::Daemon, view.recorded),
+    };
+    match form {
+        Output::Json => output::json(&json!({ "recorded": recorded, "by": hand.name() }))?,
+        Output::Human => output::text(&told(&decision.deed, hand))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Without a daemon; gives the kinds of the records.
+async fn alone(dir: &Path, decision: &Decision) -> Result<Vec<String>, Failure> {
+    let written = write(dir, &decision.deed, &by(), decision.why.as_str()).await;
     let handed = ledger::hand_over(dir);
     let records = written?;
     handed.map_err(failure)?;
-    let kinds: Vec<&str> = records.iter().map(|record| record.kind()).collect();
-    match form {
-        Output::Json => output::json(&json!({ "recorded": kinds }))?,
-        Output::Human => output::text(&told(&deed))?,
-    }
-    Ok(Exit::Done)
+    Ok(records.iter().map(|record| record.kind().to_owned()).collect())
 }
 
 fn deed(command: Command) -> Result<(Deed, String), Failure> {
@@ -147,25 +163,30 @@ async fn append(
     }
 }
 
-/// The daemon holds the ledger, and it would not see what is written beside it.
+/// Somebody holds the ledger who does not listen, and would not see what is written beside it.
 fn running(error: LedgerError) -> Failure {
     match error {
         LedgerError::Locked { path } => Failure::new(
             Exit::Locked,
-            format!("{}: the daemon runs; stop it, decide, and start it again", path.display()),
+            format!(
+                "{}: a daemon holds it and does not answer on its socket: it is just starting or stopping, or --config names another socket; try again",
+                path.display()
+            ),
         ),
         error => failure(error),
     }
 }
 
-fn told(deed: &Deed) -> String {
+fn told(deed: &Deed, hand: Hand) -> String {
+    let when = if hand == Hand::Daemon { "from now on" } else { "from the next start on" };
     match deed {
-        Deed::Acknowledge { .. } => "The ledger is believed from the next start on.\n\n\
+        Deed::Acknowledge { .. } => format!(
+            "The ledger is believed {when}.\n\n\
             What accounts show now may come from grants that it has forgotten: each is barred from\n\
             new grants until `ephemerald ledger explain` vouches for it.\n"
-            .to_owned(),
+        ),
         Deed::Dismiss(grant) => format!("Dismissed: {grant}. Nothing is taken away.\n"),
-        Deed::Revoke(grant) => format!("{grant} is taken away at the next start.\n"),
+        Deed::Revoke(grant) => format!("{grant} is taken away {when}.\n"),
         Deed::Explain(integration, Some(account)) => format!("Explained: {account} of {integration}.\n"),
         Deed::Explain(integration, None) => format!("Explained: all accounts of {integration}.\n"),
     }

@@ -1,6 +1,6 @@
 //! `ledger`: looks it over, backs it up, puts it back, and decides what is in doubt.
 //!
-//! Refuses: to change a ledger that a daemon holds, to decide anything for anybody but root, and to make a
+//! Refuses: to write beside a daemon that holds the ledger, to decide anything for anybody but root, and to make a
 //! ledger where there is none.
 
 mod check;
@@ -33,7 +33,7 @@ pub(super) enum Command {
         #[arg(long)]
         even_if_newer: bool,
     },
-    /// Believe the ledger as it is, and end the revoke-only mode (root; the daemon must not run)
+    /// Believe the ledger as it is, and end the revoke-only mode (root)
     Acknowledge {
         /// Why; kept in the journal
         #[arg(long)]
@@ -44,7 +44,7 @@ pub(super) enum Command {
     },
     /// List the claims that wait for a decision
     Claims,
-    /// Decide a claim (root; the daemon must not run)
+    /// Decide a claim (root)
     #[command(group = clap::ArgGroup::new("how").required(true))]
     Claim {
         /// The claim's grant
@@ -52,15 +52,14 @@ pub(super) enum Command {
         /// It is nothing of ours
         #[arg(long, group = "how")]
         dismiss: bool,
-        /// Take it away at the next start
+        /// Take it away
         #[arg(long, group = "how")]
         revoke: bool,
         /// Why; kept in the journal
         #[arg(long)]
         why: String,
     },
-    /// Say that accounts show what they should have, after a doubt was acknowledged (root; the daemon must
-    /// not run)
+    /// Say that accounts show what they should have, after a doubt was acknowledged (root)
     #[command(group = clap::ArgGroup::new("which").required(true))]
     Explain {
         /// The integration
@@ -86,7 +85,7 @@ pub(super) async fn run(config: &Config, command: Command, form: Output) -> Resu
         Command::Claims => doubts::claims(dir, form),
         Command::Backup { dir: to } => copies::backup(dir, &to, form),
         Command::Restore { dir: from, even_if_newer } => copies::restore(dir, &from, even_if_newer, form),
-        command => doubts::decide(dir, command, form).await,
+        command => doubts::decide(config, command, form).await,
     }
 }
 

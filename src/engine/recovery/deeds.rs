@@ -3,6 +3,8 @@
 //!
 //! Refuses to end the doubt while a claim is open, and to vouch for an account while nobody has looked.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Adoption, Claim, ClaimEnd, Fact, Held, Proof, Source};
 use crate::engine::{
     account::AccountKey,
@@ -13,7 +15,8 @@ use crate::engine::{
 };
 
 /// What an operator wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Deed {
     /// Believe the ledger as it is.
     Acknowledge {

@@ -2,7 +2,7 @@
 //!
 //! Refuses to raise anything while there is a doubt; endings do not ask this module.
 
-use super::{Cause, Claim, ClaimEnd, Deed, Fact, Finding, Heard, Held, Problem, Proof, Source};
+use super::{Cannot, Cause, Claim, ClaimEnd, Deed, Fact, Finding, Heard, Held, Problem, Proof, Source};
 use crate::engine::{
     Engine,
     account::{AccountKey, AccountRef},
@@ -145,6 +145,15 @@ impl Engine {
             };
             self.open(claim, &mut Heard::default());
         }
+    }
+
+    /// The kinds of the records that an operator's decision would come to.
+    ///
+    /// # Errors
+    /// [`Cannot`].
+    pub fn would_decide(&self, deed: &Deed) -> Result<Vec<&'static str>, Cannot> {
+        let records = self.state.deed(deed, "", "", self.now.wall)?;
+        Ok(records.iter().map(Record::kind).collect())
     }
 
     /// Records that an operator's deed came to.
