@@ -6,7 +6,7 @@
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod world;
 
-use ephemerald::engine::settings::RoleMode;
+use ephemerald::engine::{observed::FaultClass, settings::RoleMode};
 use world::World;
 
 const MINUTE: u64 = 60_000;
@@ -232,15 +232,17 @@ fn a_slow_jumpcloud_delays_a_grant_and_its_end_and_prevents_neither() {
 
 #[test]
 fn t23_an_organization_that_cannot_be_read_does_not_stop_an_ending() {
-    let mut w = world(RoleMode::Single);
-    let ada = w.hire("ada@example.com", &["Read Only"]);
-    w.grant("ada@example.com", "Manager", 60);
-    w.run(30 * MINUTE);
-    w.org_unreadable = true;
-    w.crash();
-    w.start();
-    w.run(31 * MINUTE);
-    check!(w, w.roles_of(&ada), ["Read Only"]);
+    for class in [FaultClass::Forbidden, FaultClass::Ambiguous, FaultClass::NotFound, FaultClass::Throttled] {
+        let mut w = world(RoleMode::Single);
+        let ada = w.hire("ada@example.com", &["Read Only"]);
+        w.grant("ada@example.com", "Manager", 60);
+        w.run(30 * MINUTE);
+        w.org_unreadable = Some(class);
+        w.crash();
+        w.start();
+        w.run(31 * MINUTE);
+        check!(w, w.roles_of(&ada), ["Read Only"]);
+    }
 }
 
 #[test]

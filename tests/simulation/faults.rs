@@ -2,7 +2,7 @@
 
 use ephemerald::engine::{
     account::AccountKey, action::Warning, grant::Phase, ids::AccountId, input::Input, job::Job,
-    policy::Policy, time::Timestamp,
+    observed::FaultClass, policy::Policy, time::Timestamp,
 };
 
 use super::{
@@ -98,7 +98,7 @@ pub(crate) fn somebody_looks(run: &mut Run) {
 fn outage(run: &mut Run) {
     let length = run.chance.of(&[2_000, 20_000, 100_000, 240_000]);
     match run.chance.between(0, 4) {
-        0 => run.world.org_unreadable = true,
+        0 => run.world.org_unreadable = Some(run.chance.of(&[FaultClass::Forbidden, FaultClass::Ambiguous])),
         1 => run.world.blind = true,
         _ => run.world.down = true,
     }

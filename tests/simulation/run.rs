@@ -139,14 +139,18 @@ impl Run {
         checks::take_note(self, self.noted);
         self.noted = self.world.all.len();
         if self.reads_back_at <= self.world.elapsed
-            && (self.world.down || self.world.org_unreadable || self.world.blind)
+            && (self.world.down || self.world.org_unreadable.is_some() || self.world.blind)
         {
             self.world.blind = false;
             self.world.down = false;
-            self.world.org_unreadable = false;
+            self.world.org_unreadable = None;
             self.disturb();
         }
-        if self.world.down || self.world.org_unreadable || self.world.blind || self.world.ledger_down {
+        if self.world.down
+            || self.world.org_unreadable.is_some()
+            || self.world.blind
+            || self.world.ledger_down
+        {
             self.disturb();
         }
         if self.world.ledger_down && self.ledger_back_at <= self.world.elapsed {
@@ -210,7 +214,7 @@ impl Run {
         self.ledger_back_at = 0;
         self.world.fates.clear();
         self.world.down = false;
-        self.world.org_unreadable = false;
+        self.world.org_unreadable = None;
         self.world.blind = false;
         self.gated = self.wildness > 0 && self.chance.percent(25);
         self.world.now.wall = self.real_wall();

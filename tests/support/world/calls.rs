@@ -58,12 +58,13 @@ impl World {
 
     fn look(&self, what: &Look) -> Outcome {
         let org = if self.abroad { OTHER_ORG } else { ORG };
-        let org = OrgId::new(org).ok().filter(|_| !self.org_unreadable && !self.nameless);
+        let org = OrgId::new(org).ok().filter(|_| self.org_unreadable.is_none() && !self.nameless);
+        let unreadable = self.org_unreadable.map(Fault::of);
         let lost = || Fault::of(FaultClass::Ambiguous);
         let forbidden = || Fault { class: FaultClass::Forbidden, status: Some(403), retry_after_ms: None };
         match what {
             Look::WhoAmI if self.down => Outcome::WhoAmI(Err(lost())),
-            Look::WhoAmI if self.org_unreadable => Outcome::WhoAmI(Err(forbidden())),
+            Look::WhoAmI if unreadable.is_some() => Outcome::WhoAmI(Err(unreadable.unwrap())),
             Look::WhoAmI => {
                 let owner = self.cloud.by_email("owner@example.com");
                 Outcome::WhoAmI(Ok(WhoAmI {
@@ -77,7 +78,7 @@ impl World {
             Look::Roles if self.serves_roles => Outcome::Roles(Ok(roles())),
             Look::Roles => Outcome::Roles(Err(forbidden())),
             Look::List if self.down => Outcome::List(Err(lost())),
-            Look::List if self.org_unreadable => Outcome::List(Err(forbidden())),
+            Look::List if unreadable.is_some() => Outcome::List(Err(unreadable.unwrap())),
             Look::List => {
                 let mut accounts: Vec<_> =
                     self.cloud.admins.keys().filter_map(|id| self.cloud.show(id)).collect();

@@ -16,6 +16,7 @@ use ephemerald::engine::{
     ids::{AccountId, Email, IntegrationId, JobId, RoleName},
     input::{Input, Outcome},
     inventory::{Counts, Inventory},
+    observed::FaultClass,
     policy::Policy,
     record::{Record, Seq},
     recovery::Finding,
@@ -71,9 +72,9 @@ pub(crate) struct World {
     pub(crate) cloud: JumpCloud,
     pub(crate) fates: Vec<Fate>,
     pub(crate) default_fate: Fate,
-    /// Reads fail while set; the organization cannot be read while `org_unreadable`.
+    /// Reads fail while set; the organization cannot be read, and why, while `org_unreadable`.
     pub(crate) down: bool,
-    pub(crate) org_unreadable: bool,
+    pub(crate) org_unreadable: Option<FaultClass>,
     /// Answers do not say which organization they are of.
     pub(crate) nameless: bool,
     /// The key is another organization's.
@@ -138,7 +139,7 @@ impl World {
             fates: Vec::new(),
             default_fate: Fate::Fine,
             down: false,
-            org_unreadable: false,
+            org_unreadable: None,
             nameless: false,
             abroad: false,
             ledger_down: false,
