@@ -86,7 +86,7 @@ impl Engine {
         self.end_uncovered(at, roles);
         match self.ending_of(at, roles) {
             Ending::Clean if self.must_be_sure(at, roles) => return self.move_baseline(at, roles),
-            Ending::Clean if self.is_proven_later(at, &seen) => return,
+            Ending::Clean if self.is_proven_later(at, &seen) || self.waits_for_raise(at, roles) => return,
             Ending::Clean => self.all_gone(at, Some(roles), false),
             Ending::Superseded => self.all_gone(at, Some(roles), true),
             Ending::Write(_) | Ending::Escalate => {

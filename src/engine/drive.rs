@@ -78,7 +78,8 @@ impl Engine {
         if let Some(grant) = self.applying(at).filter(|_| desk.reraise && fresh.is_some() && !waits) {
             return Move::Raise(grant);
         }
-        let lane = if self.has_revoking(at) && !self.waits_for_proof(at) {
+        let shown = fresh.as_ref().map_or(&[][..], |seen| &seen.account.roles);
+        let lane = if self.has_revoking(at) && !self.waits_for_proof(at) && !self.waits_for_raise(at, shown) {
             Lane::Lower
         } else if self.state.grants_of(at).any(|g| matches!(g.phase, Phase::Applying | Phase::Indeterminate))
         {

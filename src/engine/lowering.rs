@@ -141,6 +141,23 @@ impl Engine {
         seen.at < proves && self.has_revoking(at) && self.is_from_before(at, &seen.account.roles)
     }
 
+    /// Whether the role of an ending is still shown and only a raise that may never come about justifies
+    /// it. Whether that role goes or belongs to the higher one is known once the raise is: it is not gone yet.
+    pub(super) fn waits_for_raise(&self, at: &AccountRef, shown: &[RoleName]) -> bool {
+        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
+        else {
+            return false;
+        };
+        let of = |phase: Phase| self.state.grants_of(at).filter(move |g| g.phase == phase);
+        let roles = |phase: Phase| of(phase).map(|g| &g.terms.role);
+        let covers = |by: &RoleName, role: &RoleName| tenant.order.covers(by, role);
+        let kept = |role: &RoleName| roles(Phase::Active).chain(&account.baseline).any(|by| covers(by, role));
+        let hoped = |role: &RoleName| {
+            roles(Phase::Applying).chain(roles(Phase::Indeterminate)).any(|by| covers(by, role))
+        };
+        roles(Phase::Revoking).any(|role| tenant.order.any_covers(shown, role) && !kept(role) && hoped(role))
+    }
+
     /// Whether nothing is to be done for the endings of an account but wait until a read proves them.
     pub(super) fn waits_for_proof(&self, at: &AccountRef) -> bool {
         let (Some(desk), AccountKey::Standing(_)) = (self.desks.get(at), &at.account) else { return false };

@@ -37,6 +37,25 @@ fn t19_a_lower_that_timed_out_unexecuted_is_made_again() {
 }
 
 #[test]
+fn a_role_that_only_a_raise_in_doubt_would_justify_is_not_gone_yet() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.fates = vec![Fate::Fine, Fate::Dropped];
+    let lower = w.grant("ada@example.com", "Help Desk", 5);
+    w.run(5 * MINUTE - 6_000);
+    let higher = w.grant("ada@example.com", "Manager", 60);
+    w.run(16_000); // the lower one has ended meanwhile, nobody knows whether the higher one is there
+    check!(w, w.ended(&lower), None);
+    check!(w, w.roles_of(&ada), ["Help Desk"]);
+    w.run(30_000);
+    check!(w, w.ended(&higher).as_deref(), Some("failed"));
+    check!(w, w.ended(&lower).as_deref(), Some("expired"));
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+    w.run(61 * MINUTE);
+    check!(w, w.records("grant_reappeared").len(), 0);
+}
+
+#[test]
 fn t20_a_late_raise_beside_a_live_grant_is_lowered_to_it() {
     let mut w = world(RoleMode::Single);
     let ada = w.hire("ada@example.com", &["Read Only"]);
