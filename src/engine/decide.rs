@@ -26,7 +26,7 @@ use super::{
 const CLEAR_LISTING: Millis = Millis(5_000);
 
 /// What to do with a waiting grant job.
-enum Verdict {
+pub(super) enum Verdict {
     Wait,
     Answer(ResultCode, Option<Rule>),
     Covered,
@@ -74,21 +74,6 @@ impl Engine {
         }
     }
 
-    /// Where nothing of ours is live, what is there now is all that an ending may leave: a baseline beyond it
-    /// (somebody took it away while his word did not count) would keep what this raise gives.
-    fn lower_baseline(&mut self, at: &AccountRef, shown: &[RoleName]) {
-        let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
-        else {
-            return;
-        };
-        let less = tenant.order.all_covered(&account.baseline, shown)
-            && account.baseline.iter().any(|role| !shown.contains(role));
-        if less && self.live_roles(at).is_empty() {
-            let from = account.baseline.clone();
-            self.write(Record::BaselineMoved { at: at.clone(), from, to: shown.to_vec() });
-        }
-    }
-
     /// Everything between a fresh read and a raise.
     fn judge(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob, seen: &Sighting) -> Verdict {
         let refuse = |rule| Verdict::Answer(ResultCode::Rejected, Some(rule));
@@ -125,8 +110,8 @@ impl Engine {
             return self.judge_covered(at, grant, &account.roles);
         }
         match plan::raise(mode, &tenant.order, &account.roles, &grant.role) {
-            Ok(write) => Verdict::Write(write),
-            Err(plan::Incomparable) => Verdict::Answer(ResultCode::Conflict, Some(Rule::RolesIncomparable)),
+            Ok(write) if self.compares(at, &grant.role, &account.roles) => Verdict::Write(write),
+            _ => Verdict::Answer(ResultCode::Conflict, Some(Rule::RolesIncomparable)),
         }
     }
 
@@ -167,24 +152,6 @@ impl Engine {
             return Err(Rule::ProtectedAccount);
         }
         Ok(())
-    }
-
-    /// The account shows the role's reach already: by itself, or by a grant of ours.
-    fn judge_covered(&self, at: &AccountRef, grant: &GrantJob, roles: &[RoleName]) -> Verdict {
-        let Some(tenant) = self.tenants.get(&at.integration) else { return Verdict::Wait };
-        let standing = self.state.accounts.get(at).map_or(roles, |a| a.baseline.as_slice());
-        if tenant.order.any_covers(standing, &grant.role) {
-            return Verdict::Answer(ResultCode::AlreadyGranted, None);
-        }
-        let compares = |other: &RoleName| {
-            tenant.order.covers(other, &grant.role) || tenant.order.covers(&grant.role, other)
-        };
-        let beside = self.live_roles(at);
-        if tenant.settings.role_mode == RoleMode::Single && !standing.iter().chain(&beside).all(compares) {
-            // Once the grant that covers both is over, one role would have to stand for two.
-            return Verdict::Answer(ResultCode::Conflict, Some(Rule::RolesIncomparable));
-        }
-        Verdict::Covered
     }
 
     fn decide_ephemeral(&mut self, at: &AccountRef, job: &Job, grant: &GrantJob, address: &Email) {

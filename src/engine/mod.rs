@@ -19,6 +19,7 @@ pub mod action;
 mod admission;
 mod alarms;
 mod answer;
+mod beside;
 mod budget;
 mod clockwatch;
 pub mod codes;
@@ -190,6 +191,7 @@ impl Engine {
             out: Step::default(),
             settings,
         };
+        planted::at_start(&mut engine.state, now);
         engine.start(dead, restored.findings);
         engine.settle_down();
         let step = std::mem::take(&mut engine.out);

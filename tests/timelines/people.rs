@@ -113,3 +113,37 @@ fn t5_a_demotion_between_the_read_and_the_write_of_an_ending_is_overtaken_and_no
         check!(w, w.records("grant_reappeared").len(), 0);
     }
 }
+
+#[test]
+fn the_floor_role_that_a_person_left_is_what_the_next_grants_end_on() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Billing Only"]);
+    w.grant("ada@example.com", "Administrator With Billing", 1);
+    w.run(30_000);
+    w.human_sets(&ada, &["Read Only"]); // the holder's own word, perhaps: no new baseline yet
+    w.run(20_000);
+    let long = w.grant("ada@example.com", "Administrator", 15);
+    w.run(20_000);
+    check!(w, w.result("j2").as_deref(), Some("granted"));
+    let short = w.grant("ada@example.com", "Administrator With Billing", 1);
+    w.run(2 * MINUTE);
+    check!(w, w.ended(&short).as_deref(), Some("expired"));
+    check!(w, w.ended(&long), None);
+    check!(w, w.roles_of(&ada), ["Administrator"]);
+    w.run(15 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+}
+
+#[test]
+fn a_role_that_does_not_compare_with_what_the_account_has_without_us_is_a_conflict() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Billing Only"]);
+    w.grant("ada@example.com", "Administrator With Billing", 15);
+    w.run(30_000);
+    check!(w, w.result("j1").as_deref(), Some("granted"));
+    w.grant("ada@example.com", "Manager", 5);
+    w.run(30_000);
+    check!(w, w.result("j2").as_deref(), Some("conflict/roles_incomparable"));
+    w.run(15 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Billing Only"]);
+}
