@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::{
     account::AccountRef,
     ids::{GrantId, IntegrationId, JobId},
+    planted::{self, Planted},
     time::BootTime,
     wheel::{Fired, Timer, Wheel},
 };
@@ -59,7 +60,10 @@ impl Alarms {
             self.next = self.next.wrapping_add(1);
         }
         let key = self.next;
-        self.wakes.insert(key, who);
+        let lost = key.is_multiple_of(3) && planted::is(Planted::LostTimer);
+        if !lost {
+            self.wakes.insert(key, who);
+        }
         Alarm { timer: self.wheel.insert(at.0, key), key, at }
     }
 

@@ -13,6 +13,7 @@ use super::{
     grant::{Grant, Phase},
     ids::{AccountId, Email, GrantId, RoleName},
     plan::{self, Ending},
+    planted::{self, Planted},
     record::{Answer, GrantGone, Record},
     settings::RoleMode,
     state::JOB_MEMORY_MS,
@@ -307,6 +308,7 @@ impl Engine {
         let mode = tenant.settings.role_mode;
         let mut explained = self.ours(at, account);
         explained.extend(self.live_roles(at));
+        explained.retain(|_| !planted::is(Planted::BaselineOverwritten));
         if !plan::is_human_edit(mode, roles, &account.baseline, &explained) {
             return;
         }

@@ -13,6 +13,7 @@ use super::{
     desk::Guards,
     grant::{Grant, Phase},
     ids::GrantId,
+    planted::{self, Planted},
     record::Record,
     tenant::Errand,
     time::{BootTime, Millis},
@@ -150,6 +151,10 @@ impl Engine {
     }
 
     fn lower(&mut self, at: &AccountRef, effect: Effect, change: LowerChange) {
+        let tried = self.state.accounts.get(at).map_or(0, |account| account.attempts);
+        if tried > 6 && planted::is(Planted::GivesUp) {
+            return;
+        }
         let accepted = self.state.grants_of(at).map(|g| g.accepted_seq).min();
         let Some(accepted) = accepted else { return };
         if accepted > self.durable {

@@ -22,6 +22,7 @@ use super::{
     ids::{Email, GrantId, IntegrationId, JobId, RoleName},
     job::{AccessRequest, Digest},
     order::Order,
+    planted::{self, Planted},
     record::Seq,
     time::{BootId, BootTime, Millis, Now, Timestamp},
 };
@@ -211,14 +212,16 @@ impl End {
     /// Whether the time is over on either clock.
     #[must_use]
     pub fn is_due(&self, now: Now) -> bool {
-        now.wall >= self.at || (now.boot_id == self.boot_id && now.boot >= self.boot)
+        let by_boot = now.boot_id == self.boot_id && !planted::is(Planted::WallClockOnly);
+        now.wall >= self.at || (by_boot && now.boot >= self.boot)
     }
 
     /// The earlier of the two ends, on the present boot's clock.
     #[must_use]
     pub fn wakes_at(&self, now: Now) -> BootTime {
         let by_wall = now.boot + self.at.since(now.wall);
-        if now.boot_id == self.boot_id { by_wall.min(self.boot) } else { by_wall }
+        let by_boot = now.boot_id == self.boot_id && !planted::is(Planted::WallClockOnly);
+        if by_boot { by_wall.min(self.boot) } else { by_wall }
     }
 
     /// How long ago it was, in milliseconds; zero before it.

@@ -4,6 +4,8 @@
 //! and no input, file or environment can plant anything. A rule that must be missed when it is gone gets a
 //! variant here, one question at its place, and a row in `tests/planted`.
 
+use super::{state::State, time::Now};
+
 /// A rule that is taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Planted {
@@ -21,6 +23,35 @@ pub(super) enum Planted {
     NoMaxContinuous,
     /// An acceptance is not journalled: the raise leaves without it.
     Unwritten,
+    /// A raise whose answer is lost is sent again, although it may be under way.
+    BlindRetry,
+    /// A 404 alone means that an account is gone.
+    NotFoundIsGone,
+    /// After a few attempts nothing is lowered any more.
+    GivesUp,
+    /// Some wake-ups are lost.
+    LostTimer,
+    /// What is left of a grant's time begins anew with each process.
+    RemainingTime,
+    /// An end is due by the wall clock alone.
+    WallClockOnly,
+    /// What jobs did is known to the process and not to the next one.
+    ForgetfulJobs,
+    /// What a grant of ours gave is taken for what the account has without us.
+    BaselineOverwritten,
+}
+
+/// What a fault does to the state that a process begins with.
+pub(super) fn at_start(state: &mut State, now: Now) {
+    if is(Planted::ForgetfulJobs) {
+        state.jobs.clear();
+    }
+    if is(Planted::RemainingTime) {
+        for grant in state.grants.values_mut().filter(|grant| grant.phase.is_live()) {
+            let whole = grant.end.at.since(grant.terms.accepted_at);
+            grant.end = super::grant::End::after(now, whole);
+        }
+    }
 }
 
 #[cfg(not(test))]

@@ -12,6 +12,7 @@ use super::{
     ids::AccountId,
     input::Outcome,
     observed::{Fault, FaultClass},
+    planted::{self, Planted},
     record::Record,
     tenant::Errand,
     time::Millis,
@@ -35,6 +36,11 @@ impl Engine {
                 self.note_success(&at.integration);
                 self.sighted(at, Sighting { at: flight.began, came: now, account });
                 self.pace_read_back(at, jitter);
+            }
+            Outcome::Get(Err(fault))
+                if fault.class == FaultClass::NotFound && planted::is(Planted::NotFoundIsGone) =>
+            {
+                self.digest_absence(at);
             }
             Outcome::Get(Err(fault)) if fault.class == FaultClass::NotFound => {
                 // Not there, or not our organization, or no such route: only a listing can tell.
@@ -109,6 +115,11 @@ impl Engine {
     fn raise_ended(&mut self, at: &AccountRef, effect: &Effect, end: &AttemptEnd) {
         match end {
             AttemptEnd::Accepted => {}
+            AttemptEnd::Ambiguous(_) if planted::is(Planted::BlindRetry) => {
+                if let Some(desk) = self.desks.get_mut(at) {
+                    (desk.reraise, desk.readback) = (true, false);
+                }
+            }
             AttemptEnd::Ambiguous(_) => {
                 self.mark_indeterminate(at, effect);
                 self.watch(at);

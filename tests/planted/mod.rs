@@ -12,6 +12,16 @@ mod chance;
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod world;
 
+#[path = "../simulation/checks.rs"]
+mod checks;
+#[path = "../simulation/faults.rs"]
+mod faults;
+#[path = "../simulation/jobs.rs"]
+mod jobs;
+#[path = "../simulation/run.rs"]
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod run;
+
 #[path = "../drift/mod.rs"]
 #[allow(dead_code, reason = "the property itself is played elsewhere")]
 mod drift;
@@ -19,7 +29,7 @@ mod drift;
 #[allow(dead_code, reason = "the property itself is played elsewhere")]
 mod overlaps;
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Planted, with};
 use crate::engine::settings::RoleMode;
@@ -87,6 +97,45 @@ const ROWS: [Row; 8] = [
     }),
     Row(Planted::Unwritten, "overlaps", overlaps_hold),
 ];
+
+/// What the simulation alone has to notice, with the invariants that may be the first to break.
+const SIMULATED: [Planted; 11] = [
+    Planted::NoReferenceCount,
+    Planted::NoWatch,
+    Planted::Unwritten,
+    Planted::BlindRetry,
+    Planted::NotFoundIsGone,
+    Planted::GivesUp,
+    Planted::LostTimer,
+    Planted::RemainingTime,
+    Planted::WallClockOnly,
+    Planted::ForgetfulJobs,
+    Planted::BaselineOverwritten,
+];
+/// Seeds that must suffice; the same seeds hold without a fault (`tests/simulation.rs`).
+const SEEDS: u64 = 300;
+
+/// The first seed in which an invariant breaks, and its name.
+fn first_violation() -> Option<(u64, String)> {
+    (0..SEEDS).find_map(|seed| {
+        let mut run = run::Run::new(seed);
+        let panicked = catch_unwind(AssertUnwindSafe(|| run.whole())).is_err();
+        let broken = run.world.witness.violations.first().map(|(name, _)| (*name).to_owned());
+        broken.or_else(|| panicked.then(|| "no_panic".to_owned())).map(|name| (seed, name))
+    })
+}
+
+#[test]
+fn the_simulation_notices_each_planted_fault() {
+    let mut missed = Vec::new();
+    for fault in SIMULATED {
+        match with(fault, first_violation) {
+            Some((seed, invariant)) => println!("{fault:?}: {} seeds, {invariant}", seed + 1),
+            None => missed.push(fault),
+        }
+    }
+    assert!(missed.is_empty(), "not noticed in {SEEDS} seeds: {missed:?}");
+}
 
 #[test]
 fn each_planted_fault_is_caught_by_what_passes_without_it() {

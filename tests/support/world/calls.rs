@@ -114,7 +114,10 @@ impl World {
             RaiseChange::SetRoles { id, roles, field } => Write::Set(id, roles, field),
             RaiseChange::Create { email, role, .. } => Write::Create(email, role),
         };
-        self.send(raise.call, write, created);
+        let fate = self.send(raise.call, write, created);
+        if !matches!(fate, Fate::Throttled | Fate::Refused | Fate::Unreachable) {
+            self.witness.raised(&raise.at);
+        }
     }
 
     pub(super) fn send_lower(&mut self, lower: &Lower) {
@@ -125,7 +128,7 @@ impl World {
         self.send(lower.call(), write, false);
     }
 
-    fn send(&mut self, call: CallId, write: Write, create: bool) {
+    fn send(&mut self, call: CallId, write: Write, create: bool) -> Fate {
         self.cloud.writes += 1;
         let fate = if self.down {
             Fate::Unreachable
@@ -164,5 +167,6 @@ impl World {
             self.after(ms, Event::Apply(write, matches!(fate, Fate::Late(_))));
         }
         self.after(back, Event::Answer(call, answer(result)));
+        fate
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ephemerald::engine::{
-    account::{AccountKey, Effect},
+    account::{AccountKey, AccountRef, Effect},
     action::{Entry, Lower, LowerChange, Raise, RaiseChange},
     codes::ResultCode,
     grant::{Grant, Phase},
@@ -73,6 +73,8 @@ pub(crate) struct Witness {
     /// Every read of an account and every write of roles, in the order of time.
     pub(crate) readings: Vec<Reading>,
     pub(crate) writings: Vec<Writing>,
+    /// The grants that were ever accepted for an account, and how many raises for it may have been carried out.
+    raises: BTreeMap<AccountRef, (BTreeSet<GrantId>, usize)>,
 }
 
 impl Witness {
@@ -84,6 +86,16 @@ impl Witness {
         *self.seen.entry(what).or_default() += 1;
     }
 
+    /// A raise left whose fate is not that it was certainly not carried out: no grant has two of them.
+    pub(super) fn raised(&mut self, at: &AccountRef) {
+        let (grants, raises) = self.raises.entry(at.clone()).or_default();
+        *raises += 1;
+        if *raises > grants.len() {
+            let what = format!("{at:?}: {raises} raises for {} grants", grants.len());
+            self.violated("no_second_effect", what);
+        }
+    }
+
     pub(super) fn fold(&mut self, entries: &[Entry], elapsed: u64) {
         for entry in entries {
             self.state.apply(entry.seq, entry.at, &entry.record);
@@ -91,6 +103,9 @@ impl Witness {
                 Record::GrantAccepted(terms) => {
                     let length = terms.ends_at.since(terms.accepted_at).0;
                     self.limits.insert((terms.grant.clone(), terms.ends_at), elapsed + length);
+                    let (integration, account) = (terms.integration.clone(), terms.account.clone());
+                    let at = AccountRef { integration, account };
+                    self.raises.entry(at).or_default().0.insert(terms.grant.clone());
                 }
                 Record::ExtensionAccepted(ext) => {
                     let length = ext.end.at.since(entry.at).0;
