@@ -34,6 +34,7 @@ mod ephemeral;
 mod extend;
 pub mod extension;
 pub mod grant;
+pub mod grants;
 pub mod ids;
 pub mod input;
 mod intake;

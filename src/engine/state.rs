@@ -11,6 +11,7 @@ use super::{
     account::{Account, AccountKey, AccountRef, AttemptEnd, Effect, Sent},
     codes::{EndReason, ResultCode, Rule, WokenBy},
     grant::{End, Grant, GrantKind, Phase, Step, Terms},
+    grants::Grants,
     ids::{AccountId, Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     job::{AccessRequest, Digest},
     observed::{Fault, FaultClass},
@@ -27,7 +28,7 @@ pub struct State {
     /// The pinned organizations.
     pub organizations: BTreeMap<IntegrationId, OrgId>,
     /// Grants that are not closed.
-    pub grants: BTreeMap<GrantId, Grant>,
+    pub grants: Grants,
     /// Accounts that a grant touches or a watch holds.
     pub accounts: BTreeMap<AccountRef, Account>,
     /// Accounts of ours that were made, deleted and forgotten: one that is there again is deleted again.
@@ -131,9 +132,7 @@ impl State {
 
     /// The grants of an account, in the order of their ids.
     pub fn grants_of<'a>(&'a self, at: &'a AccountRef) -> impl Iterator<Item = &'a Grant> {
-        self.grants
-            .values()
-            .filter(move |g| g.terms.account == at.account && g.terms.integration == at.integration)
+        self.grants.of(at)
     }
 
     /// How many grants carry access now.
@@ -160,7 +159,7 @@ impl State {
         let account =
             self.accounts.entry(at).or_insert_with(|| Account::new(id, email.clone(), Vec::new(), false));
         account.sent.push(Sent { role: prefix.role.clone(), ambiguous: true, raised: true });
-        self.grants.insert(prefix.grant.clone(), Grant::unreadable(prefix, email));
+        self.grants.insert(Grant::unreadable(prefix, email));
     }
 
     /// Holds every account that a grant needs: one whose own row cannot be read is rebuilt from the
@@ -243,7 +242,7 @@ impl State {
         let forget_at = Timestamp(terms.ends_at.0.saturating_add(JOB_MEMORY_MS * 8));
         let seen = SeenJob { digest: terms.digest, answer: None, forget_at };
         self.jobs.insert(terms.job.clone(), seen);
-        self.grants.insert(terms.grant.clone(), Grant::accepted(terms.clone(), seq));
+        self.grants.insert(Grant::accepted(terms.clone(), seq));
     }
 
     fn answered(&mut self, seq: Seq, answer: &Answer) {

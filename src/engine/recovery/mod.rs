@@ -155,7 +155,9 @@ impl State {
             account.sent.push(Sent { role: held.role.clone(), ambiguous: true, raised: true });
         }
         let grant = Grant { phase: Phase::Active, answered: true, ..Grant::accepted(terms, seq) };
-        self.grants.entry(held.grant.clone()).or_insert(grant);
+        if !self.grants.contains_key(&held.grant) {
+            self.grants.insert(grant);
+        }
     }
 }
 
