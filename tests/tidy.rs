@@ -3,6 +3,8 @@
 //!
 //! Test code (`#[cfg(test)]` items and `tests.rs` files) may import and unwrap what it likes.
 
+#[path = "tidy/evidence.rs"]
+mod evidence;
 #[path = "tidy/links.rs"]
 mod links;
 #[path = "tidy/samples.rs"]
