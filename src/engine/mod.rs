@@ -202,6 +202,8 @@ impl Engine {
     /// The one entry: something happened, at `now`.
     pub fn handle(&mut self, now: Now, input: Input) -> Step {
         self.turn_clock(now);
+        // What is over by now is over before anything is judged in its light.
+        self.fire_due();
         match input {
             Input::Tick => {}
             Input::Job(job) => self.receive(*job),
