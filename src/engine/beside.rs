@@ -52,13 +52,19 @@ impl Engine {
     /// Whether nothing of ours is live and less is there than the baseline says, or the floor role alone:
     /// somebody took it away while his word did not count, or we wrote the floor for want of a better one.
     fn is_less(&self, at: &AccountRef, shown: &[RoleName]) -> bool {
+        let Some(account) = self.state.accounts.get(at) else { return false };
+        self.takes_only(at, shown)
+            && account.baseline.iter().any(|role| !shown.contains(role))
+            && self.live_roles(at).is_empty()
+    }
+
+    /// Whether these roles give nothing that the baseline has not: they are covered by it, or the floor alone.
+    pub(super) fn takes_only(&self, at: &AccountRef, roles: &[RoleName]) -> bool {
         let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
         else {
             return false;
         };
-        let floor = matches!(shown, [only] if *only == tenant.settings.floor_role);
-        (floor || tenant.order.all_covered(&account.baseline, shown))
-            && account.baseline.iter().any(|role| !shown.contains(role))
-            && self.live_roles(at).is_empty()
+        let floor = matches!(roles, [only] if *only == tenant.settings.floor_role);
+        !roles.is_empty() && (floor || tenant.order.all_covered(&account.baseline, roles))
     }
 }

@@ -295,10 +295,10 @@ impl Engine {
     }
 
     /// A read that neither the baseline nor anything of ours explains is a person's edit; the baseline
-    /// follows it, unless that person may be the holder of a role of ours.
+    /// follows it; where that person may be the holder of a role of ours, only downwards.
     fn move_baseline(&mut self, at: &AccountRef, roles: &[RoleName]) {
         let roles_known = self.tenants.get(&at.integration).is_some_and(|t| t.roles.last.is_some());
-        if self.is_suspicious(at) || !roles_known || self.may_be_forgotten(at) {
+        if !roles_known || self.may_be_forgotten(at) {
             return;
         }
         let (Some(account), Some(tenant)) = (self.state.accounts.get(at), self.tenants.get(&at.integration))
@@ -314,7 +314,8 @@ impl Engine {
         }
         let to = plan::edited_baseline(mode, roles, &account.baseline, &explained);
         let from = account.baseline.clone();
-        if from != to {
+        let believed = !self.is_suspicious(at) || self.takes_only(at, &to);
+        if from != to && believed {
             self.write(Record::BaselineMoved { at: at.clone(), from, to });
             if let Some(desk) = self.desks.get_mut(at) {
                 desk.raised_at = Some(BootTime(0)); // what is shown is newer than any raise

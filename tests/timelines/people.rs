@@ -147,3 +147,20 @@ fn a_role_that_does_not_compare_with_what_the_account_has_without_us_is_a_confli
     w.run(15 * MINUTE);
     check!(w, w.roles_of(&ada), ["Billing Only"]);
 }
+
+#[test]
+fn what_a_person_took_away_while_a_raise_is_in_doubt_is_not_given_back() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Administrator"]);
+    w.fates = vec![Fate::Late(90_000)];
+    w.grant("ada@example.com", "Administrator With Billing", 15);
+    w.run(15_000);
+    w.human_sets(&ada, &["Help Desk"]); // less: believed, whoever it was
+    w.run(1_000);
+    w.grant("ada@example.com", "Manager", 5);
+    w.run(3 * MINUTE); // the late raise has landed, and is taken away
+    check!(w, w.records("grant_reappeared").len(), 1);
+    check!(w, w.roles_of(&ada), ["Manager"]);
+    w.run(5 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Help Desk"]);
+}
