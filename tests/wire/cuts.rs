@@ -71,7 +71,6 @@ impl Cutting {
     /// Each call was one request: nothing repeats by itself.
     fn assert_asked_once_each(&self, what: &str) {
         assert_eq!(self.server.requests(), self.length + 1, "{what}: one request a call");
-        println!("{what}: cut at each of {} bytes", self.length);
     }
 }
 
@@ -133,6 +132,7 @@ async fn a_write_whose_answer_is_cut_at_any_byte_may_have_happened() {
             }
         }
         cutting.assert_asked_once_each(what);
+        println!("{what}: cut at each of {} bytes", cutting.length);
     }
     assert_log_is_clean();
 }
@@ -148,6 +148,7 @@ async fn over_http_2_the_same_holds_at_every_byte() {
         }
     }
     cutting.assert_asked_once_each("read over HTTP/2, reset");
+    println!("read over HTTP/2, reset: cut at each of {} bytes", cutting.length);
 
     let cutting = Cutting::start("h2", h2::answer(1, WRITTEN.as_bytes()), End::Goodbye);
     let client = jumpcloud(&cutting.origin(), &cutting.authority);
@@ -158,6 +159,7 @@ async fn over_http_2_the_same_holds_at_every_byte() {
         }
     }
     cutting.assert_asked_once_each("write over HTTP/2, TLS goodbye");
+    println!("write over HTTP/2, TLS goodbye: cut at each of {} bytes", cutting.length);
     assert_log_is_clean();
 }
 
@@ -180,5 +182,6 @@ async fn a_report_whose_answer_is_cut_at_any_byte_is_not_acknowledged() {
             }
         }
         cutting.assert_asked_once_each(what);
+        println!("{what}: cut at each of {} bytes", cutting.length);
     }
 }

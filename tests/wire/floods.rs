@@ -14,6 +14,8 @@ use crate::{
     wild::{Part, Reply, When, Wild},
 };
 
+const OK: &str = "HTTP/1.1 200 OK\r\n";
+/// For those who never come to an end.
 const SOON: Duration = Duration::from_millis(400);
 
 /// What it meets.
@@ -25,62 +27,79 @@ enum Meets {
     Refusal,
 }
 
-fn floods() -> Vec<(&'static str, Meets, Reply)> {
-    let of = |text: &str, end| Reply::of(text, end);
-    let silent = |text| of(text, End::Silence);
-    let drip = |text: &str| Part::Drip(text.as_bytes().to_vec(), Duration::from_millis(20));
-    let endless = |text: String| Part::Endless(text.into_bytes());
-    let nothing = || silent("");
-    let ok = "HTTP/1.1 200 OK\r\n";
+fn reply(text: &str) -> Reply {
+    Reply::of(text, End::Silence)
+}
+
+fn endless(text: impl Into<Vec<u8>>) -> Part {
+    Part::Endless(text.into())
+}
+
+fn drip(text: &str) -> Part {
+    Part::Drip(text.as_bytes().to_vec(), Duration::from_millis(20))
+}
+
+fn bodies() -> Vec<(&'static str, Meets, Reply)> {
     let mebibyte = "x".repeat(1 << 20);
-    let many: String = (0..200).map(|n| format!("X-{n}: y\r\n")).collect();
-    let large = format!("{ok}Content-Length: 2000000\r\n\r\n{mebibyte}{mebibyte}");
+    let large = format!("{OK}Content-Length: 2000000\r\n\r\n{mebibyte}{mebibyte}");
     vec![
-        ("a body with a length beyond the limit", Meets::Size, of(&large, End::Goodbye)),
-        ("a body that never ends", Meets::Size, silent(&format!("{ok}\r\n")).then(endless("x".repeat(4096)))),
+        ("a body with a length beyond the limit", Meets::Size, reply(&large)),
+        ("a body that never ends", Meets::Size, reply(&format!("{OK}\r\n")).then(endless("x".repeat(4096)))),
         (
             "chunks that never end",
             Meets::Size,
-            silent(&format!("{ok}Transfer-Encoding: chunked\r\n\r\n"))
+            reply(&format!("{OK}Transfer-Encoding: chunked\r\n\r\n"))
                 .then(endless("400\r\n".to_owned() + &"x".repeat(1024) + "\r\n")),
         ),
         (
             "a chunk size that never ends",
             Meets::Refusal,
-            silent(&format!("{ok}Transfer-Encoding: chunked\r\n\r\n1")).then(endless(";x".repeat(2048))),
+            reply(&format!("{OK}Transfer-Encoding: chunked\r\n\r\n1")).then(endless(";x".repeat(2048))),
         ),
         (
             "trailers that never end",
             Meets::Refusal,
-            silent(&format!("{ok}Transfer-Encoding: chunked\r\n\r\n0\r\n"))
+            reply(&format!("{OK}Transfer-Encoding: chunked\r\n\r\n0\r\n"))
                 .then(endless("X: y\r\n".repeat(512))),
         ),
-        ("one header of several MiB", Meets::Refusal, silent(&format!("{ok}X: {}", mebibyte.repeat(4)))),
-        ("headers that never end", Meets::Refusal, silent(ok).then(endless("X: y\r\n".repeat(512)))),
-        ("two hundred headers", Meets::Refusal, silent(&format!("{ok}{many}\r\n"))),
+    ]
+}
+
+fn heads() -> Vec<(&'static str, Meets, Reply)> {
+    let mebibyte = "x".repeat(1 << 20);
+    let many: String = (0..200).map(|n| format!("X-{n}: y\r\n")).collect();
+    vec![
+        ("one header of several MiB", Meets::Refusal, reply(&format!("{OK}X: {}", mebibyte.repeat(4)))),
+        ("headers that never end", Meets::Refusal, reply(OK).then(endless("X: y\r\n".repeat(512)))),
+        ("two hundred headers", Meets::Refusal, reply(&format!("{OK}{many}\r\n"))),
         (
             "a status line that never ends",
             Meets::Refusal,
-            silent("HTTP/1.1 200 ").then(endless("x".repeat(4096))),
+            reply("HTTP/1.1 200 ").then(endless("x".repeat(4096))),
         ),
         (
             "interim answers that never end",
             Meets::Time,
-            nothing().then(endless("HTTP/1.1 100 Continue\r\n\r\n".repeat(64))),
+            reply("").then(endless("HTTP/1.1 100 Continue\r\n\r\n".repeat(64))),
         ),
         (
             "empty lines before the answer that never end",
             Meets::Refusal,
-            nothing().then(endless("\r\n".repeat(2048))),
+            reply("").then(endless("\r\n".repeat(2048))),
         ),
-        ("no answer", Meets::Time, nothing()),
-        ("half a head", Meets::Time, silent("HTTP/1.1 200 OK\r\nContent-Le")),
-        ("half a body", Meets::Time, silent(&whole("{}")[..70])),
-        ("a head that drips", Meets::Time, nothing().then(drip(&whole(&"x".repeat(100))))),
+    ]
+}
+
+fn waits() -> Vec<(&'static str, Meets, Reply)> {
+    vec![
+        ("no answer", Meets::Time, reply("")),
+        ("half a head", Meets::Time, reply("HTTP/1.1 200 OK\r\nContent-Le")),
+        ("half a body", Meets::Time, reply(&whole("{}")[..70])),
+        ("a head that drips", Meets::Time, reply("").then(drip(&whole(&"x".repeat(100))))),
         (
             "a body that drips",
             Meets::Time,
-            silent(&format!("{ok}Content-Length: 1000\r\n\r\n")).then(drip(&"x".repeat(1000))),
+            reply(&format!("{OK}Content-Length: 1000\r\n\r\n")).then(drip(&"x".repeat(1000))),
         ),
     ]
 }
@@ -110,7 +129,7 @@ fn h2_floods() -> Vec<(&'static str, Meets, Reply)> {
 #[tokio::test]
 async fn every_answer_without_end_meets_a_limit_and_may_have_been_carried_out() {
     let authority = Authority::new("wire");
-    let all = floods().into_iter().map(|flood| ("http/1.1", flood));
+    let all = [bodies(), heads(), waits()].concat().into_iter().map(|flood| ("http/1.1", flood));
     for (alpn, (what, meets, reply)) in all.chain(h2_floods().into_iter().map(|flood| ("h2", flood))) {
         let server = Wild::start(Some(authority.server(&[alpn])), When::Asked, move |_| reply.clone());
         let mut options = options(&server.origin("https"), &authority);
