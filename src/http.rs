@@ -4,13 +4,14 @@
 //! carry `x-api-key` and the body to another host), plain http beyond loopback, proxies from the
 //! environment, answers without a bound in size or time, hidden retries.
 
-use std::{error::Error as _, net::IpAddr, sync::Arc, time::Duration};
+mod trust;
+
+use std::{error::Error as _, net::IpAddr, time::Duration};
 
 use reqwest::{
     Method, Url,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
 
 use crate::secrets::Secret;
 
@@ -141,7 +142,7 @@ impl Door {
     /// [`DoorError`] names what is wrong with the origin, the authorities or the proxy.
     pub fn new(options: DoorOptions) -> Result<Self, DoorError> {
         let origin = origin(&options.origin)?;
-        let tls = tls(&options)?;
+        let tls = trust::tls(&options)?;
         #[expect(clippy::disallowed_methods, reason = "this is the one door")]
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
@@ -235,42 +236,6 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn tls(options: &DoorOptions) -> Result<ClientConfig, DoorError> {
-    let mut roots = RootCertStore::empty();
-    if !options.only_extra_ca {
-        let native = rustls_native_certs::load_native_certs();
-        let (added, _) = roots.add_parsable_certificates(native.certs);
-        if added == 0 {
-            // An empty image has no platform store: the bundled Mozilla roots stand in.
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-    }
-    if options.only_extra_ca && options.extra_ca_pem.is_none() {
-        return Err(DoorError::Ca(
-            "only the configured ones are to be trusted, and none is configured".to_owned(),
-        ));
-    }
-    if let Some(pem) = &options.extra_ca_pem {
-        let mut found = 0;
-        for cert in CertificateDer::pem_slice_iter(pem) {
-            let cert = cert.map_err(|e| DoorError::Ca(e.to_string()))?;
-            roots.add(cert).map_err(|e| DoorError::Ca(e.to_string()))?;
-            found += 1;
-        }
-        if found == 0 {
-            return Err(DoorError::Ca("no certificate found".to_owned()));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| DoorError::Client(e.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
-}
-
 fn make_proxy(options: &ProxyOptions) -> Result<reqwest::Proxy, DoorError> {
     let proxy =
         reqwest::Proxy::all(&options.url).map_err(|_| DoorError::Proxy("the URL is not one".to_owned()))?;
@@ -301,9 +266,8 @@ fn chain(error: &reqwest::Error) -> String {
         }
         source = cause.source();
     }
-    // An authority of the right name with another key shows as a bad signature.
-    if text.contains("UnknownIssuer") || text.contains("BadSignature") {
-        text += " (the server's certificate is not signed by a trusted authority: a TLS-inspecting proxy, or a private CA that must be configured, or was renewed)";
+    if let Some(advice) = trust::advice(&text) {
+        text = format!("{text} ({advice})");
     }
     if text.is_empty() { "the request failed".to_owned() } else { text }
 }
