@@ -91,7 +91,9 @@ impl Turn {
     /// Runs until told to stop, then waits for what is in flight to be recorded.
     pub(super) async fn run(mut self, first: Step, mut ears: Ears) {
         self.carry_out(first);
-        self.load_policy();
+        if self.parts.raises {
+            self.load_policy();
+        }
         opening::verify_all(&self.parts.ledger_file, self.found.0.clone());
         loop {
             self.publish();
@@ -232,7 +234,9 @@ impl Turn {
                 for (deed, order) in orders {
                     self.feed(Input::Operator(deed, order)); // what the journal lost is ordered again
                 }
-                self.load_policy();
+                if self.parts.raises {
+                    self.load_policy();
+                }
             }
             Err(error) => {
                 tracing::error!(error = %error, "journal: cannot be reopened yet; endings go on from memory");

@@ -31,7 +31,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::{Config, Loaded, Override, Sources};
+use crate::{
+    config::{Config, Loaded, Override, Sources},
+    secrets,
+};
 pub use exit::{Exit, Failure};
 
 /// What was asked on the command line.
@@ -179,6 +182,8 @@ impl Global {
             .filter_map(|(key, flag, value)| Some(Override { key, value: value.clone()?, flag }))
             .collect();
         let sources = Sources::of_process(self.config.clone(), overrides);
-        Config::load(&sources).map_err(|error| Failure::new(Exit::Config, error))
+        let loaded = Config::load(&sources).map_err(|error| Failure::new(Exit::Config, error))?;
+        secrets::trust_owner_of(&loaded.config.agent.state_dir);
+        Ok(loaded)
     }
 }

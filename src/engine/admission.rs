@@ -6,6 +6,7 @@
 use super::{
     Engine,
     account::AccountRef,
+    grant::Grant,
     ids::{GrantId, IntegrationId},
     job::GrantJob,
     time::{Millis, Timestamp},
@@ -63,7 +64,9 @@ impl Engine {
         let live = self.state.grants.values().filter(|g| {
             g.phase.is_live() && g.terms.integration == *integration && Some(&g.terms.grant) != but
         });
-        let ends: Vec<Timestamp> = live.map(|g| g.end.at).collect();
+        // An extension that waits for the disk is as good as in force.
+        let latest = |g: &Grant| g.extensions.iter().map(|(_, e)| e.end.at).fold(g.end.at, Timestamp::max);
+        let ends: Vec<Timestamp> = live.map(latest).collect();
         fit(&ends, wanted, earliest, room(rate))
     }
 }

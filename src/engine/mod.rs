@@ -210,7 +210,7 @@ impl Engine {
             Input::Refused(refusal) => self.refuse(refusal),
             Input::Cancelled(job) => self.cancel(&job),
             Input::Operator(deed, order) => self.operator(deed, &order),
-            Input::Policy(policy) => self.policy = policy.map(|p| *p),
+            Input::Policy(policy) => self.take_policy(policy.map(|p| *p)),
             Input::Hint(integration) => self.hinted(&integration),
             Input::ControlTime(theirs) => self.witness(theirs),
             Input::Durable(upto) => self.durable(upto),
@@ -225,6 +225,16 @@ impl Engine {
         }
         self.settle_down();
         std::mem::take(&mut self.out)
+    }
+
+    /// Another policy: what was decided by the old one and has not left is decided anew.
+    fn take_policy(&mut self, policy: Option<Policy>) {
+        let hash = |policy: &Option<Policy>| policy.as_ref().map(|p| p.hash.clone());
+        let other = hash(&self.policy) != hash(&policy);
+        self.policy = policy;
+        if other {
+            self.take_raises_back();
+        }
     }
 
     /// When to come back at the latest, if nothing happens before.

@@ -5,6 +5,7 @@ use std::{
     io::Read as _,
     os::unix::fs::MetadataExt as _,
     path::{Component, Path, PathBuf},
+    sync::OnceLock,
 };
 
 use rustix::fs::{Mode, OFlags};
@@ -110,6 +111,19 @@ pub fn read_private_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError
     }
 }
 
+/// The user whose secrets root reads too.
+static SERVICE_USER: OnceLock<u32> = OnceLock::new();
+
+/// Lets root read what belongs to the daemon's user, who owns the state directory: an operator ends grants as
+/// root when the daemon is down. Without effect for anybody else; the first call counts.
+pub fn trust_owner_of(state_dir: &Path) {
+    if let Ok(meta) = std::fs::symlink_metadata(state_dir)
+        && meta.is_dir()
+    {
+        SERVICE_USER.get_or_init(|| meta.uid());
+    }
+}
+
 /// Where a systemd credential lies.
 ///
 /// # Errors
@@ -133,7 +147,8 @@ fn judge(path: &Path, meta: &std::fs::Metadata) -> Result<(), SecretError> {
         return Err(SecretError::Mode { path: path.to_owned(), mode });
     }
     let me = rustix::process::geteuid().as_raw();
-    if meta.uid() != me && meta.uid() != 0 {
+    let service = me == 0 && SERVICE_USER.get() == Some(&meta.uid());
+    if meta.uid() != me && meta.uid() != 0 && !service {
         return Err(SecretError::Owner { path: path.to_owned(), owner: meta.uid(), expected: me });
     }
     Ok(())

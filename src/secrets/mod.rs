@@ -8,7 +8,7 @@ mod tag;
 
 use zeroize::Zeroize;
 
-pub use file::{SecretError, credential, read_private, read_private_bytes};
+pub use file::{SecretError, credential, read_private, read_private_bytes, trust_owner_of};
 pub use tag::{TagError, TagKey};
 
 /// Text that must not be seen. Not `Clone`, not `Display`, not `Serialize`; `Debug` shows nothing;

@@ -92,7 +92,7 @@ async fn a_grant_is_revoked_although_the_daemon_was_killed_and_the_next_one_repo
     let request = granted(&world, PERSON).await;
     let other = granted(&world, OTHER).await;
     assert!(world.agent.kill().await, "it ran until then");
-    let stranger = give_away(&world.files.state);
+    let stranger = give_away(&world.files.state, &world.files.connection);
 
     let grant = request.grant_id.clone().unwrap();
     let ended = told(&world, &["revoke", grant.as_str(), "--reason", "no daemon"], 0).await;
@@ -116,14 +116,15 @@ async fn a_grant_is_revoked_although_the_daemon_was_killed_and_the_next_one_repo
     }
 }
 
-/// Gives the state directory to another user, as root: the daemon's, in real life.
-fn give_away(dir: &Path) -> Option<u32> {
+/// Gives the state directory and the connection's secret to another user, as root: the daemon's, in real life.
+fn give_away(dir: &Path, connection: &Path) -> Option<u32> {
     const OWNER: u32 = 65_534;
     if fs::metadata(dir).unwrap().uid() != 0 {
         return None;
     }
-    for entry in fs::read_dir(dir).unwrap() {
-        std::os::unix::fs::chown(entry.unwrap().path(), Some(OWNER), Some(OWNER)).unwrap();
+    let inside = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    for path in inside.chain([dir.to_path_buf(), connection.to_path_buf()]) {
+        std::os::unix::fs::chown(path, Some(OWNER), Some(OWNER)).unwrap();
     }
     Some(OWNER)
 }

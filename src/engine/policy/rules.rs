@@ -88,10 +88,15 @@ impl Check {
                 None => Verdict::Open,
             },
             Self::Protected => person(asked, |email| {
-                let protected = policy.protected_accounts.iter().any(|p| p.same_mailbox(email));
-                refuse(protected, Rule::ProtectedAccount)
+                let behind = mailbox(asked);
+                let is =
+                    |p: &Email| p.same_mailbox(email) || behind.as_ref().is_some_and(|b| p.same_mailbox(b));
+                refuse(policy.protected_accounts.iter().any(is), Rule::ProtectedAccount)
             }),
-            Self::Account => person(asked, |email| refuse(!allows(policy, email), Rule::AccountNotAllowed)),
+            Self::Account => person(asked, |email| {
+                let denied = mailbox(asked).is_some_and(|mailbox| is_denied(policy, &mailbox));
+                refuse(denied || !allows(policy, email), Rule::AccountNotAllowed)
+            }),
             Self::Ephemeral => ephemeral(policy, asked),
             Self::RequestNumber => {
                 refuse(require.request_number && missing(&request.number), Rule::RequestNumberRequired)
@@ -176,9 +181,24 @@ fn person(asked: &Asked<'_>, judge: impl FnOnce(&Email) -> Verdict) -> Verdict {
     }
 }
 
+/// The person behind an ephemeral account: whatever follows a plus, the mail goes to the same mailbox.
+fn mailbox(asked: &Asked<'_>) -> Option<Email> {
+    let Whose::Ephemeral(email) = asked.whose else { return None };
+    without_plus(email)
+}
+
+fn without_plus(email: &Email) -> Option<Email> {
+    let plain = email.local().split('+').next().unwrap_or_default();
+    Email::new(&format!("{plain}@{}", email.domain())).ok()
+}
+
 fn allows(policy: &Policy, email: &Email) -> bool {
-    let listed = |list: &[super::AccountPattern]| list.iter().any(|p| p.matches(email));
-    !listed(&policy.accounts_deny) && (policy.accounts_allow.is_empty() || listed(&policy.accounts_allow))
+    let allowed = || policy.accounts_allow.iter().any(|p| p.matches(email));
+    !is_denied(policy, email) && (policy.accounts_allow.is_empty() || allowed())
+}
+
+fn is_denied(policy: &Policy, email: &Email) -> bool {
+    policy.accounts_deny.iter().any(|p| p.matches(email))
 }
 
 fn ephemeral(policy: &Policy, asked: &Asked<'_>) -> Verdict {
@@ -206,9 +226,19 @@ fn name(text: &str) -> String {
     text.trim().to_ascii_lowercase()
 }
 
-/// How many of the policy's keys have signed; the requester's own does not count.
+/// How many of the policy's keys have signed; the requester's own does not count, nor that of whoever would have
+/// the access: who the requester is, the control plane says.
 fn signatures(policy: &Policy, asked: &Asked<'_>) -> usize {
-    let own = |who: &str| policy.require.requester_not_approver && name(who) == requester(asked);
+    let whose = match asked.whose {
+        Whose::Account(email) | Whose::Ephemeral(email) => without_plus(email),
+        Whose::Unresolved => None,
+    };
+    let gets = |who: &str| {
+        let named = Email::new(who.trim()).ok().and_then(|email| without_plus(&email));
+        named.zip(whose.as_ref()).is_some_and(|(named, whose)| named.same_mailbox(whose))
+    };
+    let own =
+        |who: &str| policy.require.requester_not_approver && (name(who) == requester(asked) || gets(who));
     let mut keys: Vec<&String> = policy
         .approval_keys
         .iter()

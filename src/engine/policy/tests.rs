@@ -149,3 +149,11 @@ fn the_zone_s_offset_counts_before_and_after_it_changes() {
     assert!(summer.allow(at(0, 7, 0), at(0, 17, 0)) && !summer.allow(at(0, 6, 59), at(0, 7, 30)));
     assert!(summer.allow(at(2, 6, 0), at(2, 16, 0)) && !summer.allow(at(2, 16, 0), at(2, 16, 1)));
 }
+
+#[test]
+fn a_plus_in_a_requesters_address_does_not_lead_past_a_denial() {
+    let plus = Email::new("ada+x@example.com").unwrap();
+    let closed = Policy { protected_accounts: vec![Email::new("ada@example.com").unwrap()], ..policy() };
+    assert_eq!(verdict(&closed, |a| a.whose = Whose::Ephemeral(&plus)), Err(Rule::ProtectedAccount));
+    assert_eq!(verdict(&closed, |a| a.whose = Whose::Account(&plus)), Ok(()), "an account of its own");
+}
