@@ -87,16 +87,8 @@ impl Check {
                 }
                 None => Verdict::Open,
             },
-            Self::Protected => person(asked, |email| {
-                let behind = mailbox(asked);
-                let is =
-                    |p: &Email| p.same_mailbox(email) || behind.as_ref().is_some_and(|b| p.same_mailbox(b));
-                refuse(policy.protected_accounts.iter().any(is), Rule::ProtectedAccount)
-            }),
-            Self::Account => person(asked, |email| {
-                let denied = mailbox(asked).is_some_and(|mailbox| is_denied(policy, &mailbox));
-                refuse(denied || !allows(policy, email), Rule::AccountNotAllowed)
-            }),
+            Self::Protected => person(asked, |email| protected(policy, asked, email)),
+            Self::Account => person(asked, |email| account(policy, asked, email)),
             Self::Ephemeral => ephemeral(policy, asked),
             Self::RequestNumber => {
                 refuse(require.request_number && missing(&request.number), Rule::RequestNumberRequired)
@@ -179,6 +171,17 @@ fn person(asked: &Asked<'_>, judge: impl FnOnce(&Email) -> Verdict) -> Verdict {
         Whose::Account(email) | Whose::Ephemeral(email) => judge(email),
         Whose::Unresolved => Verdict::Open,
     }
+}
+
+fn protected(policy: &Policy, asked: &Asked<'_>, email: &Email) -> Verdict {
+    let behind = mailbox(asked);
+    let is = |p: &Email| p.same_mailbox(email) || behind.as_ref().is_some_and(|b| p.same_mailbox(b));
+    refuse(policy.protected_accounts.iter().any(is), Rule::ProtectedAccount)
+}
+
+fn account(policy: &Policy, asked: &Asked<'_>, email: &Email) -> Verdict {
+    let denied = mailbox(asked).is_some_and(|mailbox| is_denied(policy, &mailbox));
+    refuse(denied || !allows(policy, email), Rule::AccountNotAllowed)
 }
 
 /// The person behind an ephemeral account: whatever follows a plus, the mail goes to the same mailbox.
