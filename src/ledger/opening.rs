@@ -247,7 +247,7 @@ fn random_id(draft: &Path) -> Result<String, LedgerError> {
 
 fn open_file(place: &Place, options: &Options) -> Result<OpenFile, LedgerError> {
     let file = place.file();
-    let reading = schema::open_reading(&file)?;
+    let reading = schema::open_undoing(&file)?;
     let found = schema::ledger_id(&reading, &file);
     drop(reading);
     let marked = place.marked().filter(|_| found.is_err() && options.on_loss != OnLoss::Refuse);

@@ -99,6 +99,23 @@ pub(super) fn open_writing(file: &Path) -> Result<Connection, LedgerError> {
     open().map_err(|source| failed(file, "open it for writing", source))
 }
 
+/// As [`open_reading`], for the file's owner: a change that was interrupted while the file still had a
+/// rollback journal, which is so until its first opening is over, is undone first. A connection that cannot
+/// write can neither undo it nor read past it.
+pub(super) fn open_undoing(file: &Path) -> Result<Connection, LedgerError> {
+    match open_reading(file) {
+        Err(LedgerError::Database { source, .. })
+            if source.sqlite_error_code() == Some(ErrorCode::ReadOnly) =>
+        {
+            let undo =
+                || connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?.execute_batch("PRAGMA user_version");
+            undo().map_err(|source| failed(file, "undo what was interrupted in it", source))?;
+            open_reading(file)
+        }
+        opened => opened,
+    }
+}
+
 /// A short connection that cannot write.
 pub(super) fn open_reading(file: &Path) -> Result<Connection, LedgerError> {
     let unreadable = |problem: String| LedgerError::Unreadable { path: file.to_owned(), problem };
