@@ -259,6 +259,9 @@ fn open_file(place: &Place, options: &Options) -> Result<OpenFile, LedgerError> 
         there => there.map(|()| None)?,
     };
     let db = schema::open_writing(&file)?;
+    // The log's name, and that a rollback journal is gone. SQLite syncs these with the first commit and
+    // does not say when that fails; a power cut would then take what was promised.
+    place.sync()?;
     if let Some(expected) = foreign {
         schema::set(&db, "replaces", &expected)
             .map_err(|e| schema::failed(&file, "note whose place it is in", e))?;

@@ -4,8 +4,9 @@
  * It looks at files below a directory named "under-test" and takes its orders from what is written to a
  * file named "shim.control":
  *
- *   arm K ERRNO for-ever|once|short   the K-th change (from 1) fails; all later ones too, unless "once";
- *                                     "short" writes one half of it first, if it is a write
+ *   arm K ERRNO for-ever|once|short|sync   the K-th change (from 1) fails; all later ones too, unless
+ *                                     "once"; "short" writes one half of it first, if it is a write;
+ *                                     "sync" is "once" and counts syncs only
  *   off                               nothing fails any more
  *   record FILE                       every change is written down from now on; "record -" ends that
  *   mark TEXT                         goes into the recording, in its place
@@ -29,7 +30,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long seen, fired, at;
-static int error, once, shorten, tape = -1;
+static int error, once, shorten, syncs, tape = -1;
 
 static int below(const char *path) { return strstr(path, "/under-test") != NULL; }
 
@@ -52,7 +53,8 @@ static ssize_t plain_write(int fd, const void *data, size_t len) {
 }
 
 /* Whether this change fails: 0 no, 1 yes, 2 after one half of it. */
-static int verdict(void) {
+static int verdict(int is_sync) {
+    if (syncs && !is_sync) return 0;
     seen++;
     if (!at || seen < at || (once && seen > at)) return 0;
     fired++;
@@ -76,7 +78,8 @@ static void order(int fd, const char *data, size_t len) {
     memcpy(text, data, len < sizeof text - 1 ? len : sizeof text - 1);
     if (sscanf(text, "arm %ld %d %15s", &at, &error, how) == 3) {
         seen = fired = 0;
-        once = !strcmp(how, "once");
+        syncs = !strcmp(how, "sync");
+        once = syncs || !strcmp(how, "once");
         shorten = !strcmp(how, "short");
     } else if (!strncmp(text, "off", 3)) {
         at = 0;
@@ -102,7 +105,7 @@ ssize_t write(int fd, const void *data, size_t len) {
         order(fd, data, len);
         done = len;
     } else {
-        int fail = verdict();
+        int fail = verdict(0);
         off_t from = lseek(fd, 0, SEEK_CUR);
         done = fail == 1 ? -1 : plain_write(fd, data, fail == 2 && len > 1 ? len / 2 : len);
         char head[64];
@@ -119,7 +122,7 @@ ssize_t pwrite64(int fd, const void *data, size_t len, off64_t from) {
     char path[4096];
     if (!path_of(fd, path) || !below(path)) return real(fd, data, len, from);
     pthread_mutex_lock(&lock);
-    int fail = verdict();
+    int fail = verdict(0);
     ssize_t done = fail == 1 ? -1 : real(fd, data, fail == 2 && len > 1 ? len / 2 : len, from);
     char head[64];
     snprintf(head, sizeof head, "write %lld", (long long)from);
@@ -134,7 +137,7 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t from) { return pwrite
 /* Everything that is a file's or a name's own change: CALL does it. */
 #define CHANGE(PATH, PATH2, HEAD, CALL)               \
     pthread_mutex_lock(&lock);                        \
-    int fail = verdict(), done = fail ? -1 : (CALL);  \
+    int fail = verdict(!strncmp(HEAD, "sync", 4)), done = fail ? -1 : (CALL);  \
     if (done == 0) put(HEAD, PATH, PATH2, strlen(PATH2)); \
     else if (!strncmp(HEAD, "sync", 4)) put("fail 0", PATH, "", 0); \
     if (fail) errno = error;                          \
@@ -181,7 +184,7 @@ int unlink(const char *path) {
 static int opened(int (*real)(const char *, int, ...), const char *path, int flags, mode_t mode) {
     if (!(flags & O_CREAT) || !below(path) || !access(path, F_OK)) return real(path, flags, mode);
     pthread_mutex_lock(&lock);
-    int fail = verdict(), fd = fail ? -1 : real(path, flags, mode);
+    int fail = verdict(0), fd = fail ? -1 : real(path, flags, mode);
     if (fd >= 0) put("create 0", path, "", 0);
     if (fail) errno = error;
     pthread_mutex_unlock(&lock);

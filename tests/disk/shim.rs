@@ -53,6 +53,8 @@ pub(crate) enum Failing {
     Filling,
     /// That one change only, with EIO.
     Once,
+    /// That one sync only, with EIO; other changes are not counted.
+    Sync,
 }
 
 impl Shim {
@@ -80,6 +82,7 @@ impl Shim {
             Failing::Dying => (5, "for-ever"),
             Failing::Filling => (28, "short"),
             Failing::Once => (5, "once"),
+            Failing::Sync => (5, "sync"),
         };
         self.order(&format!("arm {at} {error} {how}"));
     }
