@@ -59,7 +59,7 @@ async fn point(shim: &Shim, plan: &Plan, at: usize, failing: Failing) -> (usize,
     let told = |error: String| panic!("{failing:?} at {at}: {error}");
     let head = kept(&image, &promised, plan).await.unwrap_or_else(told);
     // And where the process lives to close it, whenever there is time.
-    if is_extended() || at % 4 == 0 {
+    if is_extended() || at.is_multiple_of(4) {
         kept(&dir, &life.promises, plan).await.unwrap_or_else(told);
     }
     assert!(whole || fired > 0, "{failing:?} at {at}: it gave up without a failure");

@@ -13,6 +13,7 @@ use std::{
 use ephemerald::{
     engine::{
         action::Entry,
+        grant::Grant,
         ids::AccountId,
         record,
         settings::RoleMode,
@@ -39,7 +40,7 @@ struct Scene {
     /// The wall clock, in UTC milliseconds.
     at: i64,
     several_roles: bool,
-    /// Grants and their phases.
+    /// Grants, their phases and their ends.
     grants: BTreeMap<String, String>,
     accounts: BTreeMap<String, (String, Vec<String>)>,
     /// The accounts' roles after a day; who is not here is gone.
@@ -70,8 +71,8 @@ pub(crate) async fn written(dir: &Path, entries: &[Entry]) {
 }
 
 fn phases(state: &State) -> BTreeMap<String, String> {
-    let name = |id: &dyn ToString, phase: &dyn std::fmt::Debug| (id.to_string(), format!("{phase:?}"));
-    state.grants.iter().map(|(id, grant)| name(id, &grant.phase)).collect()
+    let told = |grant: &Grant| format!("{:?} until {}", grant.phase, grant.end.at.0);
+    state.grants.iter().map(|(id, grant)| (id.to_string(), told(grant))).collect()
 }
 
 fn accounts(world: &World) -> BTreeMap<String, (String, Vec<String>)> {
@@ -148,8 +149,8 @@ async fn holds_and_ends(file: &Path) {
     let mut open = scene.grants.clone();
     open.retain(|id, _| restored.state.grants.keys().any(|found| found.to_string() == *id));
     assert_eq!(phases(&restored.state), open, "{told}");
-    let lives = |phase: &String| phase != "Ended";
-    let alive = |grants: &BTreeMap<String, String>| grants.values().filter(|phase| lives(phase)).count();
+    let lives = |told: &String| !told.starts_with("Ended");
+    let alive = |grants: &BTreeMap<String, String>| grants.values().filter(|told| lives(told)).count();
     assert_eq!(alive(&open), alive(&scene.grants), "{told}: a grant is not in the open streams");
 
     let mut world = world_of(&scene);

@@ -25,8 +25,15 @@ pub(crate) struct Life {
 
 /// All of them.
 pub(crate) fn all() -> Vec<Life> {
-    const BACK: &[(&str, &str)] = &[(ADA, "Read Only")];
-    let one = |name, live| Life { name, mode: RoleMode::Single, live, after: BACK };
+    [young(), old(), ephemeral(), stopped()].into_iter().flatten().collect()
+}
+
+/// Everybody is back where they were at the end.
+const fn one(name: &'static str, live: fn(&mut World)) -> Life {
+    Life { name, mode: RoleMode::Single, live, after: &[(ADA, "Read Only")] }
+}
+
+fn young() -> Vec<Life> {
     vec![
         one("waiting", |w| drop(granted(w, 5))),
         one("applying", |w| {
@@ -38,9 +45,7 @@ pub(crate) fn all() -> Vec<Life> {
             }
         }),
         one("indeterminate", |w| {
-            w.down = true;
             w.fates = vec![Fate::AnswerLost];
-            w.down = false;
             granted(w, 150);
             w.down = true;
             w.run(30_000);
@@ -56,6 +61,11 @@ pub(crate) fn all() -> Vec<Life> {
             w.extend(&grant, 90 * MINUTE);
             w.run(5_000);
         }),
+    ]
+}
+
+fn old() -> Vec<Life> {
+    vec![
         one("revoking", |w| {
             let grant = granted(w, 5_000);
             w.default_fate = Fate::Dropped;
@@ -67,6 +77,11 @@ pub(crate) fn all() -> Vec<Life> {
         }),
         one("ended", |w| drop(granted(w, 40 * MINUTE))),
         one("closed", |w| drop(granted(w, 26 * 60 * MINUTE))),
+    ]
+}
+
+fn ephemeral() -> Vec<Life> {
+    vec![
         one("ephemeral_in_doubt", |w| {
             w.hire(ADA, &["Read Only"]);
             w.fates = vec![Fate::AnswerLost];
@@ -87,6 +102,11 @@ pub(crate) fn all() -> Vec<Life> {
             w.default_fate = Fate::Dropped;
             w.run(31 * MINUTE);
         }),
+    ]
+}
+
+fn stopped() -> Vec<Life> {
+    vec![
         one("frozen", |w| {
             granted(w, 5_000);
             orders(w, Deed::Freeze);

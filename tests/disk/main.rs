@@ -1,7 +1,8 @@
 //! Disks that fail, lie, forget and fill up: the real ledger and the shipped program on each of them, and
 //! ledgers that earlier builds wrote.
 //!
-//! `cargo test --release --test disk -- --ignored --nocapture` goes through all that the normal run samples.
+//! `cargo test --release --test disk -- --ignored --nocapture --skip writes_the_corpus` goes through all that
+//! the normal run samples.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on says where")]
 
@@ -31,7 +32,7 @@ impl Dice {
     }
 }
 
-/// Whether the extended run was asked for.
+/// Whether the extended run was asked for; told to the process that plays it.
 pub(crate) fn is_extended() -> bool {
     std::env::var_os("EPHEMERALD_DISK_EXTENDED").is_some()
 }

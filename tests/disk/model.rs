@@ -91,10 +91,13 @@ enum Naming {
     Remove(String),
 }
 
+/// What is safe of it, and what came after.
+type File = (Vec<u8>, Vec<(Part, Fate)>);
+
 /// A disk under way.
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
-    files: Vec<(Vec<u8>, Vec<(Part, Fate)>)>,
+    files: Vec<File>,
     names: BTreeMap<String, usize>,
     safe_names: BTreeMap<String, usize>,
     namings: Vec<Naming>,
