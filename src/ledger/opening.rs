@@ -247,7 +247,7 @@ fn random_id(draft: &Path) -> Result<String, LedgerError> {
 
 fn open_file(place: &Place, options: &Options) -> Result<OpenFile, LedgerError> {
     let file = place.file();
-    let reading = schema::open_reading(&file)?;
+    let reading = schema::open_undoing(&file)?;
     let found = schema::ledger_id(&reading, &file);
     drop(reading);
     let marked = place.marked().filter(|_| found.is_err() && options.on_loss != OnLoss::Refuse);
@@ -259,6 +259,9 @@ fn open_file(place: &Place, options: &Options) -> Result<OpenFile, LedgerError> 
         there => there.map(|()| None)?,
     };
     let db = schema::open_writing(&file)?;
+    // The log's name, and that a rollback journal is gone. SQLite syncs these with the first commit and
+    // does not say when that fails; a power cut would then take what was promised.
+    place.sync()?;
     if let Some(expected) = foreign {
         schema::set(&db, "replaces", &expected)
             .map_err(|e| schema::failed(&file, "note whose place it is in", e))?;

@@ -184,7 +184,8 @@ impl Place {
         statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
     }
 
-    fn sync(&self) -> Result<(), LedgerError> {
+    /// Makes the names in the directory safe.
+    pub(super) fn sync(&self) -> Result<(), LedgerError> {
         sync_dir(&self.dir)
     }
 }

@@ -3,7 +3,7 @@
 //! Refuses a schema newer than it knows before anything could change the file, and a file that is
 //! not a ledger. The journal is only ever appended to.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension as _, ToSql, TransactionBehavior,
@@ -88,15 +88,45 @@ pub(super) fn create(
 /// The one connection that writes. The file was checked by [`open_reading`] before.
 pub(super) fn open_writing(file: &Path) -> Result<Connection, LedgerError> {
     drop(open_reading(file)?);
-    let open = || -> rusqlite::Result<Connection> {
+    let open = || -> rusqlite::Result<(Connection, String)> {
         let mut db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
         migrate(&mut db)?;
-        Ok(db)
+        let mode = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        Ok((db, mode))
     };
-    open().map_err(|source| failed(file, "open it for writing", source))
+    let (db, mode) = open().map_err(|source| failed(file, "open it for writing", source))?;
+    if mode != "wal" {
+        // SQLite answers "wal" before the switch is on the disk, and says nothing when it then fails. In the
+        // old mode a power cut can take back a commit: the removal of the rollback journal that makes it
+        // one is not synced.
+        let source = io::Error::other(format!("its mode of writing stays \"{mode}\""));
+        return Err(LedgerError::Io {
+            path: file.to_owned(),
+            what: "keep a write-ahead log beside it",
+            source,
+        });
+    }
+    Ok(db)
+}
+
+/// As [`open_reading`], for the file's owner: a change that was interrupted while the file still had a
+/// rollback journal, which is so until its first opening is over, is undone first. A connection that cannot
+/// write can neither undo it nor read past it.
+pub(super) fn open_undoing(file: &Path) -> Result<Connection, LedgerError> {
+    match open_reading(file) {
+        Err(LedgerError::Database { source, .. })
+            if source.sqlite_error_code() == Some(ErrorCode::ReadOnly) =>
+        {
+            let undo =
+                || connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?.execute_batch("PRAGMA user_version");
+            undo().map_err(|source| failed(file, "undo what was interrupted in it", source))?;
+            open_reading(file)
+        }
+        opened => opened,
+    }
 }
 
 /// A short connection that cannot write.
