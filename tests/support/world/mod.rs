@@ -60,6 +60,12 @@ enum Write {
     Delete(AccountId),
 }
 
+impl Write {
+    fn carries(&self, role: &RoleName) -> bool {
+        matches!(self, Self::Set(_, roles, _) if roles.contains(role))
+    }
+}
+
 pub(crate) struct World {
     pub(crate) now: Now,
     pub(crate) engine: Option<Engine>,
@@ -87,6 +93,8 @@ pub(crate) struct World {
     pub(crate) listing_takes: (u64, u32),
     /// Whether a listing shows all there is.
     pub(crate) listing_complete: bool,
+    /// How many accounts a listing shows at most.
+    pub(crate) listing_shows: usize,
     /// Whether the tenant serves its roles.
     pub(crate) serves_roles: bool,
     /// Inventories that were handed over, and whether the control plane takes them.
@@ -146,6 +154,7 @@ impl World {
             neighbour: Neighbour::Silent,
             listing_takes: (0, 1),
             listing_complete: true,
+            listing_shows: usize::MAX,
             serves_roles: true,
             inventories: Vec::new(),
             takes_inventories: true,
@@ -366,7 +375,7 @@ impl World {
             Record::JobAnswered(a) | Record::JobRefused(a) => Some((a.job.clone(), a.code, a.rule)),
             Record::GrantActive(a) => Some((a.about.grant_job.clone(), ResultCode::Granted, None)),
             Record::GrantExtended(e) => Some((e.job.clone(), ResultCode::Extended, None)),
-            Record::ExtensionDropped(e) => Some((e.job.clone(), e.code, None)),
+            Record::ExtensionDropped(e) => Some((e.job.clone(), e.code, e.rule)),
             Record::GrantEnding(e) => e.answers().map(|code| (e.about.grant_job.clone(), code, e.rule)),
             _ => None,
         };
