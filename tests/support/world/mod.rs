@@ -102,6 +102,9 @@ pub(crate) struct World {
     pub(crate) takes_inventories: bool,
     /// Every account by id answers 404, there or not.
     pub(crate) blind: bool,
+    /// By how many millionths the wall clock is fast.
+    pub(crate) drift_ppm: i64,
+    drifted: i64,
     pub(crate) latency: u64,
     pub(crate) disk: u64,
     /// Milliseconds that have really passed, whatever any clock says.
@@ -159,6 +162,8 @@ impl World {
             inventories: Vec::new(),
             takes_inventories: true,
             blind: false,
+            drift_ppm: 0,
+            drifted: 0,
             latency: 40,
             disk: 2,
             elapsed: 0,
@@ -254,6 +259,19 @@ impl World {
         self.now.boot = BootTime(5_000);
     }
 
+    /// The machine sleeps: nothing of ours runs, both clocks go on, and so does JumpCloud.
+    pub(crate) fn suspend(&mut self, ms: u64) {
+        let until = self.now.boot.0 + ms;
+        for ((at, n), event) in std::mem::take(&mut self.events) {
+            match event {
+                Event::Apply(write, late) if at <= until => self.apply_write(at, &write, late),
+                event => drop(self.events.insert((at.max(until), n), event)),
+            }
+        }
+        self.pass(until);
+        self.input(Input::Tick);
+    }
+
     /// What was sent before goes on; what is left of it is dated on the new boot's clock.
     fn apply_events_for(&mut self, ms: u64) {
         let until = self.now.boot.0 + ms;
@@ -317,7 +335,10 @@ impl World {
         let ms = to.saturating_sub(self.now.boot.0);
         self.elapsed += ms;
         self.now.boot = BootTime(to.max(self.now.boot.0));
-        self.now.wall = self.now.wall + Millis(ms);
+        self.drifted += i64::try_from(ms).unwrap() * self.drift_ppm;
+        let drift = self.drifted / 1_000_000;
+        self.drifted %= 1_000_000;
+        self.now.wall = Timestamp(self.now.wall.0 + drift) + Millis(ms);
     }
 
     fn happen(&mut self, event: Event) {
