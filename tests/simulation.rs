@@ -51,7 +51,7 @@ const QUOTAS: [(&str, u64); 28] = [
     ("ledger lost", 50),
     ("ledger lost before durable", 10),
     ("extend at the end", 50),
-    ("extended", 50),
+    ("extended", 30),
     ("extension too late", 10),
     ("extension withdrawn", 5),
 ];

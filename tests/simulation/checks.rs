@@ -128,7 +128,7 @@ fn jobs(run: &mut Run) {
             }
             // So late that its id is forgotten, and it is not carried out either.
             Record::JobAnswered(a)
-                if a.code == ResultCode::ExpiredBeforeStart
+                if matches!(a.code, ResultCode::ExpiredBeforeStart | ResultCode::Rejected)
                     && answers.contains_key(&a.job)
                     && starts.get(&a.job).is_some_and(|by| entry.at > *by + Millis(FORGOTTEN_MS)) => {}
             Record::JobAnswered(a) => answers.entry(a.job.clone()).or_default().push(a.code.to_string()),

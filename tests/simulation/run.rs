@@ -48,6 +48,7 @@ pub(crate) struct Run {
     pub(crate) crashes: u64,
     noted: usize,
     redeliver_at: u64,
+    told_time_at: u64,
 }
 
 impl Run {
@@ -83,6 +84,7 @@ impl Run {
             crashes: 0,
             noted: 0,
             redeliver_at: 0,
+            told_time_at: 0,
         };
         run.people();
         run
@@ -186,7 +188,9 @@ impl Run {
         }
         self.redeliver_at = self.world.elapsed + 20_000;
         let answered = self.answered();
-        if self.delivered.len() > answered.len() || !self.healing {
+        let polls = self.delivered.len() > answered.len() || !self.healing;
+        if polls || self.world.elapsed >= self.told_time_at + HOUR {
+            self.told_time_at = self.world.elapsed;
             self.world.input(Input::ControlTime(self.real_wall()));
         }
         for job in self.delivered.clone() {
