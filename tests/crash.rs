@@ -129,24 +129,21 @@ async fn world(seed: u64) -> World {
     world
 }
 
-/// How often a start touches the ledger's files until its first record is on disk.
+/// How often a start touches the ledger's files until its first record is on disk: the second one, because the
+/// first makes them.
 async fn touches_of_a_start(world: &World, orders: &Arc<Orders>) -> u64 {
-    for moment in [Moment::After(Duration::from_millis(400)), Moment::Opening(u64::MAX >> 1)] {
-        let victim = Victim::start(world, orders, moment);
-        if let Moment::After(_) = moment {
-            victim.dies(world).await;
-            continue;
-        }
+    let mut touches = 0;
+    for moment in [Moment::Never, Moment::Opening(u64::MAX >> 1)] {
         let before = Left::read(&world.files).starts();
+        let victim = Victim::start(world, orders, moment);
         while Left::read(&world.files).starts() == before {
             sleep(Duration::from_millis(2)).await;
         }
-        let touches = orders.seen();
+        touches = orders.seen();
         victim.stops().await;
-        println!("a start touches the ledger {touches} times");
-        return touches;
     }
-    unreachable!("the second one returns")
+    println!("a start touches the ledger {touches} times");
+    touches
 }
 
 /// Every request takes a while, so that there is a time between a write and its answer.

@@ -112,6 +112,7 @@ impl fmt::Display for Table {
 }
 
 /// A ledger as a kill left it.
+#[derive(Default)]
 pub(crate) struct Left {
     pub(crate) records: Vec<(u64, Record)>,
     jobs: BTreeSet<String>,
@@ -138,6 +139,9 @@ impl Left {
             }
         }
         let file = copy.path().join("ledger.db");
+        if !file.exists() {
+            return Self::default();
+        }
         let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
         let mut select = db.prepare("SELECT seq, body FROM journal ORDER BY seq").unwrap();
         let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?));
