@@ -47,7 +47,7 @@ async fn killed_at_any_moment_it_leaves_no_access_behind_and_loses_no_result() {
 
 /// `cargo test --test crash -- --ignored --nocapture`.
 #[tokio::test]
-#[ignore = "the same at length, four minutes"]
+#[ignore = "256 kills, up to eight minutes"]
 async fn killed_at_any_moment_at_length() {
     kill(256).await;
 }
