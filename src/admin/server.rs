@@ -103,15 +103,15 @@ impl AdminServer {
     pub async fn bind(path: &Path, group: Option<&str>) -> Result<Self, ServeError> {
         make_room(path).await?;
         let listen = |error| ServeError::Listen(path.to_path_buf(), error);
-        let listener = UnixListener::bind(path).map_err(listen)?;
-        if let Some(name) = group {
-            peer::gid(name).and_then(|gid| chown(path, None, Some(gid))).map_err(|error| {
-                let _ = fs::remove_file(path); // nobody is served on it
-                ServeError::Group { path: path.to_path_buf(), group: name.to_owned(), error }
-            })?;
+        // Nobody may connect before the mode and the group are right, so the name comes last.
+        let unnamed = unnamed(path);
+        make_room(&unnamed).await?;
+        let listener = UnixListener::bind(&unnamed).map_err(listen)?;
+        let named = give(&unnamed, path, group);
+        if named.is_err() {
+            let _ = fs::remove_file(&unnamed); // nobody is served on it
         }
-        fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(listen)?;
-        Ok(Self { listener, path: path.to_path_buf() })
+        named.map(|()| Self { listener, path: path.to_path_buf() })
     }
 
     /// Answers until `shutdown` resolves, then removes the socket.
@@ -129,6 +129,25 @@ impl AdminServer {
         let _ = fs::remove_file(&self.path);
         served.map_err(|error| ServeError::Listen(self.path, error))
     }
+}
+
+/// The name that a socket has until it may be used, in the same directory.
+fn unnamed(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+/// Gives a socket its group, its mode and its name.
+fn give(socket: &Path, path: &Path, group: Option<&str>) -> Result<(), ServeError> {
+    if let Some(name) = group {
+        peer::gid(name)
+            .and_then(|gid| chown(socket, None, Some(gid)))
+            .map_err(|error| ServeError::Group { path: path.to_path_buf(), group: name.to_owned(), error })?;
+    }
+    let mode = fs::Permissions::from_mode(0o660);
+    let done = fs::set_permissions(socket, mode).and_then(|()| fs::rename(socket, path));
+    done.map_err(|error| ServeError::Listen(path.to_path_buf(), error))
 }
 
 async fn make_room(path: &Path) -> Result<(), ServeError> {

@@ -106,7 +106,7 @@ fn operator(seq: u64, record: &Record) {
             operator.remark = remark(Some(order)),
             "raises thawed"
         ),
-        Record::GrantForgotten(Forgotten { about: a, order }) => error!(
+        Record::GrantForgotten(Forgotten { about: a, order, .. }) => error!(
             seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
             role = %a.role, operator.uid = order.by.uid, operator.gid = order.by.gid, operator.pid = order.by.pid,
             operator.remark = remark(Some(order)),
@@ -129,7 +129,8 @@ fn extension(seq: u64, record: &Record) {
         ),
         Record::ExtensionDropped(e) => info!(
             seq, kind, grant.id = %e.about.grant, job.id = %e.job, integration = %e.about.integration, account.email = %e.about.email,
-            role = %e.about.role, ends_at = e.end.at.0, code = %e.code, "extension dropped: the old end stays"
+            role = %e.about.role, ends_at = e.end.at.0, code = %e.code, rule = e.rule.map(tracing::field::display),
+            "extension dropped: the old end stays"
         ),
         _ => {}
     }
@@ -183,6 +184,7 @@ fn account(seq: u64, record: &Record) {
         Record::OrphanOver { integration, id } => {
             info!(seq, kind, integration = %integration, account = %id, "no orphan any more");
         }
+        Record::TimeSeen => tracing::debug!(seq, kind, "time seen"),
         Record::AccessCounted(u) => tracing::debug!(
             seq,
             kind,
@@ -257,6 +259,9 @@ pub(super) fn warning(warning: &Warning) {
         ),
         Warning::CredentialRefused(integration) => error!(
             integration = %integration, "JumpCloud: the key is not accepted (401); raises pause, endings are tried on: put a working key into the connection file"
+        ),
+        Warning::ListingCut(integration) => error!(
+            integration = %integration, "JumpCloud: a listing that should be complete shows less than half of the administrators of the one before; for ten minutes it proves nobody gone: look at the list in the console"
         ),
         Warning::Escalated(at) => error!(
             integration = %at.integration, account = at.account.as_str(),

@@ -41,7 +41,7 @@ pub(super) fn of(
             Some(ended(about(base(Code::Event(EventCode::GrantEnded)), &gone.about), gone, at))
         }
         Record::GrantForgotten(given_up) => Some(abandoned(base, given_up)),
-        Record::GrantSettled { about: grant, observed } => {
+        Record::GrantSettled { about: grant, observed, policy_hash } => {
             let evidence = Evidence {
                 roles_after: Some(observed.clone()),
                 verified_by_read: Some(true),
@@ -49,21 +49,24 @@ pub(super) fn of(
             };
             Some(Report {
                 evidence: Some(evidence),
+                policy_hash: policy_hash.clone(),
                 ..about(base(Code::Event(EventCode::GrantSettled)), grant)
             })
         }
-        Record::GrantReappeared { about: grant, observed } => {
+        Record::GrantReappeared { about: grant, observed, policy_hash } => {
             let evidence = Evidence { observed: Some(observed.clone()), ..Evidence::default() };
             Some(Report {
                 evidence: Some(evidence),
+                policy_hash: policy_hash.clone(),
                 ..about(base(Code::Event(EventCode::GrantReappeared)), grant)
             })
         }
-        Record::RevocationOverdue { about: grant, overdue_ms, attempts, .. } => {
+        Record::RevocationOverdue { about: grant, overdue_ms, attempts, policy_hash, .. } => {
             let evidence =
                 Evidence { lateness_ms: Some(*overdue_ms), attempts: Some(*attempts), ..Evidence::default() };
             Some(Report {
                 evidence: Some(evidence),
+                policy_hash: policy_hash.clone(),
                 ..about(base(Code::Event(EventCode::RevocationOverdue)), grant)
             })
         }
@@ -166,7 +169,9 @@ fn extended(
 fn not_extended(base: impl Fn(Code) -> Report, dropped: &ExtensionDropped) -> Report {
     Report {
         job_id: Some(dropped.job.clone()),
+        rule: dropped.rule,
         ends_at: Some(Utc(dropped.end.at)),
+        policy_hash: dropped.policy_hash.clone(),
         ..about(base(Code::Result(dropped.code)), &dropped.about)
     }
 }
@@ -198,6 +203,7 @@ fn ended(report: Report, gone: &GrantGone, at: i64) -> Report {
     let detail = Some(detail.join("; ")).filter(|text| !text.is_empty());
     Report {
         reason: Some(gone.reason),
+        policy_hash: gone.policy_hash.clone(),
         detail,
         evidence: Some(evidence),
         session_may_persist_until: gone
@@ -214,6 +220,7 @@ fn abandoned(base: impl Fn(Code) -> Report, given_up: &Forgotten) -> Report {
     Report {
         reason: Some(EndReason::Abandoned),
         detail: Some(given_up.order.to_string()),
+        policy_hash: given_up.policy_hash.clone(),
         evidence: Some(evidence),
         ..about(base(Code::Event(EventCode::GrantEnded)), &given_up.about)
     }

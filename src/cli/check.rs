@@ -10,10 +10,13 @@ mod local;
 mod network;
 mod report;
 
+use std::collections::BTreeMap;
+
 use super::{Exit, Failure, Output, output};
 use crate::{
     admin::{client, view::StatusView},
     config::Loaded,
+    engine::ids::OrgId,
 };
 use report::{Report, Verdict};
 pub(super) use {credential::token_advice, integration::advice};
@@ -45,9 +48,20 @@ async fn all(loaded: &Loaded, report: &mut Report) {
     let mut dates = Vec::new();
     let mut part = report.part("control plane");
     dates.extend(control_plane::check(config, daemon.as_ref(), &mut part).await);
+    let mut orgs: BTreeMap<OrgId, Vec<String>> = BTreeMap::new();
     for integration in &config.integrations {
-        let mut part = report.part(&format!("integration {}", integration.settings.id));
-        dates.extend(integration::check(config, integration, policy.as_ref(), &mut part).await);
+        let name = integration.settings.id.to_string();
+        let mut part = report.part(&format!("integration {name}"));
+        let seen = integration::check(config, integration, policy.as_ref(), &mut part).await;
+        dates.extend(seen.date);
+        if let Some(org) = seen.org {
+            orgs.entry(org).or_default().push(name);
+        }
+    }
+    for (org, names) in orgs.into_iter().filter(|(_, names)| names.len() > 1) {
+        let found = format!("{} are one organization ({org})", names.join(" and "));
+        let advice = "an account that one of them holds is refused to the others: keep one integration for each organization";
+        report.part("integrations").step("organizations", Verdict::config(found, advice));
     }
     if config.integrations.is_empty() {
         let advice = "add an [[integration]] with a connection_file";

@@ -195,6 +195,8 @@ pub enum Warning {
     ClockTrusted,
     /// The organization that answers is not the pinned one; nothing is done there.
     WrongOrganization(IntegrationId),
+    /// A listing that should be complete shows less than half of the people of the one before: it proves nothing.
+    ListingCut(IntegrationId),
     /// The credential is not accepted.
     CredentialRefused(IntegrationId),
     /// Something of ours is there that no permitted write would take away.

@@ -47,7 +47,7 @@ impl Engine {
             observed: evidence.observed,
             would_write: evidence.would_write,
             inventory: evidence.inventory,
-            policy_hash: self.policy.as_ref().map(|p| p.hash.clone()),
+            policy_hash: self.hash_in_force(),
             forget_at: Timestamp(job.start_by.0.saturating_add(JOB_MEMORY_MS)),
         }));
     }

@@ -12,10 +12,8 @@ use super::{
     grant::{GrantKind, Terms},
     ids::{AccountId, Email, GrantId, JobId, RoleName},
     job::{Ask, GrantJob, Job, Target},
-    observed::ObservedAccount,
     plan,
     planted::{self, Planted},
-    probe::WHOAMI_AGE,
     record::Record,
     settings::RoleMode,
     tenant::Errand,
@@ -84,7 +82,9 @@ impl Engine {
         if let Err(rule) = self.judge_account(at, &account.id, &account.email) {
             return refuse(rule);
         }
-        if self.state.recovery.is_unexplained(&at.integration, Some(&account.id), &account.email) {
+        let unexplained =
+            self.state.recovery.is_unexplained(&at.integration, Some(&account.id), &account.email);
+        if unexplained || self.is_made_here(at, account) || self.is_held_beside(at, account) {
             return refuse(Rule::AccountBarred);
         }
         let Some(tenant) = self.tenants.get(&at.integration) else { return refuse(Rule::UnknownIntegration) };
@@ -247,7 +247,7 @@ impl Engine {
                 Target::Ephemeral { requester, .. } => Some(requester.clone()),
                 _ => None,
             },
-            policy_hash: self.policy.as_ref().map(|p| p.hash.clone()).unwrap_or_default(),
+            policy_hash: self.hash_in_force().unwrap_or_default(),
             roles_before: account.map(|a| a.roles.clone()).unwrap_or_default(),
         })));
         self.pending.remove(&job.id);
@@ -321,29 +321,13 @@ impl Engine {
             };
         self.gate_again(terms, &account.email).is_ok()
             && !self.state.recovery.is_unexplained(&at.integration, Some(&account.id), &account.email)
+            && !self.is_held_beside(at, account)
             && self.now.wall < terms.start_by
             && self.is_known_organization(at)
             && plain
             && offered
             && !self.is_elsewhere(at, account)
             && self.judge_account(at, &account.id, &account.email).is_ok()
-    }
-
-    /// The account says that it belongs to another organization than the pinned one: a credential of
-    /// several was shown it all the same. Asked of raises only.
-    pub(super) fn is_elsewhere(&self, at: &AccountRef, account: &ObservedAccount) -> bool {
-        let pinned = self.state.organizations.get(&at.integration);
-        account.org.as_ref().zip(pinned).is_some_and(|(shown, pinned)| shown != pinned)
-    }
-
-    /// The pinned organization answered last, not long ago, and takes the credential.
-    pub(super) fn is_known_organization(&self, at: &AccountRef) -> bool {
-        let pinned = self.state.organizations.get(&at.integration);
-        self.tenants.get(&at.integration).is_some_and(|tenant| {
-            let recent = |seen: BootTime| self.now.boot.since(seen) <= WHOAMI_AGE;
-            let same = tenant.org_seen.as_ref().is_some_and(|(org, at)| Some(org) == pinned && recent(*at));
-            same && !tenant.wrong_org && !tenant.credential_refused
-        })
     }
 
     fn is_dry_run(&self) -> bool {

@@ -49,6 +49,11 @@ pub(super) struct Desk {
     pub vain: u32,
     /// When the first of them came back.
     pub vain_since: Option<BootTime>,
+    /// Lowers upon a read that went well, which came back without an answer or with one that may be another
+    /// next time, since the last success.
+    pub failed: u32,
+    /// When the first of them came back.
+    pub failed_since: Option<BootTime>,
     /// When the first of the reads began that show a live grant's access missing, with none between that
     /// shows it there.
     pub missing_since: Option<BootTime>,
@@ -136,5 +141,7 @@ impl Desk {
         self.escalated = false;
         self.vain = 0;
         self.vain_since = None;
+        self.failed = 0;
+        self.failed_since = None;
     }
 }

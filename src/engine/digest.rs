@@ -234,6 +234,7 @@ impl Engine {
             wrote: Some(account.wrote.clone()).filter(|w| !w.is_empty()),
             found_email,
             order: found.forgotten.clone().or_else(|| found.order.clone()),
+            policy_hash: self.hash_in_force(),
             at: self.now.wall,
         };
         let integration = at.integration.clone();
@@ -250,7 +251,7 @@ impl Engine {
                 observed: observed.map(<[RoleName]>::to_vec),
                 would_write: None,
                 inventory: None,
-                policy_hash: self.policy.as_ref().map(|p| p.hash.clone()),
+                policy_hash: self.hash_in_force(),
                 forget_at: Timestamp(self.now.wall.0.saturating_add(JOB_MEMORY_MS * 8)),
             }));
         }
@@ -290,7 +291,8 @@ impl Engine {
                 && tenant.order.any_covers(&strange, &g.terms.role)
         };
         for about in self.state.grants_of(at).filter(back).map(Grant::about).collect::<Vec<_>>() {
-            self.write(Record::GrantReappeared { about, observed: roles.to_vec() });
+            let policy_hash = self.hash_in_force();
+            self.write(Record::GrantReappeared { about, observed: roles.to_vec(), policy_hash });
         }
     }
 

@@ -24,6 +24,10 @@ const LOST: Millis = Millis(90_000);
 /// The same for a listing, whose pages are paced: ten thousand accounts at one request a second.
 const LOST_LISTING: Millis = Millis(10 * 60_000);
 
+/// How often the journal says what time it is while access is live: a clock that comes back from a power cut with
+/// an earlier time than that is known to be wrong.
+const TIME_FLOOR: Millis = Millis(5 * 60_000);
+
 /// The overdue age, in milliseconds, at which a revocation is reported after `told`: soon and often, then
 /// hourly for a day, then daily, for ever.
 fn next_rung(first: u64, told: Option<u64>) -> u64 {
@@ -112,6 +116,7 @@ impl Engine {
         if self.clock.witness(self.now, theirs) {
             self.warn(Warning::ClockTrusted);
             self.restart_watches_of_the_future();
+            self.extend_durable();
         }
     }
 
@@ -167,7 +172,7 @@ impl Engine {
         let at = found.account_ref();
         let about = found.about();
         self.drop_extensions(grant);
-        let policy_hash = rule.and_then(|_| self.policy.as_ref().map(|p| p.hash.clone()));
+        let policy_hash = self.hash_in_force();
         let ending = GrantEnding { about, reason, woken_by, lateness_ms, rule, fault, policy_hash, order };
         self.write(Record::GrantEnding(ending));
         if let Some(alarm) = self.grant_alarms.remove(grant) {
@@ -212,6 +217,7 @@ impl Engine {
         self.report_overdue();
         self.remind_of_forgotten();
         self.remind_if_due();
+        self.keep_time_floor();
         if self.clock.is_trusted() {
             // A clock that jumped years ahead must not make a job new again.
             let wall = self.now.wall;
@@ -221,6 +227,15 @@ impl Engine {
         let busy = self.state.accounts.keys().cloned();
         self.dirty.extend(busy);
         self.alarms.set(self.now.boot + self.settings.timing.sweep, Wake::Sweep);
+    }
+
+    /// A time that nobody trusts is no floor: a jump ahead would make every later start a doubtful one.
+    fn keep_time_floor(&mut self) {
+        let old = self.now.boot.since(self.time_floor_at) >= TIME_FLOOR;
+        if old && self.clock.is_trusted() && self.state.live_grants() > 0 {
+            self.time_floor_at = self.now.boot;
+            self.write(Record::TimeSeen);
+        }
     }
 
     fn give_up_lost_calls(&mut self) {
@@ -249,7 +264,8 @@ impl Engine {
             let fault = account.and_then(|a| a.last_fault.clone());
             let fault =
                 fault.or_else(|| self.tenants.get(&at.integration).and_then(|t| t.last_fault.clone()));
-            self.write(Record::RevocationOverdue { about, overdue_ms, attempts, fault });
+            let policy_hash = self.hash_in_force();
+            self.write(Record::RevocationOverdue { about, overdue_ms, attempts, fault, policy_hash });
         }
     }
 

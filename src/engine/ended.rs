@@ -34,7 +34,7 @@ pub struct GrantEnding {
     /// On whose word, if an operator ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
-    /// For a grant that never became active: the policy in force.
+    /// The policy in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_hash: Option<String>,
 }
@@ -64,6 +64,9 @@ pub struct GrantGone {
     /// On whose word it ended or was given up, if an operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// The policy in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_hash: Option<String>,
     /// When.
     pub at: Timestamp,
 }

@@ -140,7 +140,8 @@ impl Engine {
         if seen_to >= self.settings.timing.settle {
             let settling = self.state.grants_of(at).filter(|g| g.phase == Phase::Settling);
             for about in settling.map(Grant::about).collect::<Vec<_>>() {
-                self.write(Record::GrantSettled { about, observed: observed.to_vec() });
+                let policy_hash = self.hash_in_force();
+                self.write(Record::GrantSettled { about, observed: observed.to_vec(), policy_hash });
             }
         }
         if seen_to < self.watch_end() || watch.age(self.now) < self.watch_end() {

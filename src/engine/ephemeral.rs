@@ -39,7 +39,8 @@ impl Engine {
         self.end_uncovered(at, &seen.roles);
         let back = |g: &&Grant| matches!(g.phase, Phase::Settling | Phase::Ended);
         for about in self.state.grants_of(at).filter(back).map(Grant::about).collect::<Vec<_>>() {
-            self.write(Record::GrantReappeared { about, observed: seen.roles.clone() });
+            let policy_hash = self.hash_in_force();
+            self.write(Record::GrantReappeared { about, observed: seen.roles.clone(), policy_hash });
         }
         if !self.has_revoking(at)
             && let Some(desk) = self.desks.get_mut(at)

@@ -5,7 +5,8 @@
 //!      └─ the end, a revocation, a withdrawal, a lost ledger ─▶ dropped: the old end stays
 //! ```
 //!
-//! Refuses to believe an extension before its record is durable, and to shorten anything.
+//! Refuses to believe an extension before its record is durable, to bring one into force that the policy would not
+//! allow any more, and to shorten anything.
 
 use super::{
     Engine,
@@ -19,6 +20,7 @@ use super::{
     policy::{Asked, Facts, Whose},
     record::{Record, Seq},
     recovery::Held,
+    time::{Millis, Timestamp},
     usage,
 };
 
@@ -32,6 +34,9 @@ pub(super) struct Unsettled {
     /// The end that was in force before.
     from: End,
 }
+
+/// Why an extension does not come into force.
+type Why = (ResultCode, Option<Rule>);
 
 impl Engine {
     /// An extension is accepted or refused at once: nothing has to be read for it.
@@ -47,7 +52,7 @@ impl Engine {
             digest: job.digest,
             end: End::after(self.now, ask.duration),
             request: request.clone(),
-            policy_hash: self.policy.as_ref().map(|p| p.hash.clone()).unwrap_or_default(),
+            policy_hash: self.hash_in_force().unwrap_or_default(),
         };
         self.write(Record::ExtensionAccepted(Box::new(extension)));
         self.extending.insert(ask.grant.clone());
@@ -66,15 +71,36 @@ impl Engine {
             Phase::Applying | Phase::Indeterminate => return Err(refuse(Rule::GrantNotActive)),
             Phase::Revoking | Phase::Settling | Phase::Ended => return Err((ResultCode::TooLate, None)),
         }
-        let policy = self.open_gate()?;
+        self.open_gate()?;
         if !self.may_end_at(&job.integration, &ask.grant, self.now.wall + ask.duration) {
             return Err((ResultCode::RateRefused, None));
         }
         if self.state.recovery.adopted.contains(&ask.grant) {
             return Err(refuse(Rule::RevokeOnly));
         }
+        let until = self.now.wall + ask.duration;
+        let continuous = self.continuous(&usage::whose(&grant.terms), until);
+        let dry_run = self.judge_more_time(grant, until, request, continuous)?;
+        let latest = grant.extensions.last().map_or(&grant.end, |(_, waiting)| &waiting.end);
+        if !End::after(self.now, ask.duration).is_later_than(latest) {
+            return Err(refuse(Rule::NotLonger));
+        }
+        if dry_run { Err((ResultCode::DryRun, None)) } else { Ok(()) }
+    }
+
+    /// What is asked of the policy and of the integration, at acceptance and again before more time comes into
+    /// force; whether the policy in force only says what it would do.
+    fn judge_more_time(
+        &self,
+        grant: &Grant,
+        until: Timestamp,
+        request: &AccessRequest,
+        continuous: Millis,
+    ) -> Result<bool, Why> {
+        let refuse = |rule| (ResultCode::Rejected, Some(rule));
+        let policy = self.open_gate()?;
         let at = grant.account_ref();
-        policy.judge(&self.asked_of_extension(grant, ask, request)).map_err(refuse)?;
+        policy.judge(&self.asked_of_extension(grant, until, request, continuous)).map_err(refuse)?;
         if !self.offers(&at.integration, &grant.terms.role) {
             return Err(refuse(Rule::RoleNotGrantable));
         }
@@ -86,24 +112,32 @@ impl Engine {
         if self.tenants.get(&at.integration).is_none_or(|t| t.wrong_org || t.credential_refused) {
             return Err(refuse(Rule::Credential)); // an access whose end could not be carried out
         }
-        let latest = grant.extensions.last().map_or(&grant.end, |(_, waiting)| &waiting.end);
-        if !End::after(self.now, ask.duration).is_later_than(latest) {
-            return Err(refuse(Rule::NotLonger));
+        Ok(policy.dry_run)
+    }
+
+    /// Another policy may be in force than the one that the extension was accepted under: by a reload, or after a
+    /// start.
+    fn judge_again(&self, grant: &Grant, extension: &Extension) -> Gate {
+        if self.open_gate()?.hash == extension.policy_hash {
+            return Ok(());
         }
-        if policy.dry_run { Err((ResultCode::DryRun, None)) } else { Ok(()) }
+        let counted = self.counted(&usage::whose(&grant.terms)).unwrap_or_default();
+        let dry_run = self.judge_more_time(grant, extension.end.at, &extension.request, counted)?;
+        if dry_run { Err((ResultCode::DryRun, None)) } else { Ok(()) }
     }
 
     /// More time is judged as a grant is; it is no further grant, so the numbers of grants do not count.
     fn asked_of_extension<'a>(
         &self,
         grant: &'a Grant,
-        ask: &ExtendJob,
+        until: Timestamp,
         request: &'a AccessRequest,
+        continuous: Millis,
     ) -> Asked<'a> {
-        let (terms, until) = (&grant.terms, self.now.wall + ask.duration);
+        let terms = &grant.terms;
         Asked {
             role: &terms.role,
-            duration: ask.duration,
+            duration: until.since(self.now.wall),
             whose: terms.requester.as_ref().map_or(Whose::Account(&terms.email), Whose::Ephemeral),
             request,
             from: self.now.wall,
@@ -112,12 +146,12 @@ impl Engine {
                 manages_admins: Some(self.is_known_to_manage(&terms.integration, &terms.role)),
                 live: None,
                 last_hour: None,
-                continuous: Some(self.continuous(&usage::whose(terms), until)),
+                continuous: Some(continuous),
             },
         }
     }
 
-    /// Brings into force what is durable by now, unless the end in force has come.
+    /// Brings into force what is durable by now, unless the end in force has come or it is not allowed any more.
     pub(super) fn extend_durable(&mut self) {
         self.unsettled.retain(|u| u.seq > self.durable);
         if !self.ledger_ok {
@@ -129,10 +163,23 @@ impl Engine {
             let ready: Vec<Extension> =
                 found.extensions.iter().filter(ready).map(|(_, waiting)| waiting.clone()).collect();
             for extension in ready {
-                self.extend_now(&grant, extension);
+                self.extend_or_drop(&grant, extension);
             }
             if self.state.grants.get(&grant).is_none_or(|g| g.extensions.is_empty()) {
                 self.extending.remove(&grant);
+            }
+        }
+    }
+
+    fn extend_or_drop(&mut self, grant: &GrantId, extension: Extension) {
+        let Some(found) = self.state.grants.get(grant) else { return };
+        match self.judge_again(found, &extension) {
+            Ok(()) => self.extend_now(grant, extension),
+            // Nobody has read the policy yet, or knows the time: that may change before the end in force.
+            Err((ResultCode::ClockUntrusted, _) | (_, Some(Rule::NoPolicy))) => {}
+            Err(why) => {
+                let end = found.end;
+                self.drop_extension(grant, extension.job, extension.digest, why, end);
             }
         }
     }
@@ -170,7 +217,7 @@ impl Engine {
         let Some(found) = self.state.grants.get(grant) else { return };
         let (end, waiting) = (found.end, found.extensions.clone());
         for (_, extension) in waiting {
-            self.drop_extension(grant, extension.job, extension.digest, ResultCode::TooLate, end);
+            self.drop_extension(grant, extension.job, extension.digest, (ResultCode::TooLate, None), end);
         }
     }
 
@@ -180,7 +227,7 @@ impl Engine {
             let Some(found) = self.state.grants.get(&grant) else { continue };
             let (end, waiting) = (found.end, found.extensions.clone());
             for (_, extension) in waiting {
-                self.drop_extension(&grant, extension.job, extension.digest, ResultCode::Frozen, end);
+                self.drop_extension(&grant, extension.job, extension.digest, (ResultCode::Frozen, None), end);
             }
         }
     }
@@ -191,7 +238,7 @@ impl Engine {
         let Some(grant) = self.state.grants.values().find(asked) else { return false };
         let (grant, end) = (grant.terms.grant.clone(), grant.end);
         let digest = self.state.jobs.get(job).map_or(Digest([0; 32]), |seen| seen.digest);
-        self.drop_extension(&grant, job.clone(), digest, ResultCode::Cancelled, end);
+        self.drop_extension(&grant, job.clone(), digest, (ResultCode::Cancelled, None), end);
         true
     }
 
@@ -201,7 +248,7 @@ impl Engine {
         for undone in std::mem::take(&mut self.unsettled).into_iter().rev() {
             let Unsettled { grant, job, digest, from, .. } = undone;
             if self.state.grants.get(&grant).is_some_and(|g| g.phase.is_live()) {
-                self.drop_extension(&grant, job, digest, ResultCode::TooLate, from);
+                self.drop_extension(&grant, job, digest, (ResultCode::TooLate, None), from);
                 self.arm(&grant);
             }
         }
@@ -210,8 +257,10 @@ impl Engine {
         }
     }
 
-    fn drop_extension(&mut self, grant: &GrantId, job: JobId, digest: Digest, code: ResultCode, end: End) {
+    fn drop_extension(&mut self, grant: &GrantId, job: JobId, digest: Digest, why: Why, end: End) {
         let Some(about) = self.state.grants.get(grant).map(Grant::about) else { return };
-        self.write(Record::ExtensionDropped(ExtensionDropped { about, job, digest, code, end }));
+        let ((code, rule), policy_hash) = (why, self.hash_in_force());
+        let dropped = ExtensionDropped { about, job, digest, code, rule, policy_hash, end };
+        self.write(Record::ExtensionDropped(dropped));
     }
 }

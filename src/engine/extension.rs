@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    codes::ResultCode,
+    codes::{ResultCode, Rule},
     grant::End,
     ids::{AccountId, JobId, RoleName},
     job::{AccessRequest, Digest},
@@ -68,8 +68,14 @@ pub struct ExtensionDropped {
     pub job: JobId,
     /// Its digest.
     pub digest: Digest,
-    /// `too_late` or `cancelled`.
+    /// Why it did not come into force.
     pub code: ResultCode,
+    /// The rule that refused it, if the policy or an agent's state did meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+    /// The policy in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_hash: Option<String>,
     /// The end in force.
     #[serde(flatten)]
     pub end: End,

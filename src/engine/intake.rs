@@ -160,7 +160,7 @@ impl Engine {
         if !self.refused.insert(refusal.digest) {
             return;
         }
-        let policy_hash = self.policy.as_ref().map(|p| p.hash.clone());
+        let policy_hash = self.hash_in_force();
         self.write(Record::JobRefused(Answer {
             job: refusal.job,
             digest: refusal.digest,

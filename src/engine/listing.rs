@@ -2,7 +2,7 @@
 //! of absence, resolved targets, the end of a test.
 //!
 //! Refuses to take "not listed" for "not there" unless the listing is complete, comes from the pinned
-//! organization, shows an account recorded earlier, and a second one agrees.
+//! organization, shows an account recorded earlier and most of the people of the one before, and a second one agrees.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,8 @@ impl Engine {
         let integration = &flight.integration;
         self.note_success(integration);
         self.note_org(integration, listing.org.clone(), flight.began);
-        let proves = self.proves_absence(integration, &listing);
+        let proves = self.proves_absence(integration, &listing)
+            && !self.looks_cut(integration, flight.began, &listing);
         let now = self.now.boot;
         let Some(tenant) = self.tenants.get_mut(integration) else { return };
         tenant.budget.debit(listing.requests.saturating_sub(1), now);

@@ -79,16 +79,18 @@ impl Engine {
     }
 
     /// The floor role instead of what has been written in vain for long, if it is no more than what is
-    /// there: access that ends outranks a standing role beside it, which a person can give back.
+    /// there: access that ends outranks a standing role beside it, which a person can give back. What only
+    /// failed for long may go through next, so that every other try is still for it.
     fn or_floor(&self, at: &AccountRef, seen: &Sighting, roles: Vec<RoleName>) -> Vec<RoleName> {
         let (Some(tenant), Some(desk)) = (self.tenants.get(&at.integration), self.desks.get(at)) else {
             return roles;
         };
         let floor = &tenant.settings.floor_role;
         let patience = self.settings.timing.overdue;
-        let long = desk.vain_since.is_some_and(|since| self.now.boot.since(since) >= patience);
-        let in_vain = long && desk.vain >= VAIN;
-        if in_vain && tenant.order.any_covers(&seen.account.roles, floor) {
+        let long = |since: Option<BootTime>| since.is_some_and(|at| self.now.boot.since(at) >= patience);
+        let in_vain = long(desk.vain_since) && desk.vain >= VAIN;
+        let fails = long(desk.failed_since) && desk.failed >= VAIN && desk.failed % 2 == 0;
+        if (in_vain || fails) && tenant.order.any_covers(&seen.account.roles, floor) {
             return vec![floor.clone()];
         }
         roles

@@ -16,6 +16,7 @@
 
 pub mod account;
 pub mod action;
+pub mod active;
 mod admission;
 mod alarms;
 mod answer;
@@ -45,6 +46,7 @@ mod lowering;
 pub mod observed;
 mod operator;
 pub mod order;
+mod organization;
 pub mod orphans;
 mod place;
 pub mod plan;
@@ -56,6 +58,7 @@ pub mod recovery;
 mod returned;
 pub mod roles;
 pub mod settings;
+mod shrunk;
 pub mod state;
 mod tenant;
 pub mod time;
@@ -109,6 +112,8 @@ pub struct Engine {
     extending: BTreeSet<GrantId>,
     /// Extensions in force whose record is not durable, oldest first.
     unsettled: Vec<extend::Unsettled>,
+    /// When the journal last said what time it is.
+    time_floor_at: BootTime,
     /// When it was last said what was given up.
     reminded: BootTime,
     jitter: u64,
@@ -187,6 +192,7 @@ impl Engine {
             undurable: BTreeSet::new(),
             extending: BTreeSet::new(),
             unsettled: Vec::new(),
+            time_floor_at: now.boot,
             reminded: BootTime(0),
             jitter: seed | 1,
             out: Step::default(),
@@ -234,7 +240,13 @@ impl Engine {
         self.policy = policy;
         if other {
             self.take_raises_back();
+            self.extend_durable();
         }
+    }
+
+    /// What names the policy in force, if one is.
+    fn hash_in_force(&self) -> Option<String> {
+        self.policy.as_ref().map(|policy| policy.hash.clone())
     }
 
     /// When to come back at the latest, if nothing happens before.

@@ -160,7 +160,8 @@ impl Engine {
         let Some(found) = self.state.grants.get(grant) else { return };
         let (about, jobs, at) = (found.about(), found.revoke_jobs.clone(), found.account_ref());
         let integration = about.integration.clone();
-        self.write(Record::GrantForgotten(Forgotten { about, order: order.clone() }));
+        let (order, policy_hash) = (order.clone(), self.hash_in_force());
+        self.write(Record::GrantForgotten(Forgotten { about, order, policy_hash }));
         for (job, digest) in jobs {
             self.write(Record::JobAnswered(self.not_revoked(job, digest, grant, &integration)));
         }
@@ -185,7 +186,7 @@ impl Engine {
             observed: None,
             would_write: None,
             inventory: None,
-            policy_hash: self.policy.as_ref().map(|p| p.hash.clone()),
+            policy_hash: self.hash_in_force(),
             forget_at: Timestamp(self.now.wall.0.saturating_add(JOB_MEMORY_MS * 8)),
         }
     }

@@ -104,6 +104,9 @@ pub struct Forgotten {
     pub about: About,
     /// On whose word.
     pub order: Order,
+    /// The policy in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_hash: Option<String>,
 }
 
 impl fmt::Display for Order {

@@ -56,8 +56,10 @@ impl Engine {
         }
     }
 
+    /// By whichever integration of the same organization.
     fn held_ids(&self, integration: &IntegrationId) -> BTreeSet<AccountId> {
-        let here = self.state.accounts.iter().filter(|(at, _)| at.integration == *integration);
+        let beside: BTreeSet<_> = self.one_organization(integration).collect();
+        let here = self.state.accounts.iter().filter(|(at, _)| beside.contains(&at.integration));
         here.filter_map(|(_, account)| account.id.clone()).collect()
     }
 
@@ -119,7 +121,7 @@ impl Engine {
             boot_ends: now.boot,
             request: AccessRequest::default(),
             requester: None,
-            policy_hash: self.policy.as_ref().map(|policy| policy.hash.clone()).unwrap_or_default(),
+            policy_hash: self.hash_in_force().unwrap_or_default(),
             roles_before: Vec::new(),
         })));
         self.end(&grant, EndReason::Expired, WokenBy::Sweep);

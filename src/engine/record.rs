@@ -20,7 +20,10 @@ use super::{
     usage::Usage,
 };
 
-pub use super::ended::{GrantEnding, GrantGone};
+pub use super::{
+    active::GrantActive,
+    ended::{GrantEnding, GrantGone},
+};
 
 /// A record's number in the journal; the first is 1. Assigned by the engine, without gaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +39,8 @@ pub enum Record {
         /// Whether the wall clock is behind what the journal has seen: every live grant is due then.
         clock_was_dead: bool,
     },
+    /// It was this late: no start is earlier. Written from time to time while access is live.
+    TimeSeen,
     /// An integration answered for the first time: its organization is pinned from now on.
     OrganizationPinned {
         /// The integration.
@@ -181,6 +186,9 @@ pub enum Record {
         about: About,
         /// The roles read.
         observed: Vec<RoleName>,
+        /// The policy in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy_hash: Option<String>,
     },
     /// It came back and is being taken away again.
     GrantReappeared {
@@ -189,6 +197,9 @@ pub enum Record {
         about: About,
         /// The roles read.
         observed: Vec<RoleName>,
+        /// The policy in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy_hash: Option<String>,
     },
     /// A revocation has not succeeded for a long time.
     RevocationOverdue {
@@ -201,6 +212,9 @@ pub enum Record {
         attempts: u32,
         /// The last fault.
         fault: Option<Fault>,
+        /// The policy in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy_hash: Option<String>,
     },
     /// Settled, and the account's watch is over.
     GrantClosed {
@@ -272,38 +286,13 @@ pub struct Answer {
     pub forget_at: Timestamp,
 }
 
-/// A read-back of granted access.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GrantActive {
-    /// Which grant.
-    #[serde(flatten)]
-    pub about: About,
-    /// The account's id.
-    pub account: AccountId,
-    /// The roles before the raise.
-    pub before: Vec<RoleName>,
-    /// The roles read now.
-    pub after: Vec<RoleName>,
-    /// How many writes it took; none if another grant of ours carried the role already.
-    pub attempts: u32,
-    /// When it will end.
-    pub ends_at: Timestamp,
-    /// The policy that allowed it.
-    pub policy_hash: String,
-    /// An ephemeral account whose owner has not signed in yet, as far as that can be seen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub awaiting_activation: Option<bool>,
-    /// What its receipt authenticates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Box<recovery::Held>>,
-}
-
 impl Record {
     /// Its kind, as the journal and the log name it.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::AgentStarted { .. } => "agent_started",
+            Self::TimeSeen => "time_seen",
             Self::OrganizationPinned { .. } => "organization_pinned",
             Self::JobEvidence { .. } => "job_evidence",
             Self::JobAnswered(_) => "job_answered",
@@ -345,7 +334,7 @@ impl Record {
     pub fn stream(&self) -> String {
         match self {
             // Apart from the pins, which a start must read: nobody reads old starts.
-            Self::AgentStarted { .. } => "process".to_owned(),
+            Self::AgentStarted { .. } | Self::TimeSeen => "process".to_owned(),
             Self::OrganizationPinned { .. } | Self::RaisesFrozen(_) | Self::RaisesThawed(_) => {
                 "agent".to_owned()
             }

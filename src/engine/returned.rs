@@ -95,6 +95,9 @@ impl Engine {
             if is_final(&end) {
                 desk.vain += 1; // until the read-back shows its effect
                 desk.vain_since.get_or_insert(now);
+            } else if says_something(&end) {
+                desk.failed += 1;
+                desk.failed_since.get_or_insert(now);
             }
         }
         match &end {
@@ -155,6 +158,18 @@ fn is_final(end: &AttemptEnd) -> bool {
         AttemptEnd::Accepted => true,
         AttemptEnd::NotDone(fault) => fault.class == FaultClass::Refused,
         AttemptEnd::Ambiguous(_) => false,
+    }
+}
+
+/// Whether a write that failed says something of what was written: it reached JumpCloud, in its turn and with a
+/// credential that is taken.
+fn says_something(end: &AttemptEnd) -> bool {
+    use FaultClass::{Credential, NotSent, Throttled, WrongOrganization};
+    match end {
+        AttemptEnd::Accepted => false,
+        AttemptEnd::NotDone(fault) | AttemptEnd::Ambiguous(fault) => {
+            !matches!(fault.class, Credential | NotSent | Throttled | WrongOrganization)
+        }
     }
 }
 

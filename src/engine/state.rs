@@ -86,6 +86,7 @@ impl State {
             }
             Record::JobAnswered(answer) => self.answered(seq, answer),
             Record::AgentStarted { .. }
+            | Record::TimeSeen
             | Record::JobEvidence { .. }
             | Record::JobRefused(_)
             | Record::JobEquivocated { .. } => {}

@@ -13,6 +13,7 @@ use super::{
     place::Place,
     roles::RoleOrder,
     settings::IntegrationSettings,
+    shrunk::Shown,
     time::BootTime,
 };
 
@@ -43,6 +44,8 @@ pub(super) struct Tenant {
     pub wrong_org: bool,
     /// Accounts seen in complete listings of this process: positive controls for a proof of absence.
     pub known: BTreeSet<AccountId>,
+    /// Whom the last listing showed.
+    pub shown: Shown,
     /// When live grants are looked at next.
     pub observe_at: BootTime,
     /// When somebody looks for orphans next.
@@ -117,6 +120,7 @@ impl Tenant {
             org_seen: None,
             wrong_org: false,
             known: BTreeSet::new(),
+            shown: Shown::default(),
             observe_at: now,
             orphans_at: now + orphans::EVERY,
             hinted_at: None,

@@ -30,7 +30,7 @@ pub(crate) fn judge(played: &Played, faults: &mut Vec<String>) -> BTreeMap<&'sta
                 accepted.insert(terms.grant.clone(), (at, id));
             }
             Record::GrantActive(_) => *seen.entry("granted").or_default() += 1,
-            Record::GrantReappeared { about, observed } => {
+            Record::GrantReappeared { about, observed, .. } => {
                 *seen.entry("reappeared").or_default() += 1;
                 let (from, id) = &accepted[&about.grant];
                 if !is_disturbed(played, id, *from, at) || !order().any_covers(observed, &about.role) {

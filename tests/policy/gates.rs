@@ -168,6 +168,46 @@ fn every_record_of_a_decision_names_the_policy_that_made_it() {
     check!(w, hashes, [open.clone(), None, open.clone(), open.clone(), open]);
 }
 
+#[test]
+fn every_record_of_a_grants_life_names_the_policy_in_force() {
+    let mut w = world(open_policy());
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 10);
+    w.run(60_000);
+    w.extend(&g, 20 * 60_000);
+    w.run(9 * 60_000);
+    w.disk = 50;
+    w.extend(&g, 30 * 60_000);
+    w.revoke(&g); // the extension is not on the disk yet
+    w.default_fate = Fate::Refused;
+    w.run(3 * 60_000);
+    w.default_fate = Fate::Fine;
+    w.run(10_000);
+    w.human_sets(&ada, &["Manager"]); // as a raise that lands late would
+    w.run(30 * 60 * 60_000);
+    let kinds = [
+        "grant_accepted",
+        "grant_active",
+        "extension_accepted",
+        "grant_extended",
+        "extension_dropped",
+        "grant_ending",
+        "revocation_overdue",
+        "grant_gone",
+        "grant_reappeared",
+        "grant_settled",
+        "job_answered",
+    ];
+    for kind in kinds {
+        let found = w.records(kind);
+        assert!(!found.is_empty(), "no {kind}\n{}", w.story());
+        for record in found {
+            let json = serde_json::to_value(record).unwrap();
+            check!(w, json["policy_hash"].as_str(), Some("0".repeat(64).as_str()));
+        }
+    }
+}
+
 /// Hours that do not hold the world's first hours.
 fn never_now() -> Hours {
     let mut days = [false; 7];

@@ -308,7 +308,7 @@ fn report(seq: u64, at: i64, code: Code) -> Report {
         ends_at: None,
         receipt: None,
         session_may_persist_until: None,
-        policy_hash: None,
+        policy_hash: Some("aa".repeat(32)),
     }
 }
 

@@ -57,6 +57,7 @@ impl Run {
         let mut world = World::new(mode);
         world.latency = chance.of(&[6, 40, 150, 700]);
         world.disk = chance.of(&[1, 2, 20, 300]);
+        world.drift_ppm = chance.of(&[0, 0, 0, 50, -50, 200, -200]);
         // Mostly far apart, for a day of nothing else takes long; the contract's own in some seeds.
         world.settings.timing.sweep = Millis::from_secs(chance.of(&[30, 900, 900, 900, 900, 900]));
         let observe = Millis::from_secs(chance.of(&[60, 600, 600, 600]));

@@ -79,6 +79,17 @@ async fn a_setting_that_is_said_twice_and_not_the_same_is_told_with_both_places(
     assert_mentions(&said, &["rate_limit", "ephemerald.toml", "main.json", "remove one"]);
 }
 
+#[tokio::test]
+async fn two_integrations_of_one_organization_are_named_by_check() {
+    let mut world = World::enrolled().await;
+    let _console = world.with_neighbour("twin").await;
+
+    let said = world.agent.command(&["check"]).await;
+
+    assert_ne!(said.code, Some(0), "{}", said.text);
+    assert_mentions(&said, &["main and twin are one organization", "keep one integration"]);
+}
+
 fn assert_mentions(said: &Said, words: &[&str]) {
     for word in words {
         assert!(said.text.contains(word), "{word:?} is missing in: {}", said.text);

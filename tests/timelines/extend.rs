@@ -141,9 +141,9 @@ fn t16_a_crash_after_the_record_is_durable_extends_once_at_the_start() {
 fn t16_a_lost_ledger_takes_an_extension_back_and_what_is_on_the_disk_decides() {
     for kept in [0, 1] {
         let (mut w, g, end) = managed();
+        run_to(&mut w, end - 10 * MINUTE - 1_000);
         w.disk = 5_000;
-        run_to(&mut w, end - 10 * MINUTE);
-        let job = w.extend_job(&g, 15 * MINUTE);
+        let job = w.extend_job(&g, 15 * MINUTE + 1_000);
         w.input(Input::Job(Box::new(job.clone())));
         w.run(100);
         w.ledger_fails(kept);
@@ -349,4 +349,51 @@ fn the_index_of_open_grants_follows_the_end_in_force() {
     let prefix: ephemerald::engine::state::RevokePrefix =
         serde_json::from_slice(&open.revoke.unwrap()).unwrap();
     check!(w, (open.ends_at, prefix.ends_at), (Some(state.grants[&g].end.at.0), state.grants[&g].end.at));
+}
+
+#[test]
+fn a_waiting_extension_is_judged_again_by_a_policy_that_changed_meanwhile() {
+    for (max, restarts) in [(15, false), (15, true), (60, false), (60, true)] {
+        let (mut w, g, end) = managed();
+        run_to(&mut w, end - 10 * MINUTE);
+        w.disk = 5_000; // the record of the acceptance is written, the next one is not
+        w.extend(&g, 20 * MINUTE);
+        let other = Policy { hash: "1".repeat(64), max_duration: Millis(max * MINUTE), ..open_policy() };
+        w.policy = Some(other.clone());
+        if restarts {
+            w.run(5_100);
+            w.crash();
+            w.answers.clear(); // what was told is not on disk
+            w.disk = 2;
+            w.start();
+        } else {
+            w.input(Input::Policy(Some(Box::new(other))));
+        }
+        w.disk = 2;
+        w.run(12_000);
+        let told = w.result("j2");
+        let allowed = max == 60;
+        check!(w, told.as_deref(), Some(if allowed { "extended" } else { "rejected/duration_too_long" }));
+        run_to(&mut w, end + 1_000);
+        check!(w, role_of_ada(&w), [if allowed { "Manager" } else { "Read Only" }]);
+    }
+}
+
+#[test]
+fn an_extension_waits_while_nobody_has_read_a_policy_and_is_too_late_at_the_end() {
+    let (mut w, g, end) = managed();
+    run_to(&mut w, end - 10 * MINUTE);
+    w.disk = 5_000;
+    w.extend(&g, 20 * MINUTE);
+    w.run(5_100);
+    w.crash();
+    w.answers.clear();
+    w.disk = 2;
+    w.policy = None;
+    w.start();
+    w.run(MINUTE);
+    check!(w, w.result("j2"), None);
+    run_to(&mut w, end + 1_000);
+    check!(w, w.result("j2").as_deref(), Some("too_late"));
+    check!(w, role_of_ada(&w), ["Read Only"]);
 }

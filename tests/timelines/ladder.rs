@@ -1,9 +1,9 @@
 //! A revocation that does not succeed: what is said, and what is done instead, by its overdue age.
 
-use ephemerald::engine::{record::Record, settings::RoleMode};
+use ephemerald::engine::{observed::FaultClass, record::Record, settings::RoleMode};
 
 use super::{MINUTE, world};
-use crate::world::Fate;
+use crate::world::{Fate, role};
 
 #[test]
 fn a_revocation_that_was_asked_for_is_overdue_from_then_on_and_said_aloud_for_ever() {
@@ -46,4 +46,30 @@ fn an_ephemeral_account_that_cannot_be_deleted_loses_its_role_and_is_deleted_as_
     w.run(MINUTE);
     check!(w, w.cloud.admins.len(), people);
     check!(w, w.ended(&g).as_deref(), Some("expired"));
+}
+
+#[test]
+fn a_baseline_that_is_forbidden_for_long_gives_way_to_the_floor_and_one_that_only_failed_for_a_while_does_not()
+ {
+    for class in [FaultClass::Forbidden, FaultClass::NotFound, FaultClass::Ambiguous] {
+        let mut w = world(RoleMode::Single);
+        let ada = w.hire("ada@example.com", &["Help Desk"]);
+        let g = w.grant("ada@example.com", "Manager", 30);
+        w.run(MINUTE);
+        w.cloud.refuses = Some((role("Help Desk"), class));
+        w.run(29 * MINUTE + 40_000);
+        check!(w, w.roles_of(&ada), ["Manager"]); // it may be an outage
+        w.run(3 * MINUTE);
+        check!(w, w.roles_of(&ada), ["Read Only"]);
+        check!(w, w.ended(&g).as_deref(), Some("expired"));
+    }
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Help Desk"]);
+    w.grant("ada@example.com", "Manager", 30);
+    w.run(MINUTE);
+    w.cloud.refuses = Some((role("Help Desk"), FaultClass::Ambiguous));
+    w.run(29 * MINUTE + 40_000);
+    w.cloud.refuses = None;
+    w.run(3 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Help Desk"]);
 }

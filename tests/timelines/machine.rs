@@ -74,3 +74,20 @@ fn t13_a_clock_that_jumps_ten_years_once_ends_live_grants_early_and_new_jobs_wor
     w.run(60 * MINUTE);
     check!(w, w.roles_of(&ada), ["Read Only"]);
 }
+
+#[test]
+fn a_clock_that_comes_back_hours_early_from_a_power_cut_is_known_to_be_wrong_though_nothing_happened_meanwhile()
+ {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 8 * 60);
+    w.run(7 * 60 * MINUTE);
+    // Two hours off, and a clock of an hour ago: later than anything that the agent did.
+    let real = w.now.wall;
+    w.reboot_after(120 * MINUTE);
+    w.now.wall = Timestamp(real.0 - 60 * 60_000);
+    w.start();
+    w.run(MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+    check!(w, w.ended(&g).as_deref(), Some("expired"));
+}

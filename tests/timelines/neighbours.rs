@@ -94,3 +94,50 @@ fn jobs_for_an_integration_that_never_answers_fail_by_themselves() {
     assert!(codes.iter().all(|code| code == "failed/Some(NotObservable)"), "{codes:?}");
     assert!(w.engine.as_ref().unwrap().jobs_in_hand().is_empty());
 }
+
+/// Two integrations of one organization.
+fn twins() -> World {
+    let mut w = World::new(RoleMode::Single);
+    let own = w.settings.integrations[0].clone();
+    w.settings.integrations.push(IntegrationSettings { id: other(), ..own });
+    w.neighbour = Neighbour::Well;
+    w.start();
+    w.run(1_000);
+    w
+}
+
+fn through_the_other(w: &mut World, id: &str, address: &str, role: &str, minutes: u64) {
+    let (job, _) = named(w, id, address, role, minutes);
+    w.input(Input::Job(Box::new(Job { integration: other(), ..job })));
+    w.run(2_000);
+}
+
+#[test]
+fn of_two_integrations_of_one_organization_only_one_holds_an_account() {
+    let mut w = twins();
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let bob = w.hire("bob@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Help Desk", 30);
+    w.run(2_000);
+    through_the_other(&mut w, "one", "ada@example.com", "Manager", 60);
+    through_the_other(&mut w, "two", "bob@example.com", "Manager", 60);
+    let told = ["one", "two"].map(|job| w.result(job).unwrap_or_default());
+    check!(w, told, ["rejected/account_barred", "granted"]);
+    check!(w, [w.roles_of(&ada), w.roles_of(&bob)], [["Help Desk"], ["Manager"]]);
+    w.run(27 * 60 * MINUTE);
+    check!(w, [w.roles_of(&ada), w.roles_of(&bob)], [["Read Only"], ["Read Only"]]);
+    through_the_other(&mut w, "three", "ada@example.com", "Manager", 60);
+    check!(w, w.result("three").as_deref(), Some("granted")); // nothing is remembered of it any more
+}
+
+#[test]
+fn what_one_integration_made_is_no_orphan_of_another_one_of_the_same_organization() {
+    let mut w = twins();
+    w.policy.as_mut().unwrap().ephemeral.as_mut().unwrap().delete_unknown = true;
+    w.input(Input::Policy(w.policy.clone().map(Box::new)));
+    w.grant_ephemeral(60, "Help Desk");
+    w.run(50 * MINUTE);
+    let made = w.cloud.admins.keys().next_back().unwrap().clone();
+    check!(w, w.roles_of(&made), ["Help Desk"]);
+    check!(w, w.records("orphan_found").len() + w.records("grant_ending").len(), 0);
+}

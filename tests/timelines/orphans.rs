@@ -1,6 +1,6 @@
 //! Accounts with our tag that no grant explains.
 
-use ephemerald::engine::{input::Input, policy::Policy, settings::RoleMode};
+use ephemerald::engine::{input::Input, job::Target, policy::Policy, settings::RoleMode};
 
 use super::{MINUTE, world};
 use crate::world::{World, email, open_policy, role};
@@ -89,4 +89,30 @@ fn an_account_without_our_tag_and_a_listing_that_proves_nothing_lead_to_nothing(
     stray(&mut w);
     w.run(30 * MINUTE);
     check!(w, (w.cloud.writes, w.records("orphan_found").len()), (0, 0));
+}
+
+#[test]
+fn an_account_that_was_made_for_one_grant_gets_no_second_one() {
+    let mut w = world(RoleMode::Single);
+    w.grant_ephemeral(60, "Help Desk");
+    w.run(MINUTE);
+    let (id, made) = w.cloud.admins.iter().next_back().map(|(id, a)| (id.clone(), a.email.clone())).unwrap();
+    w.grant_to(Target::Email(made), "Manager", 30);
+    w.grant_to(Target::Account(id.clone()), "Manager", 30);
+    w.run(MINUTE);
+    let told = ["j1", "j2", "j3"].map(|job| w.result(job).unwrap_or_default());
+    check!(w, told, ["granted", "rejected/account_barred", "rejected/account_barred"]);
+    check!(w, w.roles_of(&id), ["Help Desk"]);
+    w.run(60 * MINUTE);
+    check!(w, w.cloud.admins.contains_key(&id), false);
+}
+
+#[test]
+fn an_account_with_our_tag_that_nobody_knows_is_raised_no_further() {
+    let mut w = world(RoleMode::Single);
+    stray(&mut w);
+    w.run(30 * MINUTE);
+    w.grant_to(Target::Email(email(ADDRESS)), "Administrator", 30);
+    w.run(MINUTE);
+    check!(w, w.result("j1").as_deref(), Some("rejected/account_barred"));
 }

@@ -1,6 +1,7 @@
 //! People in the console: what they took stays taken, and an ending says what was found.
 
 use ephemerald::engine::{
+    action::Warning,
     record::{GrantGone, Record},
     settings::RoleMode,
 };
@@ -163,4 +164,38 @@ fn what_a_person_took_away_while_a_raise_is_in_doubt_is_not_given_back() {
     check!(w, w.roles_of(&ada), ["Manager"]);
     w.run(5 * MINUTE);
     check!(w, w.roles_of(&ada), ["Help Desk"]);
+}
+
+#[test]
+fn a_listing_that_suddenly_shows_less_than_half_proves_nobody_gone_until_it_has_been_so_for_a_while() {
+    let mut w = world(RoleMode::Single);
+    for n in 0..8 {
+        w.hire(&format!("person{n}@example.com"), &["Read Only"]);
+    }
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.run(6 * MINUTE);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(6 * MINUTE);
+    w.listing_shows = 3;
+    w.cloud.admins.remove(&ada);
+    w.run(9 * MINUTE);
+    check!(w, w.ended(&g), None);
+    assert!(w.warnings.iter().any(|w| matches!(w, Warning::ListingCut(_))), "{}", w.story());
+    w.run(9 * MINUTE);
+    check!(w, w.ended(&g).as_deref(), Some("target_gone"));
+}
+
+#[test]
+fn one_that_is_lost_from_a_long_enough_listing_is_gone_at_once() {
+    let mut w = world(RoleMode::Single);
+    for n in 0..8 {
+        w.hire(&format!("person{n}@example.com"), &["Read Only"]);
+    }
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.run(6 * MINUTE);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(6 * MINUTE);
+    w.cloud.admins.remove(&ada);
+    w.run(6 * MINUTE);
+    check!(w, w.ended(&g).as_deref(), Some("target_gone"));
 }

@@ -11,7 +11,7 @@ use crate::{
     agent, clock,
     config::{Config, Integration},
     engine::{
-        ids::RoleName,
+        ids::{OrgId, RoleName},
         observed::{Fault, FaultClass, Listing, WhoAmI},
         policy::Policy,
         roles::BILLING_ADMINISTRATOR,
@@ -21,18 +21,28 @@ use crate::{
     jumpcloud::{Client, Connection, Credential, Insights},
 };
 
-/// Runs the steps; returns its name and how far our clock is ahead of its.
+/// What is compared with other parts.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Its name, and by how many milliseconds our clock is ahead of its.
+    pub date: Option<(String, i64)>,
+    /// The one organization that the credential is of.
+    pub org: Option<OrgId>,
+}
+
+/// Runs the steps.
 pub(super) async fn check(
     config: &Config,
     integration: &Integration,
     policy: Option<&Policy>,
     part: &mut Part<'_>,
-) -> Option<(String, i64)> {
+) -> Seen {
+    let mut seen = Seen::default();
     let prepared = match agent::prepare(config, integration) {
         Ok(prepared) => prepared,
         Err(problem) => {
             part.step("connection", Verdict::config(problem, ""));
-            return None;
+            return seen;
         }
     };
     let connection = &prepared.connection;
@@ -43,11 +53,12 @@ pub(super) async fn check(
         Ok(made) => made,
         Err(problem) => {
             part.step("address", Verdict::config(problem, "mend the connection file"));
-            return None;
+            return seen;
         }
     };
     let proxy = config.proxy_of(integration).map(|proxy| proxy.url);
-    let reached = network::reach(proxy, &door, part).await?;
+    let Some(reached) = network::reach(proxy, &door, part).await else { return seen };
+    seen.date = reached.ahead_ms.map(|ahead| (format!("JumpCloud ({})", integration.settings.id), ahead));
     if let Some(me) = credential::check(&client, connection, part).await {
         let listing = administrators(&client, connection, part).await;
         own_role(&me, connection, listing.as_ref(), part);
@@ -55,8 +66,9 @@ pub(super) async fn check(
         if let Some(insights) = insights {
             part.step("insights", hints(&insights).await);
         }
+        seen.org = me.org;
     }
-    Some((format!("JumpCloud ({})", integration.settings.id), reached.ahead_ms?))
+    seen
 }
 
 fn place(connection: &Connection) -> Verdict {

@@ -83,6 +83,7 @@ impl World {
                 let mut accounts: Vec<_> =
                     self.cloud.admins.keys().filter_map(|id| self.cloud.show(id)).collect();
                 accounts.retain(|_| !self.abroad);
+                accounts.truncate(self.listing_shows);
                 Outcome::List(Ok(Listing {
                     accounts,
                     complete: self.listing_complete,
@@ -130,6 +131,7 @@ impl World {
 
     fn send(&mut self, call: CallId, write: Write, create: bool) -> Fate {
         self.cloud.writes += 1;
+        let refused = self.cloud.refuses.clone().filter(|(role, _)| write.carries(role));
         let fate = if self.down {
             Fate::Unreachable
         } else if self.fates.is_empty() {
@@ -153,6 +155,10 @@ impl World {
         let (apply, back, result) = match fate {
             Fate::Fine if matches!(&write, Write::Delete(id) if !self.cloud.admins.contains_key(id)) => {
                 (None, self.latency, Err(of(FaultClass::NotFound, Some(404))))
+            }
+            Fate::Fine if refused.is_some() => {
+                let class = refused.map_or(FaultClass::Refused, |(_, class)| class);
+                (None, self.latency, Err(of(class, None)))
             }
             Fate::Fine => (Some(half), self.latency, Ok(())),
             Fate::AnswerLost => (Some(half), timeout, ambiguous()),

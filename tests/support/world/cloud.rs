@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ephemerald::engine::{
     action::RoleField,
     ids::{AccountId, Email, OrgId, RoleName},
-    observed::{DiscoveredRole, ObservedAccount},
+    observed::{DiscoveredRole, FaultClass, ObservedAccount},
     policy::{EphemeralPolicy, Policy},
     time::Millis,
 };
@@ -99,6 +99,8 @@ pub(crate) struct JumpCloud {
     pub(crate) hides_several: bool,
     /// A delete is answered well and nothing happens.
     pub(crate) keeps_accounts: bool,
+    /// A role that is not written for anybody, and how that is answered.
+    pub(crate) refuses: Option<(RoleName, FaultClass)>,
     pub(crate) raises_applied: u64,
     pub(crate) writes: u64,
     pub(crate) reads: u64,

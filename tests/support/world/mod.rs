@@ -60,6 +60,12 @@ enum Write {
     Delete(AccountId),
 }
 
+impl Write {
+    fn carries(&self, role: &RoleName) -> bool {
+        matches!(self, Self::Set(_, roles, _) if roles.contains(role))
+    }
+}
+
 pub(crate) struct World {
     pub(crate) now: Now,
     pub(crate) engine: Option<Engine>,
@@ -87,6 +93,8 @@ pub(crate) struct World {
     pub(crate) listing_takes: (u64, u32),
     /// Whether a listing shows all there is.
     pub(crate) listing_complete: bool,
+    /// How many accounts a listing shows at most.
+    pub(crate) listing_shows: usize,
     /// Whether the tenant serves its roles.
     pub(crate) serves_roles: bool,
     /// Inventories that were handed over, and whether the control plane takes them.
@@ -94,6 +102,9 @@ pub(crate) struct World {
     pub(crate) takes_inventories: bool,
     /// Every account by id answers 404, there or not.
     pub(crate) blind: bool,
+    /// By how many millionths the wall clock is fast.
+    pub(crate) drift_ppm: i64,
+    drifted: i64,
     pub(crate) latency: u64,
     pub(crate) disk: u64,
     /// Milliseconds that have really passed, whatever any clock says.
@@ -146,10 +157,13 @@ impl World {
             neighbour: Neighbour::Silent,
             listing_takes: (0, 1),
             listing_complete: true,
+            listing_shows: usize::MAX,
             serves_roles: true,
             inventories: Vec::new(),
             takes_inventories: true,
             blind: false,
+            drift_ppm: 0,
+            drifted: 0,
             latency: 40,
             disk: 2,
             elapsed: 0,
@@ -245,6 +259,19 @@ impl World {
         self.now.boot = BootTime(5_000);
     }
 
+    /// The machine sleeps: nothing of ours runs, both clocks go on, and so does JumpCloud.
+    pub(crate) fn suspend(&mut self, ms: u64) {
+        let until = self.now.boot.0 + ms;
+        for ((at, n), event) in std::mem::take(&mut self.events) {
+            match event {
+                Event::Apply(write, late) if at <= until => self.apply_write(at, &write, late),
+                event => drop(self.events.insert((at.max(until), n), event)),
+            }
+        }
+        self.pass(until);
+        self.input(Input::Tick);
+    }
+
     /// What was sent before goes on; what is left of it is dated on the new boot's clock.
     fn apply_events_for(&mut self, ms: u64) {
         let until = self.now.boot.0 + ms;
@@ -308,7 +335,10 @@ impl World {
         let ms = to.saturating_sub(self.now.boot.0);
         self.elapsed += ms;
         self.now.boot = BootTime(to.max(self.now.boot.0));
-        self.now.wall = self.now.wall + Millis(ms);
+        self.drifted += i64::try_from(ms).unwrap() * self.drift_ppm;
+        let drift = self.drifted / 1_000_000;
+        self.drifted %= 1_000_000;
+        self.now.wall = Timestamp(self.now.wall.0 + drift) + Millis(ms);
     }
 
     fn happen(&mut self, event: Event) {
@@ -366,7 +396,7 @@ impl World {
             Record::JobAnswered(a) | Record::JobRefused(a) => Some((a.job.clone(), a.code, a.rule)),
             Record::GrantActive(a) => Some((a.about.grant_job.clone(), ResultCode::Granted, None)),
             Record::GrantExtended(e) => Some((e.job.clone(), ResultCode::Extended, None)),
-            Record::ExtensionDropped(e) => Some((e.job.clone(), e.code, None)),
+            Record::ExtensionDropped(e) => Some((e.job.clone(), e.code, e.rule)),
             Record::GrantEnding(e) => e.answers().map(|code| (e.about.grant_job.clone(), code, e.rule)),
             _ => None,
         };
