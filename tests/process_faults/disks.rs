@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use crate::{
@@ -164,7 +164,7 @@ fn mount(how: &[&str], dir: &Path) -> bool {
 }
 
 fn run(command: &mut Command) -> bool {
-    command.status().is_ok_and(|status| status.success())
+    command.stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 fn text(path: &Path) -> &str {
