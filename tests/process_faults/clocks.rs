@@ -60,6 +60,21 @@ async fn a_wall_clock_that_jumps_back_lengthens_no_live_grant() {
 }
 
 #[tokio::test]
+async fn a_wall_clock_that_slips_back_by_less_than_is_alarmed_lengthens_no_live_grant() {
+    let machine = Machine::ready().await;
+    let request = machine.world.approved(Ask::role("amara@example.com", "Help Desk", 5)).await;
+    machine.world.about(&request, "granted").await;
+
+    // A minute is where it would be called a jump. By this clock alone the grant would last longer than
+    // anybody here waits.
+    machine.orders.move_clocks(-58_000, 0);
+
+    machine.world.sees("amara@example.com", Some("Read Only")).await;
+    assert_eq!(machine.ended_once(&request).await["reason"], "expired");
+    assert!(machine.status().await.clock.trusted, "nothing that raises would have to wait for");
+}
+
+#[tokio::test]
 async fn an_hour_of_suspend_ends_what_came_due_and_the_next_grant_is_not_born_dead() {
     let machine = Machine::ready().await;
     let request = machine.world.approved(Ask::role("amara@example.com", "Help Desk", LONG)).await;
