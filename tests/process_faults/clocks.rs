@@ -92,6 +92,7 @@ async fn an_hour_of_suspend_ends_what_came_due_and_the_next_grant_is_not_born_de
     assert!(late >= HOUR - i64::try_from(LONG).unwrap() * 1000 - 60_000, "lateness is honest: {late}");
 
     // The servers have not slept along: for the agent they are an hour behind, so the wall clock goes back.
+    machine.trusts_its_clock(false).await;
     machine.orders.move_clocks(0, HOUR);
     machine.trusts_its_clock(true).await;
     a_new_grant_lives_and_ends(&machine, "bruno@example.com", "Read Only").await;
