@@ -53,11 +53,11 @@ const QUOTAS: [(&str, u64); 28] = [
     ("extend at the end", 50),
     ("extended", 30),
     ("extension too late", 10),
-    ("extension withdrawn", 5),
+    ("extension withdrawn", 3),
 ];
 
 fn seeds() -> u64 {
-    std::env::var("EPHEMERALD_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
+    std::env::var("EPHEMERALD_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000)
 }
 
 #[test]

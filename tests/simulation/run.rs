@@ -60,8 +60,8 @@ impl Run {
         world.disk = chance.of(&[1, 2, 20, 300]);
         world.drift_ppm = chance.of(&[0, 0, 0, 50, -50, 200, -200]);
         // Mostly far apart, for a day of nothing else takes long; the contract's own in some seeds.
-        world.settings.timing.sweep = Millis::from_secs(chance.of(&[30, 900, 900, 900, 900, 900]));
-        let observe = Millis::from_secs(chance.of(&[60, 600, 600, 600]));
+        world.settings.timing.sweep = Millis::from_secs(if chance.percent(6) { 30 } else { 900 });
+        let observe = Millis::from_secs(if chance.percent(8) { 60 } else { 600 });
         world.settings.integrations[0].observe_interval = observe;
         let wildness = chance.of(&[0, 1, 1, 2, 2]);
         let mut run = Self {
