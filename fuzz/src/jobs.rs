@@ -23,6 +23,7 @@ use ephemerald::{
         ids::{AgentId, JobId},
         time::Timestamp,
     },
+    strict,
 };
 use serde_json::Value;
 
@@ -92,6 +93,9 @@ fn is_signed(jws: &str) -> bool {
     let decoded = URL_SAFE_NO_PAD.decode(header).ok().zip(URL_SAFE_NO_PAD.decode(signature).ok());
     let Some((bytes, signature)) = decoded else { return false };
     let Ok(fields) = serde_json::from_slice::<Value>(&bytes) else { return false };
+    if strict::check(&bytes).is_err() {
+        return false;
+    }
     let expected = serde_json::json!({"alg": "EdDSA", "typ": JOB_TYP, "kid": KID});
     let signed = &jws.as_bytes()[..header.len() + 1 + payload.len()];
     let key = UnparsedPublicKey::new(&ED25519, signer().public().as_bytes());

@@ -3,6 +3,8 @@
 //! `EPHEMERALD_SEED=N` others, `EPHEMERALD_FUZZ_INPUT=FILE` one file alone.
 //!
 //! Refuses to look at what the code does inside: that is for libFuzzer (`cargo fuzz run NAME`).
+// The bodies are public in the package of libFuzzer's targets.
+#![expect(unreachable_pub, reason = "shared with another package")]
 
 mod mutator;
 
@@ -24,6 +26,7 @@ mod wheel;
 use std::{
     env, fs, panic,
     path::{Path, PathBuf},
+    thread,
 };
 
 use mutator::Mutator;
@@ -87,11 +90,9 @@ fn holds(subject: &str, name: &str, input: &[u8], promise: fn(&[u8])) {
     if let Err(broken) = panic::catch_unwind(|| promise(input)) {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{subject}"));
         fs::write(&file, input).expect("the target directory takes a file");
+        let test = thread::current().name().unwrap_or_default().to_owned();
         println!("{subject}: {name} breaks a promise. Play it again with");
-        println!(
-            "  EPHEMERALD_FUZZ_INPUT={} cargo test --test fuzz -- --nocapture SUBJECT'S TEST",
-            file.display()
-        );
+        println!("  EPHEMERALD_FUZZ_INPUT={} cargo test --test fuzz {test}", file.display());
         panic::resume_unwind(broken);
     }
 }

@@ -10,7 +10,7 @@ const NUMBERS: [&str; 8] =
     ["0", "-1", "1", "255", "4294967296", "9223372036854775807", "18446744073709551615", "1e18"];
 
 /// A sequence of inputs.
-pub struct Mutator<'a> {
+pub(crate) struct Mutator<'a> {
     /// splitmix64.
     dice: u64,
     kept: &'a [Vec<u8>],
@@ -19,12 +19,12 @@ pub struct Mutator<'a> {
 
 impl<'a> Mutator<'a> {
     /// `words` is a dictionary in libFuzzer's form: `"word"` or `name="word"`, a line each.
-    pub fn new(seed: u64, kept: &'a [Vec<u8>], words: &str) -> Self {
+    pub(crate) fn new(seed: u64, kept: &'a [Vec<u8>], words: &str) -> Self {
         Self { dice: seed, kept, words: words.lines().filter_map(word).collect() }
     }
 
     /// The next one.
-    pub fn next_input(&mut self) -> Vec<u8> {
+    pub(crate) fn next_input(&mut self) -> Vec<u8> {
         let mut input = self.kept[self.below(self.kept.len())].clone();
         for _ in 0..1 + self.below(4) {
             self.change(&mut input);
