@@ -3,7 +3,10 @@
 //! Refuses: sleeping, comparing, correcting. `CLOCK_BOOTTIME` is used beside the wall clock
 //! because it also counts the time that the machine was suspended.
 
-use std::{fs, sync::OnceLock};
+use std::{
+    fs,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use aws_lc_rs::{digest, rand};
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -23,6 +26,24 @@ pub fn now() -> Now {
 #[must_use]
 pub fn boot_now() -> BootTime {
     BootTime(u64::try_from(millis(clock_gettime(ClockId::Boottime))).unwrap_or(0))
+}
+
+/// The newest record's wall time when the ledger was opened, and the boot-time clock then.
+static RECORDED: Mutex<Option<(Timestamp, BootTime)>> = Mutex::new(None);
+
+/// The journal holds a record of this instant, so it has passed, whatever the wall clock says.
+pub fn recorded(newest: Timestamp) {
+    *RECORDED.lock().unwrap_or_else(PoisonError::into_inner) = Some((newest, boot_now()));
+}
+
+/// The instant that has passed by the journal and the boot-time clock since it was opened, in Unix
+/// milliseconds; `None` before any journal was opened. For nothing but the judgement of certificates that
+/// are not valid yet by the wall clock.
+#[must_use]
+pub fn certainly_passed() -> Option<i64> {
+    let (newest, then) = (*RECORDED.lock().unwrap_or_else(PoisonError::into_inner))?;
+    let since = i64::try_from(boot_now().since(then).0).unwrap_or(i64::MAX);
+    Some(newest.0.saturating_add(since))
 }
 
 fn millis(at: Timespec) -> i64 {

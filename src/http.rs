@@ -4,6 +4,7 @@
 //! carry `x-api-key` and the body to another host), plain http beyond loopback, proxies from the
 //! environment, answers without a bound in size or time, hidden retries.
 
+mod dead_clock;
 mod trust;
 
 use std::{error::Error as _, net::IpAddr, time::Duration};

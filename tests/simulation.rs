@@ -25,7 +25,7 @@ use std::{
 use run::Run;
 
 /// What must have happened at least this often over 300 seeds, lest the simulation prove nothing.
-const QUOTAS: [(&str, u64); 25] = [
+const QUOTAS: [(&str, u64); 28] = [
     ("active", 300),
     ("gone", 300),
     ("indeterminate", 50),
@@ -40,6 +40,9 @@ const QUOTAS: [(&str, u64); 25] = [
     ("outage", 50),
     ("wall clock jump", 50),
     ("reboot", 50),
+    ("suspend", 20),
+    ("days off", 10),
+    ("outage of hours", 10),
     ("crash in applying", 20),
     ("crash in indeterminate", 5),
     ("crash in revoking", 10),
@@ -48,7 +51,7 @@ const QUOTAS: [(&str, u64); 25] = [
     ("ledger lost", 50),
     ("ledger lost before durable", 10),
     ("extend at the end", 50),
-    ("extended", 50),
+    ("extended", 30),
     ("extension too late", 10),
     ("extension withdrawn", 5),
 ];

@@ -28,7 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("strict", &[]),
     ("clock", &["engine"]),
     ("secrets", &["engine"]),
-    ("http", &["secrets"]),
+    ("http", &["secrets", "clock"]),
     ("telemetry", &["config", "clock"]),
     ("ledger", &["engine"]),
     ("control", &["http", "secrets", "engine", "clock", "strict"]),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::{
     clock,
     control::identity::Identity,
-    engine::{Restored, action::Raise, recovery::Finding},
+    engine::{Restored, action::Raise, recovery::Finding, time::Timestamp},
     ledger::{self, Event, Ledger, LedgerError, OnLoss, Opened, Options, codec, doubts},
 };
 
@@ -96,6 +96,7 @@ pub(super) fn recognise(
 pub(super) async fn load(ledger: &Ledger<Raise>, opened: &Opened) -> Result<Restored, LedgerError> {
     let (id, seq) = (&opened.ledger_id, opened.head.seq.0);
     tracing::info!(ledger.id = id, created = opened.created, seq, "journal: open");
+    clock::recorded(Timestamp(opened.newest_at));
     let loaded = ledger.load_open().await?;
     let (restored, unreadable) = codec::restore(&loaded, opened);
     for bad in &loaded.quarantined {

@@ -22,7 +22,7 @@ use axum_server::{
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
+    Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 use rustls::{
     ServerConfig,
@@ -250,8 +250,12 @@ fn authority_params() -> CertificateParams {
     params
 }
 
+/// Valid from yesterday on, as a real server's: whoever believes that it is the year 2000 must find out.
 fn server_params() -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(str::to_owned))?;
+    let yesterday = jiff::Timestamp::now().as_second().saturating_sub(24 * 60 * 60);
+    params.not_before =
+        date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(yesterday).unwrap_or(0));
     params.distinguished_name.push(DnType::CommonName, "ephemerald sandbox");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;

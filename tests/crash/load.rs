@@ -7,9 +7,10 @@ use ephemerald::{
     engine::ids::{Email, IntegrationId, RoleName},
     sandbox::control_plane::{Operator, RequestSpec, RequestState},
 };
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::JoinHandle, time::sleep};
 
 use super::Dice;
+use crate::process::World;
 
 /// Who asks, and for which role.
 pub(crate) const PEOPLE: [(&str, &str); 12] = [
@@ -27,8 +28,15 @@ pub(crate) const PEOPLE: [(&str, &str); 12] = [
     ("guest-four@example.com", "Help Desk"),
 ];
 
+/// Begins to ask; the first half ends it.
+pub(crate) fn begin(world: &World, seed: u64) -> (Arc<watch::Sender<bool>>, JoinHandle<()>) {
+    let stop = Arc::new(watch::Sender::new(false));
+    let load = tokio::spawn(run(world.operator.clone(), Arc::clone(&stop), Dice(seed ^ 0xa5a5)));
+    (stop, load)
+}
+
 /// Asks until `stop`, then waits for nothing.
-pub(crate) async fn run(operator: Operator, stop: Arc<watch::Sender<bool>>, mut dice: Dice) {
+async fn run(operator: Operator, stop: Arc<watch::Sender<bool>>, mut dice: Dice) {
     let mut open: BTreeMap<usize, String> = BTreeMap::new();
     while !*stop.borrow() {
         for (person, (address, role)) in PEOPLE.iter().enumerate() {
@@ -42,7 +50,7 @@ pub(crate) async fn run(operator: Operator, stop: Arc<watch::Sender<bool>>, mut 
                     continue;
                 }
             }
-            let spec = spec(address, role, 1 + dice.below(4));
+            let spec = spec(address, role, 1 + dice.below(3));
             let number = operator.request(&spec).await.unwrap().number;
             operator.approve(&number, &[email("boss@example.com")]).await.unwrap();
             open.insert(person, number);

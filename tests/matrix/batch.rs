@@ -69,9 +69,11 @@ impl Batch {
         let (mut parts, mut clouds) = (vec![part], Vec::new());
         let mut integrations = String::new();
         for (at, cell) in cells.iter().enumerate() {
+            let people = root.join(format!("people-{at}.json"));
+            fs::write(&people, elsewhere(population, at)).unwrap();
             let (cloud, part) = start_cloud(root, "jumpcloud-tls", |options, _| {
                 options.switches = cell.switches.clone();
-                options.seed_file = Some(population.to_owned());
+                options.seed_file = Some(people);
                 options.faults = slow(cell.latency_ms);
                 options.service_account = cell.credential == "service_account";
             })
@@ -121,6 +123,13 @@ fn slow(ms: u64) -> Vec<Rule> {
 }
 
 /// Adds what the cell wants to a connection, and small pages, so that every listing has several.
+/// The same people in an organization of their own: the agent holds an account of one organization once.
+fn elsewhere(population: &Path, at: usize) -> String {
+    let mut json: Value = serde_json::from_str(&fs::read_to_string(population).unwrap()).unwrap();
+    json["organization"] = format!("5f00c0de0000000000{at:06x}").into();
+    json.to_string()
+}
+
 fn complete(connection: &Path, cell: &Cell, organization: &str) {
     let mut json: Value = serde_json::from_slice(&fs::read(connection).unwrap()).unwrap();
     json["options"] = json!({"page_size": 8, "insights": cell.insights});

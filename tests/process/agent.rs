@@ -1,6 +1,8 @@
 //! The agent's process: started, asked, killed, started again.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    ffi::OsString, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Stdio, time::Duration,
+};
 
 use ephemerald::admin::client;
 use tokio::{
@@ -16,7 +18,9 @@ pub(crate) struct Agent {
     log: PathBuf,
     socket: PathBuf,
     token: PathBuf,
-    running: Option<Child>,
+    /// What `run` has in its environment beside the test's own.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) running: Option<Child>,
 }
 
 /// What a command printed and how it ended.
@@ -32,6 +36,7 @@ impl Agent {
             log: files.log.clone(),
             socket: files.socket.clone(),
             token: files.root.join("agent-token"),
+            environment: Vec::new(),
             running: None,
         }
     }
@@ -57,7 +62,9 @@ impl Agent {
         assert!(self.running.is_none(), "one process at a time");
         let log = fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
         let errors = log.try_clone().unwrap();
-        self.running = Some(self.program().arg("run").stdout(log).stderr(errors).spawn().unwrap());
+        let mut run = self.program();
+        run.arg("run").envs(self.environment.iter().cloned()).stdout(log).stderr(errors);
+        self.running = Some(run.spawn().unwrap());
     }
 
     /// Waits until the agent says that it is ready.

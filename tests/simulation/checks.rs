@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use ephemerald::engine::{
     Engine,
     account::AccountKey,
+    codes::ResultCode,
     grant::GrantKind,
     ids::{AccountId, GrantId, JobId, RoleName},
     record::Record,
-    time::Now,
+    time::{Millis, Now, Timestamp},
 };
 
 use super::{
@@ -20,6 +21,8 @@ use super::{
 const BOUND_MS: u64 = 30_000;
 /// What a disturbance may leave behind: a late write, a watch that looks again, one backoff.
 const AFTERMATH_MS: u64 = 200_000;
+/// A job id is remembered for a day beyond its start-by instant.
+const FORGOTTEN_MS: u64 = 24 * 3_600_000;
 /// The wheel's own slack, and a turn of the disk.
 const SLACK_MS: u64 = 2_100;
 
@@ -113,6 +116,8 @@ fn nobody_has_what_only_we_gave(run: &mut Run) {
 fn jobs(run: &mut Run) {
     let mut answers: BTreeMap<JobId, Vec<String>> = BTreeMap::new();
     let (mut taken, mut grants) = (BTreeSet::new(), BTreeSet::new());
+    let starts: BTreeMap<&JobId, Timestamp> =
+        run.delivered.iter().map(|job| (&job.id, job.start_by)).collect();
     let mut twice = Vec::new();
     for entry in &run.world.durable {
         match &entry.record {
@@ -121,6 +126,11 @@ fn jobs(run: &mut Run) {
             {
                 twice.push(format!("{} is accepted a second time", terms.job));
             }
+            // So late that its id is forgotten, and it is not carried out either.
+            Record::JobAnswered(a)
+                if matches!(a.code, ResultCode::ExpiredBeforeStart | ResultCode::Rejected)
+                    && answers.contains_key(&a.job)
+                    && starts.get(&a.job).is_some_and(|by| entry.at > *by + Millis(FORGOTTEN_MS)) => {}
             Record::JobAnswered(a) => answers.entry(a.job.clone()).or_default().push(a.code.to_string()),
             Record::GrantExtended(e) => answers.entry(e.job.clone()).or_default().push("extended".to_owned()),
             Record::ExtensionDropped(e) => answers.entry(e.job.clone()).or_default().push(e.code.to_string()),

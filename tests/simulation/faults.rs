@@ -11,6 +11,8 @@ use super::{
     world::{Fate, email, open_policy, role},
 };
 
+const DAY: u64 = 24 * 3_600_000;
+
 /// One thing that people, the control plane or the world do.
 pub(crate) fn something_happens(run: &mut Run) {
     let wild = run.wildness;
@@ -26,7 +28,8 @@ pub(crate) fn something_happens(run: &mut Run) {
         77..=80 if wild > 0 => close_gates(run),
         81..=84 if wild > 1 => jump(run),
         85..=87 if wild > 1 => reboot(run),
-        88..=91 if wild > 0 => crash(run),
+        88..=90 if wild > 0 => crash(run),
+        91 if wild > 0 => suspend(run),
         92..=93 if wild > 0 => disk_fails(run),
         94..=96 => jobs::extend(run),
         97..=99 => jobs::extend_at_the_end(run),
@@ -96,7 +99,10 @@ pub(crate) fn somebody_looks(run: &mut Run) {
 }
 
 fn outage(run: &mut Run) {
-    let length = run.chance.of(&[2_000, 20_000, 100_000, 240_000]);
+    let length = run.chance.of(&[2_000, 2_000, 20_000, 20_000, 100_000, 240_000, 4 * 3_600_000]);
+    if length > 3_600_000 {
+        run.world.witness.saw("outage of hours");
+    }
     match run.chance.between(0, 4) {
         0 => run.world.org_unreadable = Some(run.chance.of(&[FaultClass::Forbidden, FaultClass::Ambiguous])),
         1 => run.world.blind = true,
@@ -136,6 +142,16 @@ fn jump(run: &mut Run) {
     run.world.input(Input::Tick);
 }
 
+/// The machine sleeps, perhaps between a commit and its raise, perhaps over an end.
+fn suspend(run: &mut Run) {
+    let off = run.chance.of(&[8_000, 60_000, 1_800_000, 8 * 3_600_000]);
+    run.disturb();
+    run.world.witness.saw("suspend");
+    run.world.suspend(off);
+    run.disturb();
+    run.after_step();
+}
+
 fn reboot(run: &mut Run) {
     note_crash(run);
     let off = run.chance.of(&[8_000, 60_000, 1_800_000]);
@@ -158,7 +174,10 @@ fn reboot(run: &mut Run) {
 fn crash(run: &mut Run) {
     note_crash(run);
     run.world.crash();
-    let off = run.chance.of(&[1, 300, 5_000, 60_000]);
+    let off = run.chance.of(&[1, 300, 300, 5_000, 5_000, 60_000, 3 * DAY]);
+    if off >= DAY {
+        run.world.witness.saw("days off");
+    }
     run.world.run(off);
     restart(run);
 }

@@ -48,6 +48,7 @@ pub(crate) struct Run {
     pub(crate) crashes: u64,
     noted: usize,
     redeliver_at: u64,
+    told_time_at: u64,
 }
 
 impl Run {
@@ -57,6 +58,7 @@ impl Run {
         let mut world = World::new(mode);
         world.latency = chance.of(&[6, 40, 150, 700]);
         world.disk = chance.of(&[1, 2, 20, 300]);
+        world.drift_ppm = chance.of(&[0, 0, 0, 50, -50, 200, -200]);
         // Mostly far apart, for a day of nothing else takes long; the contract's own in some seeds.
         world.settings.timing.sweep = Millis::from_secs(chance.of(&[30, 900, 900, 900, 900, 900]));
         let observe = Millis::from_secs(chance.of(&[60, 600, 600, 600]));
@@ -82,6 +84,7 @@ impl Run {
             crashes: 0,
             noted: 0,
             redeliver_at: 0,
+            told_time_at: 0,
         };
         run.people();
         run
@@ -185,7 +188,9 @@ impl Run {
         }
         self.redeliver_at = self.world.elapsed + 20_000;
         let answered = self.answered();
-        if self.delivered.len() > answered.len() || !self.healing {
+        let polls = self.delivered.len() > answered.len() || !self.healing;
+        if polls || self.world.elapsed >= self.told_time_at + HOUR {
+            self.told_time_at = self.world.elapsed;
             self.world.input(Input::ControlTime(self.real_wall()));
         }
         for job in self.delivered.clone() {

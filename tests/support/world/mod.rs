@@ -4,6 +4,7 @@
 
 mod calls;
 mod cloud;
+mod mishaps;
 mod script;
 pub(crate) mod witness;
 
@@ -102,6 +103,9 @@ pub(crate) struct World {
     pub(crate) takes_inventories: bool,
     /// Every account by id answers 404, there or not.
     pub(crate) blind: bool,
+    /// By how many millionths the wall clock is fast.
+    pub(crate) drift_ppm: i64,
+    drifted: i64,
     pub(crate) latency: u64,
     pub(crate) disk: u64,
     /// Milliseconds that have really passed, whatever any clock says.
@@ -159,6 +163,8 @@ impl World {
             inventories: Vec::new(),
             takes_inventories: true,
             blind: false,
+            drift_ppm: 0,
+            drifted: 0,
             latency: 40,
             disk: 2,
             elapsed: 0,
@@ -209,66 +215,6 @@ impl World {
         self.input(Input::Policy(policy.map(Box::new)));
     }
 
-    /// The process dies: what is not on disk is gone, calls that were sent go on.
-    pub(crate) fn crash(&mut self) {
-        self.engine = None;
-        self.events.retain(|_, event| matches!(event, Event::Apply(..)));
-        self.boots += 1;
-        self.ledger_down = false;
-        let last = self.durable.last().map_or(Seq(0), |e| e.seq);
-        self.all.retain(|e| e.seq <= last);
-        self.witness.refold(&self.durable);
-    }
-
-    /// A write of the journal fails. Of what was under way, the first `kept` batches are on the disk all
-    /// the same, which nobody is told.
-    pub(crate) fn ledger_fails(&mut self, kept: usize) {
-        let mut batches = 0;
-        for (key, event) in std::mem::take(&mut self.events) {
-            match event {
-                Event::Durable(_, _, entries) => {
-                    batches += 1;
-                    if batches <= kept {
-                        self.durable.extend(entries);
-                    }
-                }
-                event => drop(self.events.insert(key, event)),
-            }
-        }
-        self.ledger_down = true;
-        self.input(Input::LedgerDown);
-    }
-
-    /// The journal was read anew: the engine is folded from what is on the disk.
-    pub(crate) fn ledger_reopens(&mut self) {
-        self.ledger_down = false;
-        self.crash();
-        self.start();
-    }
-
-    /// The machine is off for a while.
-    pub(crate) fn reboot_after(&mut self, ms: u64) {
-        self.crash();
-        self.apply_events_for(ms);
-        self.now.boot_id = BootId(self.boots);
-        self.now.boot = BootTime(5_000);
-    }
-
-    /// What was sent before goes on; what is left of it is dated on the new boot's clock.
-    fn apply_events_for(&mut self, ms: u64) {
-        let until = self.now.boot.0 + ms;
-        for ((at, n), event) in std::mem::take(&mut self.events) {
-            match event {
-                Event::Apply(write, late) if at <= until => self.apply_write(at, &write, late),
-                event => {
-                    self.events.insert((at.saturating_sub(until) + 5_000, n), event);
-                }
-            }
-        }
-        self.elapsed += ms;
-        self.now.wall = self.now.wall + Millis(ms);
-    }
-
     fn apply_write(&mut self, at: u64, write: &Write, late: bool) {
         self.witness.applied(self.elapsed, write, late, &self.cloud);
         self.cloud.apply(at, write);
@@ -317,7 +263,10 @@ impl World {
         let ms = to.saturating_sub(self.now.boot.0);
         self.elapsed += ms;
         self.now.boot = BootTime(to.max(self.now.boot.0));
-        self.now.wall = self.now.wall + Millis(ms);
+        self.drifted += i64::try_from(ms).unwrap() * self.drift_ppm;
+        let drift = self.drifted / 1_000_000;
+        self.drifted %= 1_000_000;
+        self.now.wall = Timestamp(self.now.wall.0 + drift) + Millis(ms);
     }
 
     fn happen(&mut self, event: Event) {

@@ -184,6 +184,14 @@ impl Witness {
         for entry in durable {
             self.state.apply(entry.seq, entry.at, &entry.record);
         }
+        // Whether a raise that the process died over had left is known to nobody but us.
+        for account in self.state.accounts.values() {
+            if let (Some(id), Some(Effect::Raise { displaces, .. })) =
+                (&account.id, account.open_attempt.as_ref().map(|attempt| &attempt.effect))
+            {
+                self.displaced.entry(id.clone()).or_default().extend(displaces.iter().cloned());
+            }
+        }
     }
 
     /// A raise leaves the machine.
