@@ -205,7 +205,9 @@ impl Layer {
     /// Who wrote `key`, if it is in this layer.
     fn origin(&self, key: &str) -> Option<String> {
         let tree = Value::new(None, ValueKind::Table(self.0.clone()));
-        find(&tree, key)?.origin().map(str::to_owned)
+        // A quoted key with dots is a path to whoever merges: `"log.level" = …` writes a section too.
+        let within = || self.0.iter().find(|(name, _)| below(name, key).is_some()).map(|(_, value)| value);
+        find(&tree, key).or_else(within)?.origin().map(str::to_owned)
     }
 
     fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
