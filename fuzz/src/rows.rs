@@ -42,7 +42,9 @@ pub fn rows(data: &[u8]) {
     let bad = loaded.rows.iter().filter(|row| codec::record(row).is_err()).map(|row| row.seq);
     assert!(bad.eq(unreadable.iter().copied()), "a row was dropped in silence");
     let mut state = restored.state.clone();
-    let now = Now { wall: Timestamp(BEGAN + 600_000), boot: BootTime(600_000), boot_id: BootId(2) };
+    // Two seconds after the kept grants were accepted, in the same boot or in the next one.
+    let boot_id = BootId(1 + u64::from(data.len() % 2 == 1));
+    let now = Now { wall: Timestamp(BEGAN + 3_000), boot: BootTime(1_003_000), boot_id };
     let (engine, step) = Engine::new(settings(), restored, 7, now);
     let mut life = Life { engine, now, state: &mut state, todo: VecDeque::new() };
     life.take(step);
@@ -62,7 +64,7 @@ fn loaded(data: &[u8]) -> Loaded {
             continue;
         }
         let number = loaded.rows.len() + 1;
-        let (seq, at) = (Seq(number as u64), BEGAN + number as i64 * 1000);
+        let (seq, at) = (Seq(number as u64), BEGAN + number as i64 * 10);
         let record: Option<Record> = serde_json::from_slice(line).ok();
         let stream = record.as_ref().map_or_else(|| "grant/unreadable".to_owned(), Record::stream);
         let kind = record.as_ref().map_or("unreadable", Record::kind).to_owned();
