@@ -66,15 +66,7 @@ pub(super) struct Merged {
 impl Merged {
     /// Who wrote `key` (dotted, list elements by number); `None` for a default.
     pub(super) fn origin(&self, key: &str) -> Option<String> {
-        let mut at = &self.tree;
-        for part in key.split('.') {
-            at = match &at.kind {
-                ValueKind::Table(table) => table.get(part)?,
-                ValueKind::Array(items) => items.get(part.parse::<usize>().ok()?)?,
-                _ => return None,
-            };
-        }
-        at.origin().map(str::to_owned)
+        find(&self.tree, key)?.origin().map(str::to_owned)
     }
 
     /// Who wrote `key`, or the nearest thing around it.
@@ -90,26 +82,52 @@ impl Merged {
     }
 }
 
+/// The value of a dotted key.
+fn find<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {
+    let (mut at, mut rest) = (tree, Some(key));
+    while let Some(key) = rest {
+        (at, rest) = match &at.kind {
+            ValueKind::Table(table) => {
+                let fits = table.iter().filter_map(|(name, value)| Some((value, below(key, name)?)));
+                fits.min_by_key(|(_, rest)| rest.map(str::len))?
+            }
+            ValueKind::Array(items) => {
+                let (number, rest) = key.split_once('.').map_or((key, None), |(n, rest)| (n, Some(rest)));
+                (items.get(number.parse::<usize>().ok()?)?, rest)
+            }
+            _ => return None,
+        };
+    }
+    Some(at)
+}
+
+/// What is left of a dotted `key` below `name`, which may hold dots itself; `Some(None)` at its end.
+fn below<'a>(key: &'a str, name: &str) -> Option<Option<&'a str>> {
+    let rest = key.strip_prefix(name)?;
+    if rest.is_empty() { Some(None) } else { rest.strip_prefix('.').map(Some) }
+}
+
 /// Reads and merges all layers.
 pub(super) fn merge(sources: &Sources) -> Result<Merged, ConfigError> {
-    let mut builder = Merger::builder();
+    let mut layers = Vec::new();
     for file in files(sources.file.as_deref())? {
-        builder = builder.add_source(Layer::of_file(&file)?);
+        layers.push(Layer::of_file(&file)?);
     }
     for (name, value) in &sources.environment {
         if let Some(key) = name.strip_prefix(PREFIX) {
             let key = key.to_ascii_lowercase().replace("__", ".");
-            builder =
-                builder.add_source(Layer::of_text(&key, value, &format!("environment variable {name}"))?);
+            layers.push(Layer::of_text(&key, value, &format!("environment variable {name}"))?);
         }
     }
     for flag in &sources.overrides {
-        builder = builder.add_source(Layer::of_text(flag.key, &flag.value, &format!("flag {}", flag.flag))?);
+        layers.push(Layer::of_text(flag.key, &flag.value, &format!("flag {}", flag.flag))?);
     }
-    let merger = builder.build().map_err(translate)?;
+    let builder = layers.iter().cloned().fold(Merger::builder(), |builder, layer| builder.add_source(layer));
+    let merger = builder.build().map_err(|e| translate(e, &layers))?;
     let tree = merger.cache.clone();
     let mut unknown = Vec::new();
-    let raw = serde_ignored::deserialize(merger, |path| unknown.push(path.to_string())).map_err(translate)?;
+    let raw = serde_ignored::deserialize(merger, |path| unknown.push(path.to_string()))
+        .map_err(|e| translate(e, &layers))?;
     let merged = Merged { raw, tree };
     unknown.sort();
     match unknown.into_iter().next() {
@@ -117,7 +135,9 @@ pub(super) fn merge(sources: &Sources) -> Result<Merged, ConfigError> {
         Some(key) => {
             let known = known_keys();
             let nearest = nearest(&key, known.iter().map(String::as_str));
-            Err(ConfigError::UnknownKey { origin: merged.near(&key), key, nearest })
+            // Merged, a section has no author.
+            let origin = author(&layers, &key).unwrap_or_else(|| merged.near(&key));
+            Err(ConfigError::UnknownKey { origin, key: show::mask(&key), nearest })
         }
     }
 }
@@ -182,8 +202,20 @@ impl Layer {
         Ok(Self(Map::from_iter([(key.to_owned(), value)])))
     }
 
+    /// Who wrote `key`, if it is in this layer.
+    fn origin(&self, key: &str) -> Option<String> {
+        let tree = Value::new(None, ValueKind::Table(self.0.clone()));
+        // A quoted key with dots is a path to whoever merges: `"log.level" = …` writes a section too.
+        let within = || self.0.iter().find(|(name, _)| below(name, key).is_some()).map(|(_, value)| value);
+        find(&tree, key).or_else(within)?.origin().map(str::to_owned)
+    }
+
     fn parse(text: &str, origin: &str) -> Result<Self, ConfigError> {
-        let syntax = |problem| ConfigError::Syntax { origin: origin.to_owned(), problem };
+        // TOML's own words quote the line.
+        let syntax = |problem: String| ConfigError::Syntax {
+            origin: origin.to_owned(),
+            problem: show::mask(&problem),
+        };
         let table = File::from_str(text, FileFormat::Toml).collect().map_err(|e| syntax(cause(&e)))?;
         Ok(Self(table.into_iter().map(|(key, value)| (key, stamp(value, &origin.to_owned()))).collect()))
     }
@@ -219,18 +251,26 @@ fn cause(error: &MergeError) -> String {
     }
 }
 
-fn translate(error: MergeError) -> ConfigError {
+/// Who wrote `key` last.
+fn author(layers: &[Layer], key: &str) -> Option<String> {
+    layers.iter().rev().find_map(|layer| layer.origin(key))
+}
+
+fn translate(error: MergeError, layers: &[Layer]) -> ConfigError {
     let somewhere = || "the configuration".to_owned();
+    let by = |origin: Option<String>, key: &Option<String>| {
+        origin.or_else(|| author(layers, key.as_deref()?)).unwrap_or_else(somewhere)
+    };
     match error {
         MergeError::Type { origin, unexpected, expected, key } => ConfigError::Value {
-            origin: origin.unwrap_or_else(somewhere),
-            key: key.unwrap_or_default(),
+            origin: by(origin, &key),
+            key: show::mask(&key.unwrap_or_default()),
             expected: expected.to_owned(),
             found: show::mask(&unexpected.to_string()),
         },
         MergeError::At { error, origin, key } => ConfigError::Syntax {
-            origin: origin.unwrap_or_else(somewhere),
-            problem: format!("`{}`: {}", key.unwrap_or_default(), show::mask(&error.to_string())),
+            origin: by(origin, &key),
+            problem: show::mask(&format!("`{}`: {error}", key.unwrap_or_default())),
         },
         other => ConfigError::Syntax { origin: somewhere(), problem: show::mask(&other.to_string()) },
     }

@@ -43,8 +43,15 @@ fn push(entries: &mut Vec<Entry>, merged: &Merged, section: &str, content: Value
     for (name, value) in table {
         let key = format!("{section}.{name}");
         let origin = merged.origin(&key).unwrap_or_else(|| DEFAULT.to_owned());
-        let value = if let Value::String(text) = &value { mask(text).into() } else { value };
-        entries.push(Entry { key, value, origin });
+        entries.push(Entry { key, value: masked(value), origin });
+    }
+}
+
+fn masked(value: Value) -> Value {
+    match value {
+        Value::String(text) => mask(&text).into(),
+        Value::Array(items) => items.into_iter().map(masked).collect(),
+        other => other,
     }
 }
 
@@ -54,7 +61,7 @@ pub(super) fn mask(text: &str) -> String {
     let end = rest.find(['/', '?', '#', '"', ' ']).unwrap_or(rest.len());
     // A password may hold a raw '/': then the last '@' decides, and more than needed is hidden.
     match rest[..end].rfind('@').or_else(|| rest.rfind('@')) {
-        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+        Some(at) => format!("{scheme}://***{}", mask(&rest[at..])),
         None => text.to_owned(),
     }
 }

@@ -5,6 +5,7 @@
 //! JumpCloud chose goes any further. Never calls `reactivate` (a GET that sends mail). Writes carry
 //! only the changed keys. What a raise may do is decided before: see [`crate::executor`].
 
+pub mod answers;
 mod auth;
 mod client;
 mod connection;

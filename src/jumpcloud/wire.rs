@@ -146,14 +146,15 @@ pub(super) fn organizations(body: &[u8]) -> Result<Organizations, Unusable> {
     Ok(Organizations { ids, total: page.total_count })
 }
 
-/// An instant as RFC 3339, or as seconds or milliseconds since 1970; zero is none.
+/// An instant as RFC 3339, or as seconds or milliseconds since 1970. Nothing up to 1970 is one: servers
+/// write a zero, of whichever calendar, for "never".
 pub(super) fn instant(value: &Value) -> Option<Timestamp> {
     /// Seconds beyond this would be in the year 5138: it is milliseconds.
     const SECONDS_END: i64 = 100_000_000_000;
     let number = match value {
         Value::Number(number) => number.as_i64()?,
         Value::String(text) => match text.parse::<jiff::Timestamp>() {
-            Ok(instant) => return Some(Timestamp(instant.as_millisecond())),
+            Ok(instant) => return Some(Timestamp(instant.as_millisecond())).filter(|at| at.0 > 0),
             Err(_) => text.parse().ok()?,
         },
         _ => return None,

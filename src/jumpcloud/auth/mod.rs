@@ -8,14 +8,28 @@ mod tokens;
 use std::sync::Arc;
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
 
 use super::connection::{Connection, Credential};
 use crate::{
-    engine::{observed::Fault, time::Now},
+    engine::{
+        observed::{Fault, FaultClass},
+        time::{Millis, Now, Timestamp},
+    },
     http::{DoorError, ProxyOptions},
 };
 pub use tokens::TokenProblem;
 use tokens::Tokens;
+
+/// The token in a token endpoint's 2xx answer and how long it is used, or what is wrong with it.
+pub(super) fn granted(body: &[u8], now: Timestamp) -> Result<(Zeroizing<String>, Millis), &'static str> {
+    answer::granted(body, now).map(|granted| (granted.token, granted.lives))
+}
+
+/// What another answer of a token endpoint means.
+pub(super) fn refused(status: u16, body: &[u8]) -> FaultClass {
+    answer::refused(status, body)
+}
 
 /// The way of one integration.
 #[derive(Debug)]
