@@ -61,7 +61,10 @@ fn is_what_was_written(connection: &Connection, body: &Value) {
     let secret = match &connection.credential {
         Credential::ApiKey(key) => {
             assert_eq!(Some(key.expose()), text("token"));
-            assert!(text("client_id").or(text("client_secret")).is_none(), "two credentials, one used");
+            assert!(
+                text("client_id").or_else(|| text("client_secret")).is_none(),
+                "two credentials, one used"
+            );
             key
         }
         Credential::ServiceAccount { client_id, client_secret } => {
@@ -103,9 +106,9 @@ fn is_origin(url: &str) {
 
 fn is_secure(url: &str) {
     let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
-    let bounded = |local: &&str| {
-        url.strip_prefix(*local).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    let bounded = |local: &str| {
+        url.strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
     };
-    assert!(url.starts_with("https://") || local.iter().any(|l| bounded(&l)), "{url} is not secure");
+    assert!(url.starts_with("https://") || local.iter().any(|l| bounded(l)), "{url} is not secure");
     assert!(!url.contains('@'), "{url} holds a name");
 }

@@ -24,7 +24,9 @@ mod rows;
 mod wheel;
 
 use std::{
-    env, fs, panic,
+    env, fs,
+    io::Write as _,
+    panic,
     path::{Path, PathBuf},
     thread,
 };
@@ -83,7 +85,7 @@ fn play(subject: &str, runs: usize, promise: fn(&[u8])) {
     for run in 0..runs {
         holds(subject, &format!("run {run} of seed {seed}"), &mutator.next_input(), promise);
     }
-    println!("{subject}: {} kept inputs, {runs} made from them with seed {seed}", inputs.len());
+    say(&format!("{subject}: {} kept inputs, {runs} made from them with seed {seed}", inputs.len()));
 }
 
 fn holds(subject: &str, name: &str, input: &[u8], promise: fn(&[u8])) {
@@ -91,8 +93,8 @@ fn holds(subject: &str, name: &str, input: &[u8], promise: fn(&[u8])) {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{subject}"));
         fs::write(&file, input).expect("the target directory takes a file");
         let test = thread::current().name().unwrap_or_default().to_owned();
-        println!("{subject}: {name} breaks a promise. Play it again with");
-        println!("  EPHEMERALD_FUZZ_INPUT={} cargo test --test fuzz {test}", file.display());
+        say(&format!("{subject}: {name} breaks a promise. Play it again with"));
+        say(&format!("  EPHEMERALD_FUZZ_INPUT={} cargo test --test fuzz {test}", file.display()));
         panic::resume_unwind(broken);
     }
 }
@@ -113,4 +115,9 @@ fn number(name: &str) -> Option<usize> {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// To be seen of a test that passes, too.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
