@@ -2,7 +2,7 @@
 //! which parser a body meets is JumpCloud's choice only.
 //!
 //! Refuses a row that is left out, a name, address or id that the body does not hold, a set of roles with
-//! doubles, a token that is believed for ever or could not be sent, and a refusal that quotes the body.
+//! doubles, and a token that is believed for ever or could not be sent.
 
 use std::collections::HashSet;
 
@@ -102,17 +102,12 @@ fn written_again_it_is_the_same(account: &ObservedAccount) {
 }
 
 fn token(data: &[u8], texts: &HashSet<String>) {
-    match answers::token(data, NOW) {
-        Ok((token, lives)) => {
-            assert!(texts.contains(token.expose()), "the token is not in the answer");
-            assert!(token.expose().bytes().all(|byte| byte.is_ascii_graphic()), "cannot be sent");
-            assert!((Millis(1_000)..=Millis(86_400_000)).contains(&lives), "believed for {lives:?}");
-            assert_eq!(format!("{token:?}"), "Secret(***)");
-        }
-        Err(problem) => {
-            let quoted = texts.iter().find(|text| text.len() > 16 && problem.contains(text.as_str()));
-            assert_eq!(quoted, None, "{problem:?} quotes the answer");
-        }
+    // What is wrong is said in fixed words: their type leaves no room for the answer's.
+    if let Ok((token, lives)) = answers::token(data, NOW) {
+        assert!(texts.contains(token.expose()), "the token is not in the answer");
+        assert!(token.expose().bytes().all(|byte| byte.is_ascii_graphic()), "cannot be sent");
+        assert!((Millis(1_000)..=Millis(86_400_000)).contains(&lives), "believed for {lives:?}");
+        assert_eq!(format!("{token:?}"), "Secret(***)");
     }
     for status in [400, 401, 403, 404, 429, 500] {
         let class = answers::token_refused(status, data);
