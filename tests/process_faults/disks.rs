@@ -60,7 +60,7 @@ async fn a_disk_that_turns_read_only_delays_no_ending_and_after_its_repair_nothi
     assert!(!status.ledger.ok, "the status says that the journal takes nothing");
     assert!(!status.raises_paused.is_empty(), "and that nothing is raised: {status:?}");
     let waiting = machine.world.approved(Ask::role(OTHER, "Help Desk", 300)).await;
-    machine.world.leased(&waiting).await;
+    // It may be asked for it or not, depending on whether a poll was under way when the disk failed.
     assert_eq!(machine.writes_to(OTHER), 0, "nothing is raised that cannot be written down");
 
     // An operator repairs it: the filesystem cannot be used until it is mounted anew.
