@@ -267,6 +267,10 @@ pub(super) fn warning(warning: &Warning) {
             integration = %at.integration, account = at.account.as_str(),
             "an ending needs a person: something of ours is there and no permitted write takes it away without giving something new"
         ),
+        Warning::FloorInstead(at) => error!(
+            integration = %at.integration, account = at.account.as_str(),
+            "the role that the account should have could not be written for long, so that the floor role is: give it back in the console"
+        ),
         Warning::GuardsFell(at) => error!(
             integration = %at.integration, account = at.account.as_str(),
             "after our write of a role the account requires no MFA any more, or may own an API key: JumpCloud may reset what a write leaves out, or a person changed it; look at the account"

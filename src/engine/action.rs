@@ -201,6 +201,8 @@ pub enum Warning {
     CredentialRefused(IntegrationId),
     /// Something of ours is there that no permitted write would take away.
     Escalated(AccountRef),
+    /// What an account is to have could not be written for long: the floor role is written instead.
+    FloorInstead(AccountRef),
     /// After a write of ours an account is protected less: MFA is not required any more, or an API key is
     /// allowed.
     GuardsFell(AccountRef),

@@ -63,6 +63,8 @@ pub(super) struct Desk {
     pub guards: Option<Guards>,
     /// Whether the present standstill was warned of.
     pub escalated: bool,
+    /// Whether it was said that the floor role is written instead of what should be there.
+    pub floored: bool,
 }
 
 /// What protects an administrator beside his role.
@@ -139,6 +141,7 @@ impl Desk {
         self.tries = 0;
         self.not_before = BootTime(0);
         self.escalated = false;
+        self.floored = false;
         self.vain = 0;
         self.vain_since = None;
         self.failed = 0;

@@ -6,7 +6,7 @@
 use super::{
     Engine,
     account::{AccountKey, AccountRef, Effect},
-    action::{LowerChange, RoleField},
+    action::{LowerChange, RoleField, Warning},
     desk::Sighting,
     drive::Move,
     grant::{Grant, Phase},
@@ -81,8 +81,8 @@ impl Engine {
     /// The floor role instead of what has been written in vain for long, if it is no more than what is
     /// there: access that ends outranks a standing role beside it, which a person can give back. What only
     /// failed for long may go through next, so that every other try is still for it.
-    fn or_floor(&self, at: &AccountRef, seen: &Sighting, roles: Vec<RoleName>) -> Vec<RoleName> {
-        let (Some(tenant), Some(desk)) = (self.tenants.get(&at.integration), self.desks.get(at)) else {
+    fn or_floor(&mut self, at: &AccountRef, seen: &Sighting, roles: Vec<RoleName>) -> Vec<RoleName> {
+        let (Some(tenant), Some(desk)) = (self.tenants.get(&at.integration), self.desks.get_mut(at)) else {
             return roles;
         };
         let floor = &tenant.settings.floor_role;
@@ -91,7 +91,12 @@ impl Engine {
         let in_vain = long(desk.vain_since) && desk.vain >= VAIN;
         let fails = long(desk.failed_since) && desk.failed >= VAIN && desk.failed % 2 == 0;
         if (in_vain || fails) && tenant.order.any_covers(&seen.account.roles, floor) {
-            return vec![floor.clone()];
+            let floor = vec![floor.clone()];
+            // A person has to give back what is lost that way.
+            if floor != roles && !std::mem::replace(&mut desk.floored, true) {
+                self.warn(Warning::FloorInstead(at.clone()));
+            }
+            return floor;
         }
         roles
     }

@@ -118,6 +118,8 @@ impl Trigger {
         }
     }
 
+    /// The wait is part of the moment that was drawn, and nothing is waited for: it says how far behind the line the
+    /// kill falls.
     fn pull(&self, wait: Duration) {
         thread::sleep(wait);
         let _ = kill_process(self.pid, Signal::KILL);

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on says where")]
 
 mod closure;
+#[path = "../preload/compile.rs"]
+mod compile;
 mod corpus;
 mod cuts;
 mod flips;

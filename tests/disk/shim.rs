@@ -1,13 +1,13 @@
 //! The disk between a process and libc (`shim.c`): compiled here, preloaded into a process that runs one
 //! of the ignored tests of this file, and given orders from inside of it.
-//!
-//! A C compiler is there wherever these tests are built: the ledger's SQLite needs it too.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use crate::compile::compiled;
 
 const CONTROL: &str = "EPHEMERALD_TEST_SHIM";
 const SOURCE: &str = include_str!("shim.c");
@@ -18,15 +18,7 @@ pub(crate) fn play(test: &str, extended: bool) {
     let memory = Path::new("/dev/shm");
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let root = dir.path().canonicalize().unwrap();
-    let (source, library) = (root.join("shim.c"), root.join("shim.so"));
-    fs::write(&source, SOURCE).unwrap();
-    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let built = Command::new(compiler)
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&library, &source])
-        .args(["-ldl", "-lpthread"])
-        .status();
-    assert!(built.is_ok_and(|status| status.success()), "shim.c does not compile");
+    let library = compiled(SOURCE, &root);
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", test, "--ignored", "--nocapture"]).env(CONTROL, &root).env("LD_PRELOAD", &library);
     if extended {

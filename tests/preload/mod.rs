@@ -1,16 +1,15 @@
 //! A machine that can be moved in time, and a signal at an exact touch of the ledger's files: `shim.c`,
 //! compiled here and preloaded into the shipped program from outside.
 //!
-//! Refuses to be skipped: a C compiler is there wherever these tests are built, the ledger's SQLite needs
-//! it too, and a shim that cannot do its work ends the program with its own message.
+//! Refuses to be skipped: a shim that cannot do its work ends the program with its own message.
+
+mod compile;
 
 use std::{
-    env,
     ffi::OsString,
-    fs::{self, File},
+    fs::File,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use rustix::process::Signal;
@@ -34,15 +33,7 @@ pub(crate) struct Orders {
 impl Orders {
     /// Compiles the shim into `dir`; nothing is moved and nothing strikes.
     pub(crate) fn new(dir: &Path) -> Self {
-        let (source, library) = (dir.join("shim.c"), dir.join("shim.so"));
-        fs::write(&source, SOURCE).unwrap();
-        let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-        let built = Command::new(compiler)
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .args([&library, &source])
-            .args(["-ldl", "-lpthread"])
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "shim.c does not compile");
+        let library = compile::compiled(SOURCE, dir);
         let path = dir.join("shim.orders");
         let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
         file.write_all_at(&[0; 64], 0).unwrap();

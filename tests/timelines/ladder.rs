@@ -1,6 +1,6 @@
 //! A revocation that does not succeed: what is said, and what is done instead, by its overdue age.
 
-use ephemerald::engine::{observed::FaultClass, record::Record, settings::RoleMode};
+use ephemerald::engine::{action::Warning, observed::FaultClass, record::Record, settings::RoleMode};
 
 use super::{MINUTE, world};
 use crate::world::{Fate, role};
@@ -62,6 +62,8 @@ fn a_baseline_that_is_forbidden_for_long_gives_way_to_the_floor_and_one_that_onl
         w.run(3 * MINUTE);
         check!(w, w.roles_of(&ada), ["Read Only"]);
         check!(w, w.ended(&g).as_deref(), Some("expired"));
+        let said = w.warnings.iter().filter(|w| matches!(w, Warning::FloorInstead(_))).count();
+        check!(w, said, 1);
     }
     let mut w = world(RoleMode::Single);
     let ada = w.hire("ada@example.com", &["Help Desk"]);
@@ -72,4 +74,17 @@ fn a_baseline_that_is_forbidden_for_long_gives_way_to_the_floor_and_one_that_onl
     w.cloud.refuses = None;
     w.run(3 * MINUTE);
     check!(w, w.roles_of(&ada), ["Help Desk"]);
+}
+
+#[test]
+fn that_the_floor_is_written_instead_is_said_once_however_often_it_is_tried() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Help Desk"]);
+    w.grant("ada@example.com", "Manager", 30);
+    w.run(MINUTE);
+    w.default_fate = Fate::Refused;
+    w.run(35 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Manager"]);
+    let said = w.warnings.iter().filter(|w| matches!(w, Warning::FloorInstead(_))).count();
+    check!(w, said, 1);
 }
