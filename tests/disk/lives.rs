@@ -1,15 +1,16 @@
 //! Lives of grants, each left in another state: what the corpus holds.
 
 use ephemerald::engine::{
-    ids::{AccountId, GrantId, Remark},
+    account::AccountKey,
+    ids::{AccountId, GrantId, JobId, OrgId, Remark},
     input::Input,
     order::{Deed, Order, Peer},
-    recovery::{Believed, Cause, Claim, Finding, Problem, Source, Told},
+    recovery::{Believed, Cause, Claim, Finding, Held, Problem, Source, Told},
     settings::RoleMode,
     time::Timestamp,
 };
 
-use crate::world::{Fate, START, World, email, jc, role};
+use crate::world::{Fate, ORG, START, World, email, jc, open_policy, role};
 
 const MINUTE: u64 = 60_000;
 const ADA: &str = "ada@example.com";
@@ -25,7 +26,7 @@ pub(crate) struct Life {
 
 /// All of them.
 pub(crate) fn all() -> Vec<Life> {
-    [young(), old(), ephemeral(), stopped()].into_iter().flatten().collect()
+    [young(), old(), ephemeral(), stopped(), found()].into_iter().flatten().collect()
 }
 
 /// Everybody is back where they were at the end.
@@ -118,14 +119,37 @@ fn stopped() -> Vec<Life> {
         one("revoke_only", |w| {
             granted(w, 5_000);
             let id = w.cloud.by_email(ADA).unwrap();
-            let detail = "a copy of it runs".to_owned();
-            let mark = "replaced:7".to_owned();
-            w.input(Input::LedgerFinding(Finding { cause: Cause::Copied, mark, detail, base: 0 }));
+            doubted(w);
             let claims = vec![claim(&id)];
             w.input(Input::Believed(Believed { claims, answered: true, complete: true }));
             w.run(5_000);
         }),
         Life { name: "several_roles", mode: RoleMode::Multiple, ..one("", |w| drop(granted(w, 5_000))) },
+    ]
+}
+
+/// What no job of this ledger began.
+fn found() -> Vec<Life> {
+    vec![
+        one("adopted", |w| {
+            let id = w.hire(ADA, &["Read Only"]);
+            w.human_sets(&id, &["Manager"]);
+            doubted(w);
+            let claims = vec![Told::Proven(Box::new(held(&id)))];
+            w.input(Input::Believed(Believed { claims, answered: true, complete: true }));
+            w.run(5_000);
+        }),
+        one("orphan", |w| {
+            w.hire(ADA, &["Read Only"]);
+            let now = w.now.boot.0;
+            w.cloud.add(now, email("visitor+tag9@example.com"), vec![role("Manager")]);
+            let mut policy = open_policy();
+            policy.ephemeral.as_mut().unwrap().delete_unknown = true;
+            w.policy = Some(policy.clone());
+            w.input(Input::Policy(Some(Box::new(policy))));
+            w.default_fate = Fate::Dropped;
+            w.run(30 * MINUTE);
+        }),
     ]
 }
 
@@ -140,6 +164,29 @@ fn orders(w: &mut World, deed: Deed) {
     let by = Peer { uid: 1000, gid: 1000, pid: Some(4711) };
     w.input(Input::Operator(deed, Order { by, remark: Some(Remark::new("incident 4711").unwrap()) }));
     w.run(5_000);
+}
+
+fn doubted(w: &mut World) {
+    let detail = "a copy of it runs".to_owned();
+    let mark = "replaced:7".to_owned();
+    w.input(Input::LedgerFinding(Finding { cause: Cause::Copied, mark, detail, base: 0 }));
+}
+
+/// A receipt of our key for a grant that this ledger never knew.
+fn held(id: &AccountId) -> Held {
+    Held {
+        grant: GrantId::new("g-adopted").unwrap(),
+        job: JobId::new("job-of-g-adopted").unwrap(),
+        integration: jc(),
+        org: Some(OrgId::new(ORG).unwrap()),
+        account: AccountKey::Standing(id.clone()),
+        id: id.clone(),
+        email: email(ADA),
+        role: role("Manager"),
+        baseline: vec![role("Read Only")],
+        plural: false,
+        ends_at: Timestamp(START + 3_600_000),
+    }
 }
 
 fn claim(id: &AccountId) -> Told {
