@@ -30,12 +30,16 @@ mod operator;
 mod oversight;
 #[path = "stories/policy.rs"]
 mod policy;
+#[path = "stories/probes.rs"]
+mod probes;
 #[path = "process/mod.rs"]
 mod process;
 #[path = "stories/refusals.rs"]
 mod refusals;
 #[path = "stories/secrets.rs"]
 mod secrets;
+#[path = "stories/support.rs"]
+mod support;
 #[path = "stories/terminal.rs"]
 mod terminal;
 #[path = "stories/versions.rs"]

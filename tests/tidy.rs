@@ -7,6 +7,8 @@
 mod evidence;
 #[path = "tidy/links.rs"]
 mod links;
+#[path = "tidy/observability.rs"]
+mod observability;
 #[path = "tidy/samples.rs"]
 mod samples;
 #[path = "tidy/source.rs"]
@@ -29,7 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &["engine"]),
     ("secrets", &["engine"]),
     ("http", &["secrets", "clock"]),
-    ("telemetry", &["config", "clock"]),
+    ("telemetry", &["config", "clock", "engine"]),
     ("ledger", &["engine"]),
     ("control", &["http", "secrets", "engine", "clock", "strict"]),
     ("jumpcloud", &["http", "secrets", "engine", "strict"]),
@@ -50,6 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ledger",
             "secrets",
             "strict",
+            "telemetry",
         ],
     ),
 ];
@@ -122,6 +125,8 @@ fn the_source_keeps_the_house_rules() {
 fn tests_and_benches_keep_the_rules_of_length_and_naming() {
     let mut sources = read_tree("tests", "rs");
     sources.extend(read_tree("benches", "rs"));
+    sources.extend(read_tree("fuzz/src", "rs"));
+    sources.extend(read_tree("fuzz/fuzz_targets", "rs"));
     report(&broken(&sources, &[lengths, headers, machine_traces]));
 }
 

@@ -156,6 +156,16 @@ pub async fn health(socket: &Path) -> Result<HealthView, AskError> {
     ask(socket, "/v1/health").await
 }
 
+/// Asks for the figures that Prometheus gets, as text.
+///
+/// # Errors
+/// [`AskError`] says who must act.
+pub async fn metrics(socket: &Path) -> Result<String, AskError> {
+    let answer = asked(socket, "GET /metrics", &Body::default(), PATIENCE).await?;
+    let text = body(&answer).map(|body| String::from_utf8_lossy(body).into_owned());
+    text.map_err(|problem| AskError::Unexpected { path: socket.to_path_buf(), problem })
+}
+
 /// Asks for a new key for the agent, and waits for what comes of it.
 ///
 /// # Errors
@@ -177,19 +187,21 @@ async fn request<T: DeserializeOwned>(
     body: &Body,
     patience: Duration,
 ) -> Result<T, AskError> {
-    let answer = timeout(patience, exchange(socket, what, body))
-        .await
-        .map_err(|_| AskError::Slow(socket.to_path_buf()))?
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                AskError::NotRunning(socket.to_path_buf())
-            }
-            io::ErrorKind::PermissionDenied => AskError::Forbidden(socket.to_path_buf()),
-            _ => AskError::Broken(socket.to_path_buf(), error),
-        })?;
+    let answer = asked(socket, what, body, patience).await?;
     parse(&answer).map_err(|problem| match problem.strip_prefix("status 403: ") {
         Some(refusal) => AskError::Refused { problem: refusal.to_owned() },
         None => AskError::Unexpected { path: socket.to_path_buf(), problem },
+    })
+}
+
+async fn asked(socket: &Path, what: &str, body: &Body, patience: Duration) -> Result<Vec<u8>, AskError> {
+    let answer = timeout(patience, exchange(socket, what, body)).await;
+    answer.map_err(|_| AskError::Slow(socket.to_path_buf()))?.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            AskError::NotRunning(socket.to_path_buf())
+        }
+        io::ErrorKind::PermissionDenied => AskError::Forbidden(socket.to_path_buf()),
+        _ => AskError::Broken(socket.to_path_buf(), error),
     })
 }
 
@@ -204,13 +216,18 @@ async fn exchange(socket: &Path, what: &str, (head, body): &Body) -> io::Result<
 }
 
 fn parse<T: DeserializeOwned>(answer: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body(answer)?).map_err(|error| format!("not the expected JSON: {error}"))
+}
+
+/// The body of an answer that says yes.
+fn body(answer: &[u8]) -> Result<&[u8], String> {
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or("no HTTP answer")?;
     let (head, body) = (&answer[..end], &answer[end + 4..]);
     let status = String::from_utf8_lossy(head).split(' ').nth(1).unwrap_or("").to_owned();
     if status != "200" {
         return Err(format!("status {status}: {}", String::from_utf8_lossy(&body[..body.len().min(200)])));
     }
-    serde_json::from_slice(body).map_err(|error| format!("not the expected JSON: {error}"))
+    Ok(body)
 }
 
 #[cfg(test)]

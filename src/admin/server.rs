@@ -29,6 +29,7 @@ use tokio::{
 use super::{
     command::{Command, Decision, DecisionView, DeedView},
     peer::{self, Caller},
+    probes,
     view::{GrantView, HealthView, RotationView, StatusView},
 };
 use crate::engine::order::Peer;
@@ -42,6 +43,8 @@ pub enum Query {
     Grants(oneshot::Sender<Vec<GrantView>>),
     /// Whether it lives and is ready.
     Health(oneshot::Sender<HealthView>),
+    /// The figures for Prometheus, as text.
+    Metrics(oneshot::Sender<String>),
     /// A new key for the agent.
     RotateKey(oneshot::Sender<RotationView>),
     /// An order, and who gives it.
@@ -174,6 +177,7 @@ fn router(queries: mpsc::Sender<Query>) -> Router {
         .route("/v1/status", get(|State(tx): State<Queries>| ask(tx, Query::Status, ANSWER_TIMEOUT)))
         .route("/v1/grants", get(|State(tx): State<Queries>| ask(tx, Query::Grants, ANSWER_TIMEOUT)))
         .route("/v1/health", get(|State(tx): State<Queries>| ask(tx, Query::Health, ANSWER_TIMEOUT)))
+        .route("/metrics", get(probes::metrics))
         .route("/v1/rotate-key", post(rotate_key))
         .route("/v1/deed", post(deed))
         .route("/v1/ledger", post(decide))

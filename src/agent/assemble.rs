@@ -19,7 +19,10 @@ use super::{
     turn::{Ears, Turn},
 };
 use crate::{
-    admin::server::{AdminServer, ServeError},
+    admin::{
+        probes,
+        server::{AdminServer, ServeError},
+    },
     clock,
     config::Config,
     control::{identity::Identity, poll::Wants},
@@ -122,6 +125,9 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let channels = (Arc::clone(&ledger), reports);
     let parts = parts(&config, connected, channels, senders, identity.as_ref(), tag_key);
     let (queries, admin) = mpsc::channel(16);
+    if let Some(address) = config.probes {
+        tasks.push(tokio::spawn(probes::serve(address, queries.clone(), stop.clone())));
+    }
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
     let (reload, seed) = (reloads(&config.policy_file, &stop)?, entropy()?);
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());

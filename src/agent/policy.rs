@@ -28,6 +28,13 @@ struct Stamp {
 }
 
 impl Turn {
+    /// Reads the policy anew because somebody asked for it, and tells the service manager.
+    pub(super) fn reload(&mut self) {
+        self.service.reloading();
+        self.load_policy();
+        self.service.ready();
+    }
+
     /// Reads the policy anew; a bad file keeps the old policy and says so.
     pub(super) fn load_policy(&mut self) {
         match policy_file::load(&self.parts.policy_file) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    assemble::Parts, deeds::Unrecorded, heard::Contact, inventory::Delivered, journal_log, opening,
-    parked::Parked, status::Snapshot,
+    assemble::Parts, deeds::Unrecorded, heard::Contact, inventory::Delivered, journal_log, meters::Meters,
+    opening, parked::Parked, status::Snapshot, views,
 };
 use crate::{
     admin::server::Query,
@@ -23,6 +23,7 @@ use crate::{
     },
     executor,
     ledger::{self, Batch, Event, codec},
+    telemetry::service::Service,
 };
 
 /// A sleep is only a hint to look at the clock again; the longest one bounds how late a suspended
@@ -68,6 +69,8 @@ pub(super) struct Turn {
     forgot: Now,
     /// Operators who wait until their deed is on disk.
     pub(super) unrecorded: Vec<Unrecorded>,
+    pub(super) meters: Meters,
+    pub(super) service: Service,
 }
 
 impl Turn {
@@ -85,6 +88,8 @@ impl Turn {
             parked: Parked::default(),
             forgot: clock::now(),
             unrecorded: Vec::new(),
+            meters: Meters::new(),
+            service: Service::of_the_environment(),
         }
     }
 
@@ -95,8 +100,10 @@ impl Turn {
             self.load_policy();
         }
         opening::verify_all(&self.parts.ledger_file, self.found.0.clone());
+        self.service.ready();
         loop {
             self.publish();
+            self.service.turned(|| views::line(&self.engine, &self.contact));
             let nap = self.nap();
             tokio::select! {
                 Some(event) = ears.ledger.recv() => self.ledger_event(event),
@@ -106,7 +113,7 @@ impl Turn {
                 Some(event) = ears.control.recv() => self.control_event(event),
                 Some(integration) = ears.hints.recv() => self.feed(Input::Hint(integration)),
                 Some(query) = ears.admin.recv() => self.asked(query).await,
-                Some(()) = ears.reload.recv() => self.load_policy(),
+                Some(()) = ears.reload.recv() => self.reload(),
                 Some((jobs, counts)) = ears.inventories.recv() => self.feed(Input::Inventoried(jobs, counts)),
                 () = tokio::time::sleep(nap) => {
                     self.feed(Input::Tick);
@@ -140,6 +147,7 @@ impl Turn {
         for entry in &step.records {
             journal_log::line(entry);
         }
+        self.meters.recorded(&step.records, self.ledger_ok, clock::now());
         if !step.records.is_empty() && self.ledger_ok {
             let rows = step.records.iter().map(|entry| codec::row(entry, self.engine.state())).collect();
             if let Err(full) = self.parts.ledger.submit(Batch { rows, raises: step.raises }) {
@@ -171,6 +179,7 @@ impl Turn {
     fn ledger_event(&mut self, event: Event<Raise>) {
         match event {
             Event::Durable { upto, raises } => {
+                self.meters.committed(upto.0, clock::now());
                 self.feed(Input::Durable(crate::engine::record::Seq(upto.0)));
                 self.told_when_recorded();
                 // After a failure the engine takes unreleased raises for unsent; so they must stay unsent.
@@ -194,6 +203,7 @@ impl Turn {
             return;
         }
         self.ledger_ok = false;
+        self.meters.lost();
         self.reopen_at = Some((clock::now(), REOPEN_FIRST));
         self.feed(Input::LedgerDown);
         self.told_unrecorded();
@@ -284,6 +294,7 @@ impl Turn {
     /// No new work; what is in flight is given a moment to come back and be recorded. Live grants stay
     /// live: the next start takes them over.
     async fn drain(mut self, mut ears: Ears) {
+        self.service.stopping();
         let deadline = clock::now().boot + Millis::from_secs(12);
         while self.engine.calls_in_flight() > 0 && clock::now().boot < deadline {
             tokio::select! {

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::turn::Turn;
+use super::{meters, turn::Turn};
 use crate::{
     admin::{
         server::Query,
@@ -29,6 +29,7 @@ pub(super) async fn answer(turn: &Turn, query: Query) {
             drop(to.send(turn.engine.grants().map(|g| grant(&turn.engine, g, now)).collect()));
         }
         Query::Health(to) => drop(to.send(health(turn))),
+        Query::Metrics(to) => drop(to.send(meters::text(turn).await)),
         Query::RotateKey(to) => rotate_key(turn, to),
         Query::Deed(..) | Query::Decide(..) => {} // the loop's own: it changes things
     }
@@ -75,7 +76,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-async fn status(turn: &Turn) -> StatusView {
+pub(super) async fn status(turn: &Turn) -> StatusView {
     let now = clock::now();
     let ledger = &turn.parts.ledger;
     let head = ledger.head().await.ok();
@@ -146,6 +147,22 @@ fn integration(turn: &Turn, view: crate::engine::views::IntegrationView, now: No
     }
 }
 
+/// How things stand, in one line for the service manager.
+pub(super) fn line(engine: &Engine, contact: &super::heard::Contact) -> String {
+    let now = clock::now();
+    let live = engine.state().live_grants();
+    let ending = engine.grants().filter(|g| g.phase == Phase::Revoking).count();
+    let overdue = engine.grants().filter(|g| is_overdue(g, now)).count();
+    let next = engine.next_expiry().map_or_else(String::new, |at| format!(", next end {}", utc(at)));
+    let overdue = if overdue > 0 { format!(", {overdue} OVERDUE") } else { String::new() };
+    let paused = engine.raises_paused();
+    let raises =
+        if paused.is_empty() { String::new() } else { format!("; no raises: {}", paused.join(", ")) };
+    let out = contact.last.is_none() || contact.error.is_some();
+    let reach = if out { "; the control plane does not answer" } else { "" };
+    format!("{live} live, {ending} ending{overdue}{next}{raises}{reach}")
+}
+
 /// Whether its end is due for so long that somebody should look.
 fn is_overdue(grant: &Grant, now: Now) -> bool {
     grant.phase == Phase::Revoking && grant.overdue_ms(now) > 30_000
@@ -194,7 +211,8 @@ pub(super) fn grant(engine: &Engine, grant: &Grant, now: Now) -> GrantView {
     }
 }
 
-fn health(turn: &Turn) -> HealthView {
+/// Whether it lives and is ready.
+pub(super) fn health(turn: &Turn) -> HealthView {
     let mut why: Vec<String> = turn.engine.raises_paused().into_iter().map(str::to_owned).collect();
     if turn.parts.agent_id.is_none() {
         why.push("not enrolled: run `ephemerald enroll`".to_owned());

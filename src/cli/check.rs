@@ -35,6 +35,13 @@ pub(super) async fn run(loaded: Result<Loaded, Failure>, form: Output) -> Result
     Ok(report.exit())
 }
 
+/// All steps, for somebody else's eyes.
+pub(super) async fn told(loaded: &Loaded) -> serde_json::Value {
+    let mut report = Report::default();
+    all(loaded, &mut report).await;
+    report.json()
+}
+
 async fn all(loaded: &Loaded, report: &mut Report) {
     let config = &loaded.config;
     let mut part = report.part("agent");

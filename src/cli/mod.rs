@@ -16,6 +16,7 @@ mod health;
 mod init;
 mod ledger;
 mod output;
+mod pages;
 mod policy;
 mod proof;
 mod reach;
@@ -25,6 +26,7 @@ mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod status;
+mod support;
 mod version;
 
 use std::path::PathBuf;
@@ -109,7 +111,7 @@ enum Command {
     /// End everything, prove it, and grant nothing more: for taking the agent out of service
     Drain(drain::Args),
     /// Say whether the running daemon lives and is ready
-    Health,
+    Health(health::Args),
     /// Change the key by which the control plane knows this agent
     RotateKey,
     /// Look at the configuration
@@ -127,6 +129,12 @@ enum Command {
     /// Play the main job against a simulated JumpCloud, on this machine only
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
+    /// Write a file that tells how this agent stands, without secrets, to send to somebody who helps
+    SupportBundle(support::Args),
+    /// Print a shell's completions
+    Completions(pages::Completions),
+    /// Write the manual pages
+    Manual(pages::Manual),
     /// Print the version
     Version,
 }
@@ -156,7 +164,7 @@ impl Cli {
             Command::Thaw(args) => freeze::thaw(&global.load()?.config, &args, global.output).await,
             Command::Forget(args) => forget::run(&global.load()?.config, &args, global.output).await,
             Command::Drain(args) => drain::run(&global.load()?.config, &args, global.output).await,
-            Command::Health => health::run(&global.load()?.config, global.output).await,
+            Command::Health(args) => health::run(&global.load()?.config, &args, global.output).await,
             Command::RotateKey => rotate_key::run(&global.load()?.config, global.output).await,
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
             Command::Policy(command) => policy::run(&global.load()?.config, &command, global.output),
@@ -164,6 +172,9 @@ impl Cli {
             Command::Ledger(command) => ledger::run(&global.load()?.config, command, global.output).await,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => sandbox::run(args, global.output).await,
+            Command::SupportBundle(args) => support::run(global, &args).await,
+            Command::Completions(args) => pages::completions(&args),
+            Command::Manual(args) => pages::manual(&args),
             Command::Version => version::run(global.output),
         }
     }

@@ -21,7 +21,7 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use crate::engine::{
     settings::{IntegrationSettings, Settings, Timing},
@@ -47,6 +47,8 @@ pub struct Config {
     pub timing: Timing,
     /// What is logged and how.
     pub log: Log,
+    /// Where probes and Prometheus are answered; nowhere unless named.
+    pub probes: Option<SocketAddr>,
 }
 
 /// The agent itself.

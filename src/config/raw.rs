@@ -16,6 +16,7 @@ pub(super) struct Raw {
     pub(super) policy: Policy,
     pub(super) timing: RawTiming,
     pub(super) log: Log,
+    pub(super) telemetry: Telemetry,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,6 +78,12 @@ pub(super) struct RawTiming {
 pub(super) struct Log {
     pub(super) format: String,
     pub(super) level: String,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Telemetry {
+    pub(super) listen: Option<String>,
 }
 
 impl Default for Agent {

@@ -2,7 +2,7 @@
 //!
 //! Refuses: whatever [`super`] says; each refusal names the key and where it was written.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
@@ -30,6 +30,7 @@ pub(super) fn config(merged: &Merged) -> Result<Config, ConfigError> {
         policy_file: check.path("policy.file", &raw.policy.file)?,
         timing: timing(&check, &raw.timing)?,
         log: log(&check, &raw.log)?,
+        probes: probes(&check, &raw.telemetry)?,
     })
 }
 
@@ -86,6 +87,12 @@ fn log(check: &Check<'_>, raw: &raw::Log) -> Result<Log, ConfigError> {
         return Err(check.bad("log.level", expected, &format!("{:?}", raw.level)));
     }
     Ok(Log { format, level: raw.level.clone() })
+}
+
+fn probes(check: &Check<'_>, raw: &raw::Telemetry) -> Result<Option<SocketAddr>, ConfigError> {
+    let Some(text) = &raw.listen else { return Ok(None) };
+    let expected = "an IP address and a port such as \"127.0.0.1:9464\"";
+    text.parse().map(Some).map_err(|_| check.bad("telemetry.listen", expected, &format!("{text:?}")))
 }
 
 /// Checks single values and says where a bad one was written.

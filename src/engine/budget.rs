@@ -130,6 +130,12 @@ impl Budget {
         self.broken = BootTime(0);
     }
 
+    /// Whether the circuit is broken at this instant.
+    #[must_use]
+    pub(super) fn is_broken(&self, now: BootTime) -> bool {
+        self.broken > now
+    }
+
     /// The present rate, in requests a second.
     #[must_use]
     pub(super) fn rate(&self) -> u64 {
@@ -191,7 +197,9 @@ mod tests {
         assert_eq!(budget.ready_at(Lane::Raise, now), now + BROKEN_FOR);
         assert_eq!(budget.ready_at(Lane::Observe, now), now + BROKEN_FOR);
         assert_eq!(budget.ready_at(Lane::Lower, now), now);
+        assert!(budget.is_broken(now) && !budget.is_broken(now + BROKEN_FOR));
         budget.worked();
+        assert!(!budget.is_broken(now));
         assert_eq!(budget.ready_at(Lane::Raise, now), now);
     }
 

@@ -27,6 +27,8 @@ pub struct IntegrationView {
     pub credential_refused: bool,
     /// Requests a second at present.
     pub rate: u64,
+    /// Nothing but what takes access away is sent, because calls failed in a row.
+    pub circuit_open: bool,
 }
 
 impl Engine {
@@ -52,6 +54,7 @@ impl Engine {
             wrong_org: t.wrong_org,
             credential_refused: t.credential_refused,
             rate: t.budget.rate(),
+            circuit_open: t.budget.is_broken(self.now.boot),
         })
     }
 

@@ -21,6 +21,7 @@ fn answering() -> mpsc::Sender<Query> {
                     let said = format!("{decision:?} by {}", peer.uid);
                     drop(reply.send(DecisionView { refused: Some(said), ..Default::default() }));
                 }
+                Query::Metrics(reply) => drop(reply.send("# EOF\n".to_owned())),
                 Query::RotateKey(reply) => drop(reply.send(RotationView {
                     outcome: RotationOutcome::Done,
                     key: None,
@@ -44,6 +45,7 @@ async fn the_client_reads_what_the_loop_answers() {
     assert_eq!(client::status(&path).await.unwrap().outbox_depth, 7);
     assert_eq!(client::grants(&path).await.unwrap().len(), 1);
     assert!(client::health(&path).await.unwrap().live);
+    assert_eq!(client::metrics(&path).await.unwrap(), "# EOF\n");
     assert_eq!(client::rotate_key(&path).await.unwrap().outcome, RotationOutcome::Done);
     let remark = Some(crate::engine::ids::Remark::new("a reason").unwrap());
     let command = Command { deed: crate::engine::order::Deed::Freeze, remark };

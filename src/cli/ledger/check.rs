@@ -30,6 +30,19 @@ pub(super) fn run(dir: &Path, form: Output) -> Result<Exit, Failure> {
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Verification })
 }
 
+/// The same for somebody else's eyes; a ledger that cannot be read is told as such.
+pub(in crate::cli) fn told(dir: &Path) -> serde_json::Value {
+    match ledger::check(dir) {
+        Err(error) => json!({"problem": error.to_string()}),
+        Ok(report) => {
+            let (restored, unreadable) = codec::restore(&report.loaded, &report.opened);
+            let problems = problems(&report, unreadable.len());
+            let advice = advice(&report, &restored.state.recovery, !problems.is_empty());
+            value(&report, &restored, &problems, &advice)
+        }
+    }
+}
+
 /// What does not verify.
 fn problems(report: &CheckReport, unreadable: usize) -> Vec<String> {
     let mut found: Vec<String> = report.chain.bad.iter().map(|bad| bad.problem.clone()).collect();

@@ -7,6 +7,8 @@ mod check;
 mod copies;
 mod doubts;
 
+pub(super) use check::told;
+
 use std::path::PathBuf;
 
 use super::{Exit, Failure, Output};

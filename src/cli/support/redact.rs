@@ -1,0 +1,119 @@
+//! What is taken out of a support bundle before it is written.
+//!
+//! Refuses to trust that nothing is in it: every secret that this machine knows is looked for in the forms in
+//! which it might have been written.
+
+use std::{collections::BTreeMap, fs};
+
+use base64::{Engine as _, engine::general_purpose};
+
+use crate::{agent, config::Config, jumpcloud::Credential, secrets::Secret};
+
+/// Anything shorter would take innocent words out.
+const SHORTEST: usize = 6;
+const GONE: &str = "[a secret was here]";
+
+/// Every secret that the configuration leads to; one that cannot be read cannot be in the bundle either.
+pub(super) fn secrets(config: &Config) -> Vec<Secret> {
+    let mut found = Vec::new();
+    for integration in &config.integrations {
+        found.extend(config.proxy_of(integration).and_then(|proxy| proxy.password));
+        let Ok(prepared) = agent::prepare(config, integration) else { continue };
+        found.push(match &prepared.connection.credential {
+            Credential::ApiKey(key) => key.duplicate(),
+            Credential::ServiceAccount { client_secret, .. } => client_secret.duplicate(),
+        });
+    }
+    found.extend(config.control_plane.proxy.as_ref().and_then(|proxy| proxy.split().password));
+    for name in ["agent.key", "tag.key"] {
+        let text = fs::read_to_string(config.agent.state_dir.join(name));
+        found.extend(text.map(|text| Secret::new(text.trim().to_owned())));
+    }
+    found
+}
+
+/// The text without any of them.
+pub(super) fn without(secrets: &[Secret], mut text: String) -> String {
+    for secret in secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SHORTEST) {
+        for form in forms(secret) {
+            if text.contains(&form) {
+                text = text.replace(&form, GONE);
+            }
+        }
+    }
+    text
+}
+
+/// As it is, and as encodings would show it. Base64 without its last group, which depends on what follows.
+fn forms(secret: &str) -> Vec<String> {
+    let bytes = secret.as_bytes();
+    let whole = &bytes[..bytes.len() / 3 * 3];
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let json = serde_json::to_string(secret).unwrap_or_default();
+    vec![
+        secret.to_owned(),
+        json.trim_matches('"').to_owned(),
+        general_purpose::STANDARD_NO_PAD.encode(whole),
+        general_purpose::URL_SAFE_NO_PAD.encode(whole),
+        hex.to_uppercase(),
+        hex,
+    ]
+}
+
+/// The text with each address replaced by a number of its own: the same one everywhere.
+pub(super) fn numbered(text: &str) -> String {
+    let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+    let mut done = String::with_capacity(text.len());
+    let mut word = String::new();
+    for c in text.chars().chain(['\n']) {
+        if c.is_alphanumeric() || "@.+-_%'!#$&*/=?^{|}~".contains(c) {
+            word.push(c);
+            continue;
+        }
+        done += &replaced(&word, &mut numbers);
+        word.clear();
+        done.push(c);
+    }
+    done.pop(); // the line break that closed the last word
+    done
+}
+
+fn replaced(word: &str, numbers: &mut BTreeMap<String, usize>) -> String {
+    // `https://host/@x` and `user@` are no addresses.
+    let Some((local, domain)) = word.rsplit_once('@') else { return word.to_owned() };
+    if local.is_empty() || !domain.contains('.') || local.contains("//") {
+        return word.to_owned();
+    }
+    let next = numbers.len() + 1;
+    let number = *numbers.entry(word.trim_end_matches('.').to_lowercase()).or_insert(next);
+    format!("person-{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_in_every_form() {
+        let secret = "canary/\"7f3a-9e55+aa01";
+        let text = [
+            secret.to_owned(),
+            serde_json::to_string(secret).unwrap(),
+            general_purpose::STANDARD.encode(secret),
+            general_purpose::URL_SAFE.encode(secret),
+            secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        ];
+        for form in text {
+            let clean = without(&[Secret::new(secret.to_owned())], format!("before {form} after"));
+            assert!(clean.contains(GONE) && clean.starts_with("before "), "{form}: {clean}");
+        }
+        assert_eq!(without(&[Secret::new("ab".to_owned())], "abc".to_owned()), "abc", "too short to be one");
+    }
+
+    #[test]
+    fn people_are_numbered_and_the_same_everywhere() {
+        let text = r#"{"a": "Ada@example.com", "b": "https://x.example/p", "c": "to bob+t@example.com, ada@example.com."}"#;
+        let expected = r#"{"a": "person-1", "b": "https://x.example/p", "c": "to person-2, person-1"}"#;
+        assert_eq!(numbered(text), expected);
+    }
+}

@@ -1,0 +1,66 @@
+//! What is sent to somebody who helps.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+
+use crate::process::{World, asking::Ask};
+
+const PERSON: &str = "dmitri@example.com";
+
+#[tokio::test]
+async fn a_support_bundle_tells_how_things_stand_without_a_secret_or_an_address() {
+    let world = World::ready().await;
+    let request = world.approved(Ask::role(PERSON, "Manager", 300)).await;
+    world.about(&request, "granted").await;
+    // Somebody has pasted the key where it does not belong, in three forms.
+    let key = world.api_key.as_str().to_owned();
+    let hex: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let log = world.files.root.join("journal.txt");
+    fs::write(&log, format!("one {key}\ntwo {}\nthree {hex}\nfour {PERSON}\n", STANDARD.encode(&key)))
+        .unwrap();
+    let to = world.files.root.join("support.json");
+    let (to, log) = (to.to_str().unwrap(), log.to_str().unwrap());
+
+    let said = world.agent.command(&["support-bundle", "--to", to, "--log", log]).await;
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    let text = fs::read_to_string(to).unwrap();
+    for secret in [key.as_str(), hex.as_str(), &STANDARD.encode(&key)[..key.len() / 3 * 4], PERSON] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+    assert_eq!(fs::metadata(to).unwrap().permissions().mode() & 0o777, 0o600);
+    let told: Value = serde_json::from_str(&text).unwrap();
+    for part in [
+        "version",
+        "machine",
+        "configuration",
+        "policy",
+        "status",
+        "health",
+        "grants",
+        "metrics",
+        "ledger",
+        "check",
+        "log",
+    ] {
+        assert!(!told[part].is_null() && told[part]["problem"].is_null(), "{part}: {}", told[part]);
+    }
+    assert_eq!(told["grants"][0]["state"], "active");
+    assert!(told["grants"][0]["account_email"].as_str().unwrap().starts_with("person-"));
+    assert_eq!(told["check"]["ok"], true, "{}", told["check"]);
+
+    // Never over another one; whoever wants the addresses says so; a dead agent has a bundle, too.
+    let again = world.agent.command(&["support-bundle", "--to", to]).await;
+    assert!(again.code == Some(1) && again.text.contains("--to"), "{}", again.text);
+    let mut world = world;
+    world.agent.kill().await;
+    let (dead, named) = (world.files.root.join("dead.json"), "--with-addresses");
+    let said =
+        world.agent.command(&["support-bundle", "--to", dead.to_str().unwrap(), named, "--log", log]).await;
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    let text = fs::read_to_string(&dead).unwrap();
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert!(told["status"]["problem"].as_str().unwrap().contains("not running"));
+    assert!(text.contains(PERSON) && !text.contains(&key));
+}
