@@ -236,6 +236,25 @@ fn an_agent_enrols_is_checked_runs_and_its_journal_verifies() {
 }
 
 #[test]
+fn an_enrolment_if_needed_is_done_once_and_needs_no_token_afterwards() {
+    let bench = Bench::new();
+    let token = bench.at("token");
+    let enroll = || bench.run(&["enroll", "--if-needed", "--token-file", token.to_str().unwrap()]);
+    let first = enroll();
+    assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
+    assert!(String::from_utf8_lossy(&first.stdout).starts_with("Enrolled as "), "{first:?}");
+    // As after the first start in a pod: the spent token is gone, and the control plane may be, too.
+    fs::remove_file(&token).unwrap();
+    let before = bench.state();
+    let again = enroll();
+    assert_eq!(again.status.code(), Some(0), "{}", String::from_utf8_lossy(&again.stderr));
+    assert!(String::from_utf8_lossy(&again.stdout).starts_with("Enrolled already as "), "{again:?}");
+    assert_eq!(bench.state(), before, "a second enrolment changed the state directory");
+    refused(&bench.enroll(), 4, &["already enrolled"]);
+    refused(&bench.run(&["--state-dir", bench.at("new").to_str().unwrap(), "enroll", "--if-needed"]), 3, &["is empty"]);
+}
+
+#[test]
 fn a_token_that_is_none_leaves_nothing_on_disk() {
     let bench = Bench::new();
     let token = bench.at("bad-token");
