@@ -68,7 +68,7 @@ main() {
     programs+=("$TOOLS/helm-${words[2]}")
   done
   PYTHONDONTWRITEBYTECODE=1 "$TOOLS/venv/bin/python" tests/deploy/charts.py "$@" "${programs[@]}"
-  PYTHONDONTWRITEBYTECODE=1 "$TOOLS/venv/bin/python" tests/deploy/play.py "${programs[0]}"
+  PYTHONDONTWRITEBYTECODE=1 "$TOOLS/venv/bin/python" tests/deploy/play.py "${programs[0]}" "$program"
 }
 
 main "$@"
