@@ -8,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -177,6 +178,34 @@ def nulls(tally, program):
     tally.say(f"each of {len(keys)} values may be missing, or is named", problems)
 
 
+def documents(tally, program):
+    """The values that the documents show are taken, beside the least that must be said."""
+    base = (ROOT / "tests/deploy/values/minimal.yaml").read_text()
+    for page in ("deploy/helm/ephemerald/README.md", "docs/install/kubernetes.md", "docs/air-gapped.md"):
+        blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+        problems = [] if blocks else ["it shows no values"]
+        for block in blocks:
+            said = yaml.safe_load(base) | yaml.safe_load(block.replace("sha256:…", "sha256:" + 64 * "0"))
+            answer = template(program, "--values", "-", text=yaml.safe_dump(said))
+            problems += [f"{block}{answer.stderr}"] if answer.returncode else []
+        tally.say(f"{page}: {len(blocks)} examples of values are taken", problems)
+
+
+def packaged(tally, program):
+    """The archive that is carried to where there is no network, and what an installation says at its end."""
+    minimal = ["--namespace", "ephemerald", "--values", ROOT / "tests/deploy/values/minimal.yaml"]
+    with tempfile.TemporaryDirectory() as folder:
+        helm(program, "package", CHART, "--destination", folder)
+        archive = next(pathlib.Path(folder).glob("ephemerald-*.tgz"), "no archive")
+        packed = helm(program, "template", "ephemerald", archive, *minimal)
+        same = packed.returncode == 0 and packed.stdout == template(program, *minimal).stdout
+        tally.say("the packaged chart renders the same", [] if same else [packed.stderr or "it differs"])
+        notes = helm(program, "install", "ephemerald", archive, *minimal, "--dry-run=client").stdout.partition("NOTES:")[2]
+    commands = re.findall(r"^ +kubectl .*", notes, re.MULTILINE)
+    right = len(commands) == 4 and "is in dry run" in notes and "delete secret ephemerald-agent-token" in commands[-1]
+    tally.say("its notes name the next commands", [] if right else [notes])
+
+
 def version(program):
     return helm(program, "version", "--short").stdout.strip().split("+")[0]
 
@@ -192,6 +221,8 @@ def main():
     each_promise(tally, sets["minimal"], minimal)
     configuration(tally, sets)
     restarts(tally, programs[0])
+    documents(tally, programs[-1])
+    packaged(tally, programs[-1])
     for program in programs:
         refused(tally, program)
         nulls(tally, program)

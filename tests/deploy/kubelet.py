@@ -177,6 +177,11 @@ class Container:
     def log(self):
         return self.path.read_text(errors="replace")
 
+    @property
+    def pid(self):
+        """Of process 1, as this machine counts."""
+        return int(pathlib.Path(self.how["pid_file"]).read_text())
+
     def wait(self, seconds=60):
         return self.process.wait(seconds)
 
@@ -184,9 +189,8 @@ class Container:
         """As `kubectl exec` and probes do: the exit code and what was said."""
         if self.process.poll() is not None:
             return -1, f"the container has ended with {self.process.returncode}"
-        pid = int(pathlib.Path(self.how["pid_file"]).read_text())
         log = self.pod.folder / "exec.log"
-        code = self.spawn(command, log, {"join": pid}).wait(60)
+        code = self.spawn(command, log, {"join": self.pid}).wait(60)
         return code, log.read_text(errors="replace")
 
     def stop(self, seconds=40):

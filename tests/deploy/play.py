@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,11 @@ import kubelet
 from promises import of_kind, template_of
 
 ROOT = pathlib.Path(__file__).parents[2]
+EPHEMERALD = "/usr/bin/ephemerald"
 POLICY = 'mode = "{mode}"\n[roles]\n"Manager" = "1h"\n'
 failures, passed = [], 0
+with socket.create_server(("127.0.0.1", 0)) as free:
+    METRICS_PORT = free.getsockname()[1]
 
 
 def expect(name, good, said=""):
@@ -63,7 +67,7 @@ def values(url, mode="dry_run"):
         "ca": {"configMapName": "sandbox-ca"},
         # The waits of the real JumpCloud are longer than a test; the sandbox shows a write at once.
         "config": {"control_plane": {"url": url}, "timing": {"settle": "1s"}},
-        "metrics": {"enabled": True, "address": "127.0.0.1", "port": 19464},
+        "metrics": {"enabled": True, "address": "127.0.0.1", "port": METRICS_PORT},
     }
     return said
 
@@ -125,12 +129,12 @@ def first_life(node, helm, url, plane, objects, stack):
     live = until(lambda: daemon.process.poll() is None and probe(daemon, "startupProbe")[0] == 0)
     expect("the startup probe succeeds", live, daemon.log)
     expect("the liveness probe succeeds", probe(daemon, "livenessProbe")[0] == 0, daemon.log)
-    code, said = daemon.run(["/usr/bin/ephemerald", "check"])
+    code, said = daemon.run([EPHEMERALD, "check"])
     expect("kubectl exec … check: no failure, no warning but the dry run", code == 0 and " 1 warnings, 0 failures" in said, said)
     modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (node.folder / "claims/state/ephemerald").iterdir() if p.is_file()}
     private = {"identity.json", "agent.key", "ledger.db"} <= set(modes) and set(modes.values()) == {"0o600"}
     expect("the files on the claim are private", private, modes)
-    scraped = subprocess.run(["curl", "-fsS", "http://127.0.0.1:19464/metrics"], capture_output=True, text=True, check=False)
+    scraped = subprocess.run(["curl", "-fsS", f"http://127.0.0.1:{METRICS_PORT}/metrics"], capture_output=True, text=True, check=False)
     expect("metrics are served where the chart says", "ephemerald_build_info" in scraped.stdout, scraped.stderr)
     # The kubelet's swap of a ConfigMap; nobody restarts anything.
     node.apply(render(helm, values(url, "enforce")))
@@ -139,7 +143,21 @@ def first_life(node, helm, url, plane, objects, stack):
     ready = until(lambda: probe(daemon, "readinessProbe")[0] == 0)
     expect("the readiness probe succeeds once something may be granted", ready, probe(daemon, "readinessProbe")[1])
     grant_and_revoke(plane, daemon)
+    freeze_and_thaw(daemon)
     expect("SIGTERM ends it well within the grace period", daemon.stop() == 0, daemon.log[-2000:])
+
+
+def freeze_and_thaw(daemon):
+    """What is for root is for root of the node, with the pod's own program and files, as docs/install/kubernetes.md has it."""
+    code, said = daemon.run([EPHEMERALD, "freeze", "--reason", "incident 4711"])
+    expect("kubectl exec … freeze", code == 0, said)
+    code, said = daemon.run([EPHEMERALD, "thaw"])
+    expect("nobody in the pod may thaw", code == 4, said)
+    pod = f"/proc/{daemon.pid}/root"
+    command = [f"{pod}{EPHEMERALD}", "--config", f"{pod}/etc/ephemerald/ephemerald.toml"]
+    command += ["--control-socket", f"{pod}/run/ephemerald/control.sock", "thaw", "--reason", "over"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    expect("root of the node may", answer.returncode == 0, answer.stdout + answer.stderr)
 
 
 def grant_and_revoke(plane, daemon):
@@ -152,10 +170,10 @@ def grant_and_revoke(plane, daemon):
     if number is None:
         return expect("a grant is asked for", False, asked.stdout + asked.stderr)
     ask("approve", number[0], "--by", "boss@example.com")
-    grants = ["/usr/bin/ephemerald", "grants", "--output", "json"]
+    grants = [EPHEMERALD, "grants", "--output", "json"]
     active = until(lambda: '"active"' in daemon.run(grants)[1], 40)
     expect("a grant is given", active, daemon.run(grants)[1] + daemon.log[-2000:])
-    code, said = daemon.run(["/usr/bin/ephemerald", "revoke", "--all", "--reason", "the end of the story"])
+    code, said = daemon.run([EPHEMERALD, "revoke", "--all", "--reason", "the end of the story"])
     expect("kubectl exec … revoke --all proves it gone", code == 0, said)
 
 
