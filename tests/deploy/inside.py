@@ -55,6 +55,8 @@ def first_process(how):
     mount(None, "/", None, RECURSIVE | PRIVATE)
     bind(root, root, False)
     for source, target, read_only in how["binds"]:
+        if os.path.isdir(source):
+            os.makedirs(f"{root}/{target}", exist_ok=True)
         bind(source, f"{root}/{target}", read_only)
     mount("proc", f"{root}/proc", "proc", 0)
     if how["read_only"]:

@@ -10,6 +10,7 @@ What it does not: seccomp, limits of memory, the network policy; the network is 
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,9 @@ INSIDE = pathlib.Path(__file__).with_name("inside.py")
 # What the image has beside the program; the libraries are for a program that is not linked statically.
 FOLDERS = ["etc/ephemerald", "var/lib/ephemerald", "run/ephemerald", "proc", "dev", "usr/bin"]
 LIBRARIES = ["lib", "lib64"]
+# A runtime lays an empty volume, new with each container, wherever the image declares one and nothing is mounted
+# at exactly that place; also over a volume that is mounted above it.
+DECLARED = re.findall(r'^VOLUME \["/(.*)"\]', (pathlib.Path(__file__).parents[2] / "Dockerfile").read_text(), re.MULTILINE)
 
 
 class Node:
@@ -143,10 +147,13 @@ class Container:
                 if not source.exists():
                     source.mkdir()
             binds.append([str(source.resolve()), mount["mountPath"].lstrip("/"), bool(mount.get("readOnly"))])
+        for place in set(DECLARED) - {target for _, target, _ in binds}:
+            empty = pod.folder / f"{said['name']}-{place.replace('/', '-')}"
+            empty.mkdir(exist_ok=True)
+            os.chown(empty, 65532, 65532)
+            binds.append([str(empty), place, False])
         for source, target, _ in binds:
-            if os.path.isdir(source):
-                (root / target).mkdir(parents=True, exist_ok=True)
-            else:
+            if not os.path.isdir(source):
                 (root / target).parent.mkdir(parents=True, exist_ok=True)
                 (root / target).touch()
         security = said.get("securityContext") or {}

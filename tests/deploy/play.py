@@ -137,7 +137,7 @@ def first_life(node, helm, url, plane, objects, stack):
     expect("the liveness probe succeeds", probe(daemon, "livenessProbe")[0] == 0, daemon.log)
     code, said = daemon.run([EPHEMERALD, "check"])
     expect("kubectl exec … check: no failure, no warning but the dry run", code == 0 and " 1 warnings, 0 failures" in said, said)
-    modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (node.folder / "claims/state/ephemerald").iterdir() if p.is_file()}
+    modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (node.folder / "claims/state/state").iterdir() if p.is_file()}
     private = {"identity.json", "agent.key", "ledger.db"} <= set(modes) and set(modes.values()) == {"0o600"}
     expect("the files on the claim are private", private, modes)
     scraped = subprocess.run(["curl", "-fsS", f"http://127.0.0.1:{METRICS_PORT}/metrics"], capture_output=True, text=True, check=False)

@@ -58,7 +58,7 @@ def one_agent(objects, values):
         found.append("StatefulSet: the ledger's claim is not kept")
     pod_spec = spec["template"]["spec"]
     mounts = {mount["mountPath"]: mount for mount in pod_spec["containers"][0]["volumeMounts"]}
-    if mounts.get("/var/lib", {}).get("name") != "state":
+    if mounts.get("/var/lib/ephemerald", {}).get("name") != "state":
         found.append("StatefulSet: the state is on no volume")
     claimed = [claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates") or []]
     existing = [v for v in pod_spec["volumes"] if v["name"] == "state" and "persistentVolumeClaim" in v]

@@ -92,7 +92,7 @@ SPOILT = {
     "ordered": (lambda o: agent(o)["spec"].update(podManagementPolicy="OrderedReady"), "never be mended"),
     "a deleted ledger": (lambda o: without(agent(o)["spec"], "persistentVolumeClaimRetentionPolicy"), "claim is not kept"),
     "no claim": (lambda o: agent(o)["spec"].update(volumeClaimTemplates=[]), "exactly once"),
-    "state nowhere": (lambda o: mount(o, "/var/lib").update(mountPath="/data"), "on no volume"),
+    "state nowhere": (lambda o: mount(o, "/var/lib/ephemerald").update(mountPath="/var/lib"), "on no volume"),
     "enrols at each start": (lambda o: spec(o)["initContainers"][0]["args"].remove("--if-needed"), "enrol again"),
     "needs the token for ever": (
         lambda o: next(v for v in spec(o)["volumes"] if v["name"] == "agent-token")["secret"].update(optional=False),

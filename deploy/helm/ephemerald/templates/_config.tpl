@@ -72,7 +72,7 @@
 {{- end -}}
 # Made by the chart: the paths of the pod, and what has a value of its own.
 [agent]
-state_dir = "/var/lib/ephemerald"
+state_dir = "/var/lib/ephemerald/state"
 control_socket = "/run/ephemerald/control.sock"
 
 [policy]
