@@ -30,7 +30,7 @@ python_tools() {
   say "installing the Python tools"
   rm -rf "$TOOLS/venv"
   command -v python3 >/dev/null || install python3 python3-venv
-  python3 -m venv "$TOOLS/venv" 2>/dev/null || { install python3-venv && python3 -m venv "$TOOLS/venv"; }
+  python3 -m venv "$TOOLS/venv" 2>/dev/null || { install python3-venv && python3 -m venv --clear "$TOOLS/venv"; }
   "$TOOLS/venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/deploy/requirements.txt
   cp tests/deploy/requirements.txt "$TOOLS/venv/requirements.txt"
 }
