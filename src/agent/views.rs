@@ -17,6 +17,7 @@ use crate::{
         Engine,
         grant::{Grant, GrantKind, Phase},
         time::{Now, Timestamp},
+        views::DRY_RUN,
     },
 };
 
@@ -213,7 +214,9 @@ pub(super) fn grant(engine: &Engine, grant: &Grant, now: Now) -> GrantView {
 
 /// Whether it lives and is ready.
 pub(super) fn health(turn: &Turn) -> HealthView {
-    let mut why: Vec<String> = turn.engine.raises_paused().into_iter().map(str::to_owned).collect();
+    // A dry run is what somebody chose: jobs are taken and answered.
+    let paused = turn.engine.raises_paused().into_iter().filter(|why| *why != DRY_RUN);
+    let mut why: Vec<String> = paused.map(str::to_owned).collect();
     if turn.parts.agent_id.is_none() {
         why.push("not enrolled: run `ephemerald enroll`".to_owned());
     } else if turn.contact.last.is_none() || turn.contact.error.is_some() {

@@ -8,6 +8,9 @@ use super::{
     time::{BootTime, Timestamp},
 };
 
+/// Why nothing is raised in a dry run.
+pub const DRY_RUN: &str = "the policy is in dry run";
+
 /// An integration as it stands.
 #[derive(Clone, Debug)]
 pub struct IntegrationView {
@@ -106,7 +109,7 @@ impl Engine {
         }
         match &self.policy {
             None => why.push("there is no readable policy"),
-            Some(policy) if policy.dry_run => why.push("the policy is in dry run"),
+            Some(policy) if policy.dry_run => why.push(DRY_RUN),
             Some(_) => {}
         }
         why

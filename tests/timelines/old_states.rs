@@ -1,6 +1,6 @@
 //! Reads that show what was, and not what is: replicas that lag, listings that take long.
 
-use ephemerald::engine::{action::Warning, settings::RoleMode};
+use ephemerald::engine::{action::Warning, settings::RoleMode, time::Millis};
 
 use super::{MINUTE, world};
 use crate::world::{Fate, World, email, role};
@@ -126,4 +126,24 @@ fn an_account_that_got_another_address_meanwhile_is_not_the_one_that_was_asked_f
     w.run(30_000);
     check!(w, w.result("j1").as_deref(), Some("rejected/account_not_found"));
     check!(w, w.roles_of(&ada), ["Read Only"]);
+}
+
+#[test]
+fn an_ending_just_after_its_raise_is_proven_as_soon_as_a_read_can_prove_it() {
+    // Longer than a read counts as fresh, and shorter.
+    for settle in [15_000, 1_000] {
+        let mut w = World::new(RoleMode::Single);
+        w.settings.timing.settle = Millis(settle);
+        w.start();
+        w.run(1_000);
+        let ada = w.hire("ada@example.com", &["Read Only"]);
+        let g = w.grant("ada@example.com", "Manager", 30);
+        w.run(200);
+        check!(w, w.roles_of(&ada), ["Manager"]);
+        w.revoke(&g);
+        w.run(settle - 500);
+        check!(w, w.records("grant_gone").len(), 0);
+        w.run(1_000);
+        check!(w, w.records("grant_gone").len(), 1);
+    }
 }
