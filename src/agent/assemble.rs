@@ -115,6 +115,13 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let socket =
         AdminServer::bind(&config.agent.control_socket, config.agent.control_group.as_deref()).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
+    let ignored = config.ignored_variables();
+    if !ignored.is_empty() {
+        tracing::warn!(
+            variables = ignored.join(", "),
+            "proxy: variables of the environment are ignored; set control_plane.proxy to \"environment\" to use them, to a URL, or to \"direct\""
+        );
+    }
     let mut connected = connect(&config);
     let (hinting, hints) = mpsc::channel(16);
     let insights = std::mem::take(&mut connected.insights);
@@ -195,11 +202,11 @@ pub fn control_door(config: &Config, url: &str) -> Result<Door, String> {
     let ca = ca.map(|path| {
         std::fs::read(path).map_err(|e| format!("control_plane.ca_file: {}: {e}", path.display()))
     });
-    let proxy = config.control_plane.proxy.as_ref().map(crate::config::ProxyUrl::split);
+    let proxy = config.proxy_of_control_plane()?;
     Door::new(DoorOptions {
         origin: url.to_owned(),
         extra_ca_pem: ca.transpose()?,
-        only_extra_ca: false,
+        only_extra_ca: config.control_plane.ca_only,
         proxy,
         connect_timeout: Duration::from_secs(10),
         // A long poll is silent for up to a minute.

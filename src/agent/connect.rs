@@ -49,7 +49,7 @@ pub(super) struct Connected {
 pub fn prepare(config: &Config, integration: &Integration) -> Result<Prepared, String> {
     let connection = connection(&integration.connection)?;
     let (settings, page_size, insights) = together(integration, &connection)?;
-    let proxy = config.proxy_of(integration);
+    let proxy = config.proxy_of(integration)?;
     let setup = Setup { proxy, page_size, rate_per_second: settings.rate_per_second, clock: clock::now };
     Ok(Prepared { connection, settings, setup, insights })
 }

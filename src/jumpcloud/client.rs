@@ -216,7 +216,7 @@ fn door(connection: &Connection, origin: &str, setup: &Setup) -> Result<Door, Do
     Door::new(DoorOptions {
         origin: origin.to_owned(),
         extra_ca_pem: connection.ca_pem.clone(),
-        only_extra_ca: false,
+        only_extra_ca: connection.ca_only,
         proxy: setup.proxy.as_ref().map(ProxyOptions::duplicate),
         connect_timeout: Duration::from_secs(5),
         read_timeout: WRITE_TIMEOUT,

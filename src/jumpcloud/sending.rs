@@ -227,6 +227,9 @@ impl Line {
         match self.door.send(request).await {
             Ok(answer) => {
                 tracing::debug!(method = %call.method, path, status = answer.status, "JumpCloud answered");
+                if let Some(sign) = self.door.foreign(&answer) {
+                    tracing::warn!(method = %call.method, path, error = sign, "JumpCloud: somebody else answers");
+                }
                 outcome::classify(&answer)?;
                 Ok(answer)
             }
