@@ -106,6 +106,11 @@ impl Proxy {
             );
             return Err(bad(&what));
         }
+        if origin.host_str().is_some_and(|host| host.starts_with('[')) {
+            // The library takes the brackets for a part of the name that the certificate must have.
+            let what = "a literal IPv6 address cannot be reached through a proxy: give the host a name, or write its address into control_plane.no_proxy";
+            return Err(bad(what));
+        }
         let tls = (url.scheme() == "https").then(|| {
             let mut tls = tls.clone();
             tls.alpn_protocols.clear();
@@ -177,11 +182,12 @@ impl Proxy {
     fn sentence(&self, asked: &Asked) -> String {
         let (target, auth_by) = (&self.target, &self.auth_by);
         match asked {
-            Asked::Answered(407, _) if self.auth.is_some() => format!(
-                "{self} does not accept the user name and password of {auth_by} (407): mend them there and restart; only Basic is spoken"
+            // Some proxies say 401 once there is a password.
+            Asked::Answered(status @ (401 | 407), _) if self.auth.is_some() => format!(
+                "{self} does not accept the user name and password of {auth_by} ({status}): mend them there and restart; only Basic is spoken"
             ),
-            Asked::Answered(407, _) => format!(
-                "{self} wants a user name and password (407): write them into a file, and its path as {auth_by}; only Basic is spoken"
+            Asked::Answered(status @ (401 | 407), _) => format!(
+                "{self} wants a user name and password ({status}): write them into a file, and its path as {auth_by}; only Basic is spoken"
             ),
             Asked::Answered(403, _) => format!(
                 "{self} does not allow {target} (403): its owner must let this machine through to that host and port"

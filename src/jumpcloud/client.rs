@@ -90,6 +90,12 @@ impl Client {
         })
     }
 
+    /// What showed that somebody else gave the last answer in JumpCloud's name, if it did.
+    #[must_use]
+    pub fn somebody_else(&self) -> Option<String> {
+        self.line.foreign.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Directory Insights, with the same credential. `None` where its host is not known.
     ///
     /// # Errors

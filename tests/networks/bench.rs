@@ -88,8 +88,8 @@ pub(crate) fn options(origin: &str, trusted: &str) -> DoorOptions {
         only_extra_ca: true,
         proxy: None,
         connect_timeout: Duration::from_secs(10),
-        read_timeout: Duration::from_secs(10),
-        total_timeout: Duration::from_secs(20),
+        read_timeout: Duration::from_secs(30),
+        total_timeout: Duration::from_secs(40),
         max_body: 1 << 20,
         user_agent: "ephemerald/test".to_owned(),
     }
@@ -136,4 +136,17 @@ pub(crate) fn says(text: &str, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "{word:?} is not in {text:?}");
     }
+}
+
+/// Something that says in plain HTTP that it does not understand, whatever it is told.
+pub(crate) async fn plain_http() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    addr
 }

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use ephemerald::http::Door;
+
 use crate::{
     authority::Authority,
-    bench::{KEY, Server, not_sent, options, says, send, through},
+    bench::{KEY, Server, not_sent, options, plain_http, says, send, through},
     proxy::{Manner, Proxy},
 };
 
@@ -39,15 +41,16 @@ async fn a_proxy_that_looks_inside_is_named_by_its_authority_and_works_once_that
 #[tokio::test]
 async fn what_vouches_for_itself_and_what_speaks_no_tls_are_told_apart() {
     let authority = Authority::new("servers");
-    let plain = Proxy::start(Manner::Carries).await;
-    let text = not_sent(send(options(&format!("https://{}", plain.addr), &authority.pem)).await);
+    let plain = plain_http().await;
+    let text = not_sent(send(options(&format!("https://{plain}"), &authority.pem)).await);
+    says(&text, &["speaks no TLS", "captive portal"]);
     assert!(!text.contains("issued by"), "{text}");
     let server = Server::start(Authority::new("Router Login").server(&["127.0.0.1"])).await;
     says(&not_sent(send(options(&server.origin(), &authority.pem)).await), &["issued by CN=Router Login"]);
 }
 
 #[tokio::test]
-async fn a_literal_ipv6_origin_is_reached_with_and_without_a_proxy() {
+async fn a_literal_ipv6_origin_is_reached_and_refused_behind_a_proxy_before_anything_is_dialled() {
     let authority = Authority::new("servers");
     let server = Server::at("[::1]:0".parse().unwrap(), authority.server(&["::1"]), crate::bench::FINE).await;
     assert!(server.origin().starts_with("https://[::1]:"), "{}", server.origin());
@@ -55,8 +58,16 @@ async fn a_literal_ipv6_origin_is_reached_with_and_without_a_proxy() {
     let proxy = Proxy::start(Manner::Carries).await;
     let mut proxied = options(&server.origin(), &authority.pem);
     proxied.proxy = through(&proxy.url(), None);
-    assert_eq!(send(proxied).await.unwrap(), 200);
-    says(&proxy.told(), &[&format!("CONNECT [::1]:{} HTTP/1.1", server.addr.port())]);
+    let error = Door::new(proxied).unwrap_err().to_string();
+    says(
+        &error,
+        &["a literal IPv6 address cannot be reached through a proxy", "control_plane: proxy", "no_proxy"],
+    );
+    let mut listed = options(&server.origin(), &authority.pem);
+    listed.proxy = through(&proxy.url(), None);
+    listed.proxy.as_mut().unwrap().except = vec!["::1".to_owned()];
+    assert_eq!(send(listed).await.unwrap(), 200);
+    assert_eq!((server.connections(), proxy.told()), (2, String::new()));
     says(
         &not_sent(send(options(&server.origin(), &Authority::new("other").pem)).await),
         &["::1 showed CN=leaf of ::1, issued by CN=servers"],

@@ -1,15 +1,17 @@
 //! What `check` says of the network: certificates, whom this machine trusts, and whom it is told to trust.
 
-use std::{fs, process::Command};
+use std::fs;
+
+use tokio::process::Command;
 
 use crate::{authority::Authority, process::World};
 
 /// `check` with another platform store.
-fn check(world: &World, store: &str) -> (Option<i32>, String) {
+async fn check(world: &World, store: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ephemerald"));
     command.arg("--config").arg(&world.files.config).arg("check");
     command.env("SSL_CERT_FILE", store).env_remove("SSL_CERT_DIR");
-    let output = command.output().unwrap();
+    let output = command.output().await.unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -33,9 +35,9 @@ async fn the_platform_s_store_is_one_file_away_and_can_be_replaced() {
     world.rewrite_connection(|connection| {
         connection.as_object_mut().unwrap().remove("ssl_ca_cert");
     });
-    let (_, said) = check(&world, ours);
+    let (_, said) = check(&world, ours).await;
     assert_eq!(said.matches("certificate trusted, issued by").count(), 2, "{said}");
-    let (code, said) = check(&world, other);
+    let (code, said) = check(&world, other).await;
     assert_eq!(said.matches("issued by CN=").count(), 2, "{said}");
     assert!(code == Some(3) && said.contains("not signed by a trusted authority"), "{said}");
 
@@ -44,13 +46,13 @@ async fn the_platform_s_store_is_one_file_away_and_can_be_replaced() {
         text.replace("[control_plane]\n", &format!("[control_plane]\nca_file = {other:?}\n"))
     });
     world.rewrite_connection(|connection| connection["ssl_ca_cert"] = other.into());
-    let (_, said) = check(&world, ours);
+    let (_, said) = check(&world, ours).await;
     assert_eq!(said.matches("certificate trusted, issued by").count(), 2, "{said}");
 
     // Replacing: the configured one alone.
     world.rewrite_config(|text| text.replace("[control_plane]\n", "[control_plane]\nca_only = true\n"));
     world.rewrite_connection(|connection| connection["ssl_ca_only"] = true.into());
-    let (code, said) = check(&world, ours);
+    let (code, said) = check(&world, ours).await;
     assert_eq!(said.matches("certificate trusted").count(), 0, "{said}");
     assert_eq!(said.matches("not signed by a trusted authority").count(), 2, "{said}");
     assert_eq!(code, Some(3), "{said}");

@@ -4,7 +4,7 @@ use std::{net::TcpListener, time::Duration};
 
 use crate::{
     authority::Authority,
-    bench::{KEY, PASSWORD, Server, not_sent, options, says, send, through},
+    bench::{KEY, PASSWORD, Server, not_sent, options, plain_http, says, send, through},
     proxy::{Manner, Proxy},
 };
 
@@ -118,9 +118,9 @@ async fn a_proxy_is_spoken_to_over_tls_and_must_prove_itself() {
     says(&text, &["the proxy https://", "cannot be reached", "issued by CN=Somebody Else"]);
     assert_eq!(impostor.told(), "", "the password went to nobody");
 
-    let plain = Proxy::start(wants()).await;
-    let text = not_sent(send(with(&plain.url().replace("http:", "https:"))).await);
-    says(&text, &["the proxy https://", "cannot be reached"]);
+    let plain = plain_http().await;
+    let text = not_sent(send(with(&format!("https://{plain}"))).await);
+    says(&text, &["the proxy https://", "cannot be reached", "speaks no TLS"]);
     let text = not_sent(send(with(&good.url().replace("https:", "http:"))).await);
     says(&text, &["the proxy http://", "http:// or https://"]);
     assert_eq!(server.connections(), 1);

@@ -66,7 +66,7 @@ async fn a_wrong_password_is_told_with_its_file_and_the_other_channel_goes_on() 
     });
     let said = world.agent.command(&["check"]).await;
     assert_eq!(said.code, Some(4), "{}", said.text);
-    let sentence = format!("does not accept the user name and password of {} (407)", auth.display());
+    let sentence = format!("does not accept the user name and password of {} (401)", auth.display());
     assert!(said.text.contains(&sentence), "{}", said.text);
     assert!(said.text.contains("API key") && said.text.contains("accepted"), "{}", said.text);
     assert!(!said.text.contains("wrong-canary"), "{}", said.text);

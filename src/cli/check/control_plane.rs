@@ -55,7 +55,7 @@ pub(super) async fn check(
     };
     part.step("proxy", proxy::way(config, None, &door));
     // Nobody lives there: whoever speaks the protocol says so in JSON.
-    let reached = network::reach(&door, "/v1/agent/status", part).await;
+    let reached = network::reach(&door, Some("/v1/agent/status"), part).await;
     if let Some(status) = daemon {
         part.step("authentication", told(status));
     } else if let (Some(identity), Some(_)) = (&identity, &reached) {

@@ -57,7 +57,7 @@ pub(super) async fn check(
         }
     };
     part.step("proxy", proxy::way(config, Some(integration), &door));
-    let Some(reached) = network::reach(&door, "/api/organizations", part).await else { return seen };
+    let Some(reached) = network::reach(&door, None, part).await else { return seen };
     seen.date = reached.ahead_ms.map(|ahead| (format!("JumpCloud ({})", integration.settings.id), ahead));
     if let Some(me) = credential::check(&client, connection, part).await {
         let listing = administrators(&client, connection, part).await;

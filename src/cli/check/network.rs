@@ -31,8 +31,8 @@ pub(super) struct Reached {
     pub(super) ahead_ms: Option<i64>,
 }
 
-/// Goes as far as it gets, through the door's proxy if it has one; `path` is one where an API answers.
-pub(super) async fn reach(door: &Door, path: &str, part: &mut Part<'_>) -> Option<Reached> {
+/// Goes as far as it gets, through the door's proxy if it has one; `api` is a path where no web page belongs.
+pub(super) async fn reach(door: &Door, api: Option<&str>, part: &mut Part<'_>) -> Option<Reached> {
     let (host, port, by) = match door.proxy() {
         Some(proxy) => (proxy.host().to_owned(), proxy.port(), " (the proxy)"),
         None => {
@@ -74,7 +74,7 @@ pub(super) async fn reach(door: &Door, path: &str, part: &mut Part<'_>) -> Optio
             }
         }
     }
-    knock(door, path, part).await
+    knock(door, api, part).await
 }
 
 fn counted(addresses: &[SocketAddr]) -> String {
@@ -111,10 +111,10 @@ async fn connect(addresses: &[SocketAddr]) -> Option<Result<(), String>> {
 }
 
 /// A request without credentials: any answer at all shows that the TLS session stands.
-async fn knock(door: &Door, path: &str, part: &mut Part<'_>) -> Option<Reached> {
+async fn knock(door: &Door, api: Option<&str>, part: &mut Part<'_>) -> Option<Reached> {
     let request = Request {
-        method: Method::GET,
-        path: path.to_owned(),
+        method: if api.is_some() { Method::GET } else { Method::HEAD },
+        path: api.unwrap_or("/").to_owned(),
         headers: vec![(ACCEPT, HeaderValue::from_static("application/json"))],
         body: None,
         total_timeout: Some(PATIENCE),
@@ -138,13 +138,19 @@ async fn knock(door: &Door, path: &str, part: &mut Part<'_>) -> Option<Reached> 
     }
     part.step("TLS", trusted(door.shown().as_ref(), clock::now().wall));
     let answer = answer.ok();
-    if let Some(sign) = answer.as_ref().and_then(|answer| door.foreign(answer)) {
-        let advice = "sign in to the network, or ask its owner to let this host through unchanged";
-        part.step("answer", Verdict::fail(Exit::Transient, sign, advice));
+    let judged = answer.as_ref().filter(|_| api.is_some());
+    if let Some(sign) = judged.and_then(|answer| door.foreign(answer)) {
+        part.step("answer", foreign(&sign));
         return None;
     }
     let server = answer.as_ref().and_then(date);
     Some(Reached { ahead_ms: server.map(|server| clock::now().wall.0 - server) })
+}
+
+/// Somebody else answers.
+pub(super) fn foreign(sign: &str) -> Verdict {
+    let advice = "sign in to the network, or ask its owner to let this host through unchanged";
+    Verdict::fail(Exit::Transient, sign, advice)
 }
 
 fn trusted(shown: Option<&Shown>, now: Timestamp) -> Verdict {
