@@ -1,3 +1,5 @@
+//! Each rule of the ways out, through files as an operator writes them.
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::{super::Sources, *};
