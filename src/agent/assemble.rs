@@ -115,13 +115,6 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let socket =
         AdminServer::bind(&config.agent.control_socket, config.agent.control_group.as_deref()).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
-    let ignored = config.ignored_variables();
-    if !ignored.is_empty() {
-        tracing::warn!(
-            variables = ignored.join(", "),
-            "proxy: variables of the environment are ignored; set control_plane.proxy to \"environment\" to use them, to a URL, or to \"direct\""
-        );
-    }
     let mut connected = connect(&config);
     let (hinting, hints) = mpsc::channel(16);
     let insights = std::mem::take(&mut connected.insights);

@@ -68,6 +68,13 @@ pub fn settings(config: &Config) -> Settings {
 
 /// One broken connection never stops the others, nor the agent.
 pub(super) fn connect(config: &Config) -> Connected {
+    let ignored = config.ignored_variables();
+    if !ignored.is_empty() {
+        tracing::warn!(
+            variables = ignored.join(", "),
+            "proxy: variables of the environment are ignored; set control_plane.proxy to \"environment\" to use them, to a URL, or to \"direct\""
+        );
+    }
     let mut all = Connected {
         settings: config.settings(),
         clients: BTreeMap::new(),

@@ -50,7 +50,7 @@ mod tests {
             (502, (CONTENT_TYPE, "text/html")),
             (401, (CONTENT_TYPE, "text/plain")),
         ] {
-            assert_eq!(sign(status, &[header.clone()]), None, "{status} {header:?}");
+            assert_eq!(sign(status, std::slice::from_ref(&header)), None, "{status} {header:?}");
         }
         assert_eq!(sign(302, &[]), None);
         assert_eq!(sign(200, &[]), None);

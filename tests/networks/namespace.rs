@@ -12,7 +12,7 @@ use crate::{
 
 const INSIDE: &str = "EPHEMERALD_NETWORKS_INSIDE";
 
-/// A packet to fd00:dead::2 leaves, and nobody answers.
+/// A packet to `fd00:dead::2` leaves, and nobody answers.
 const SCRIPT: &str = "ip link set lo up && ip link add v0 type veth peer name v1 && ip link set v0 up && \
     ip link set v1 up && ip -6 addr add fd00:dead::1/64 dev v0 nodad && \
     ip -6 neigh add fd00:dead::2 lladdr 02:00:00:00:00:02 dev v0 && \
