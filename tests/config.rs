@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "config/reference.rs"]
+mod reference;
+
 use std::{fs, path::Path};
 
 use ephemerald::config::{Config, Sources, policy_file};

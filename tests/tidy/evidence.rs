@@ -1,4 +1,5 @@
-//! `docs/testing.md` names tests that exist and leaves no fault of the catalogue out. Refuses to believe
+//! `docs/testing.md` and `docs/comparison.md` name tests that exist, and the first leaves no fault of the
+//! catalogue out. Refuses to believe
 //! that a test shows what the page says: people read.
 
 use std::collections::BTreeSet;
@@ -16,9 +17,11 @@ fn the_page_about_tests_names_tests_that_exist_and_every_fault() {
         std::fs::read_to_string(root().join("docs/testing.md")).expect("the page is in the repository");
     let code: Vec<_> = read_tree("tests", "rs").into_iter().chain(read_tree("src", "rs")).collect();
     let exists = |name: &str| code.iter().any(|file| file.text.contains(&format!("fn {name}(")));
+    let compared = std::fs::read_to_string(root().join("docs/comparison.md")).expect("so is this one");
     let mut wrong: Vec<String> = named(&page)
+        .chain(named(&compared))
         .filter(|name| !exists(name))
-        .map(|name| format!("docs/testing.md: no test {name}"))
+        .map(|name| format!("docs/testing.md or docs/comparison.md: no test {name}"))
         .collect();
     let numbers = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok());
     let numbers: Vec<usize> = numbers.collect();
