@@ -1,20 +1,34 @@
 //! The one outbound door: every byte that leaves for the network passes here.
 //!
 //! One [`Door`] belongs to one origin. Refuses: other origins, redirects (the library's default would
-//! carry `x-api-key` and the body to another host), plain http beyond loopback, proxies from the
-//! environment, answers without a bound in size or time, hidden retries.
+//! carry `x-api-key` and the body to another host), plain http beyond loopback or through a proxy, proxies
+//! that nobody configured, going past one that is, answers without a bound in size or time, hidden retries.
 
 mod dead_clock;
+mod fault;
+mod foreign;
+mod names;
+mod proxy;
+mod shown;
 mod trust;
 
-use std::{error::Error as _, net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use reqwest::{
     Method, Url,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
-use crate::secrets::Secret;
+use dead_clock::Judge;
+use fault::Where;
+pub use {
+    fault::SendFault,
+    proxy::{Proxy, ProxyOptions},
+    shown::Shown,
+};
+
+/// How long a proxy that refused is asked why.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// How a door is made.
 #[derive(Debug)]
@@ -39,32 +53,15 @@ pub struct DoorOptions {
     pub user_agent: String,
 }
 
-/// A CONNECT proxy.
-#[derive(Debug)]
-pub struct ProxyOptions {
-    /// Its URL, without user name and password.
-    pub url: String,
-    /// User name, if it wants one.
-    pub user: Option<String>,
-    /// Password, if it wants one.
-    pub password: Option<Secret>,
-}
-
-impl ProxyOptions {
-    /// A second copy, on purpose: one integration has several origins.
-    #[must_use]
-    pub fn duplicate(&self) -> Self {
-        let password = self.password.as_ref().map(Secret::duplicate);
-        Self { url: self.url.clone(), user: self.user.clone(), password }
-    }
-}
-
 /// The door to one origin.
 #[derive(Debug)]
 pub struct Door {
     client: reqwest::Client,
     origin: Url,
     max_body: usize,
+    judge: Arc<Judge>,
+    proxy: Option<Proxy>,
+    connect_timeout: Duration,
 }
 
 /// A request; the origin is the door's.
@@ -91,29 +88,6 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, whole.
     pub body: Vec<u8>,
-}
-
-/// Why there is no answer. The text names causes, never contents.
-#[derive(Debug, thiserror::Error)]
-pub enum SendFault {
-    /// Certainly not sent: no byte of the request left.
-    #[error("not sent: {why}")]
-    NotSent {
-        /// For the operator: DNS, connection refused, TLS and whose certificate.
-        why: String,
-    },
-    /// It may have been carried out.
-    #[error("no usable answer: {why}")]
-    MaybeSent {
-        /// For the operator.
-        why: String,
-    },
-    /// The answer is larger than the door lets in.
-    #[error("the answer is larger than {limit} bytes and was not read")]
-    TooLarge {
-        /// The limit.
-        limit: usize,
-    },
 }
 
 /// Why a door cannot be made.
@@ -143,7 +117,8 @@ impl Door {
     /// [`DoorError`] names what is wrong with the origin, the authorities or the proxy.
     pub fn new(options: DoorOptions) -> Result<Self, DoorError> {
         let origin = origin(&options.origin)?;
-        let tls = trust::tls(&options)?;
+        let (tls, judge) = trust::tls(&options)?;
+        let proxy = options.proxy.map(|proxy| Proxy::of(proxy, &origin, &tls)).transpose()?.flatten();
         #[expect(clippy::disallowed_methods, reason = "this is the one door")]
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
@@ -152,16 +127,18 @@ impl Door {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
+            .dns_resolver(names::Resolver::within(options.connect_timeout))
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.read_timeout)
             .timeout(options.total_timeout)
             .pool_idle_timeout(Duration::from_secs(15))
             .user_agent(options.user_agent);
-        if let Some(proxy) = options.proxy {
-            builder = builder.proxy(make_proxy(&proxy)?);
+        if let Some(proxy) = &proxy {
+            builder = builder.proxy(proxy.rule()?);
         }
-        let client = builder.build().map_err(|e| DoorError::Client(chain(&e)))?;
-        Ok(Self { client, origin, max_body: options.max_body })
+        let client = builder.build().map_err(|e| DoorError::Client(fault::causes(&e)))?;
+        let (max_body, connect_timeout) = (options.max_body, options.connect_timeout);
+        Ok(Self { client, origin, max_body, judge, proxy, connect_timeout })
     }
 
     /// Sends one request, once.
@@ -180,7 +157,10 @@ impl Door {
         if let Some(timeout) = request.total_timeout {
             builder = builder.timeout(timeout);
         }
-        let response = builder.send().await.map_err(|e| fault(&e))?;
+        let response = match builder.send().await {
+            Ok(response) => response,
+            Err(error) => return Err(self.explained(&error).await),
+        };
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = self.read(response).await?;
         Ok(Answer { status, headers, body })
@@ -190,6 +170,73 @@ impl Door {
     #[must_use]
     pub fn origin(&self) -> &str {
         self.origin.as_str().trim_end_matches('/')
+    }
+
+    /// The proxy that the origin is reached by.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// The certificate that the origin showed last, trusted or not.
+    #[must_use]
+    pub fn shown(&self) -> Option<Shown> {
+        self.judge.shown_by(self.host())
+    }
+
+    /// What shows that somebody else answers in the origin's name; `None` if nothing does.
+    #[must_use]
+    pub fn foreign(&self, answer: &Answer) -> Option<String> {
+        let sign = foreign::sign(&self.origin, answer.status, &answer.headers)?;
+        Some(format!(
+            "an answer that is not from {}: {sign}: a captive portal or a proxy?",
+            self.origin.host_str().unwrap_or_default()
+        ))
+    }
+
+    fn host(&self) -> &str {
+        proxy::bare(self.origin.host_str().unwrap_or_default())
+    }
+
+    /// What went wrong, where, and what can be done about it.
+    async fn explained(&self, error: &reqwest::Error) -> SendFault {
+        let causes = fault::causes(error);
+        let place = Where::of(error, &causes);
+        let why = match (&self.proxy, place) {
+            (Some(proxy), Where::Unknown) => proxy.unknown(),
+            // The library keeps the proxy's answer to itself, so it is asked once more.
+            (Some(proxy), Where::Refused) => match proxy.ask(ASK_AGAIN).await {
+                Ok(now) => format!("{causes}; {now}"),
+                Err(why) => why,
+            },
+            (Some(proxy), Where::ToProxy) => {
+                format!("{proxy} cannot be reached: {}", self.with_certificate(proxy.host(), causes))
+            }
+            (Some(proxy), Where::Nowhere) => {
+                let limit = self.connect_timeout;
+                format!("no connection within {limit:?}: {proxy}, or the host behind it, does not answer")
+            }
+            (None, Where::Nowhere) if !causes.contains("DNS") => {
+                let limit = self.connect_timeout;
+                format!(
+                    "timed out: no connection within {limit:?}: is the host up, and does a firewall let this machine out?"
+                )
+            }
+            (Some(proxy), _) => format!("{} (through {proxy})", self.with_certificate(self.host(), causes)),
+            (None, _) => self.with_certificate(self.host(), causes),
+        };
+        if fault::is_certain(error) { SendFault::NotSent { why } } else { SendFault::MaybeSent { why } }
+    }
+
+    /// Names the certificate that was shown, if one was the trouble.
+    fn with_certificate(&self, host: &str, causes: String) -> String {
+        let shown = Some(host).filter(|_| causes.contains("peer certificate"));
+        match shown.and_then(|host| self.judge.shown_by(host)) {
+            Some(Shown { subject, issuer, .. }) => {
+                fault::advised(format!("{causes}: {host} showed {subject}, issued by {issuer}"))
+            }
+            None => fault::advised(causes),
+        }
     }
 
     /// A path that could lead anywhere else is a bug of ours or an attack; it is not sent.
@@ -210,7 +257,11 @@ impl Door {
 
     async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, SendFault> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| SendFault::MaybeSent { why: chain(&e) })? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|e| SendFault::MaybeSent { why: fault::advised(fault::causes(&e)) })?
+        {
             if body.len() + chunk.len() > self.max_body {
                 return Err(SendFault::TooLarge { limit: self.max_body });
             }
@@ -235,40 +286,4 @@ fn origin(text: &str) -> Result<Url, DoorError> {
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or("").trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn make_proxy(options: &ProxyOptions) -> Result<reqwest::Proxy, DoorError> {
-    let proxy =
-        reqwest::Proxy::all(&options.url).map_err(|_| DoorError::Proxy("the URL is not one".to_owned()))?;
-    Ok(match (&options.user, &options.password) {
-        (Some(user), Some(password)) => proxy.basic_auth(user, password.expose()),
-        (Some(user), None) => proxy.basic_auth(user, ""),
-        _ => proxy,
-    })
-}
-
-/// Only a failure to connect is certainly "not sent": DNS, TCP, TLS and proxy all fail there.
-fn fault(error: &reqwest::Error) -> SendFault {
-    let why = chain(error);
-    if error.is_connect() || error.is_builder() {
-        return SendFault::NotSent { why };
-    }
-    SendFault::MaybeSent { why }
-}
-
-/// The causes of an error in one line, without the URL (its query may tell more than a log should).
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "timed out".to_owned() } else { String::new() };
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let line = cause.to_string();
-        if !line.is_empty() && !text.contains(&line) {
-            text = if text.is_empty() { line } else { format!("{text}: {line}") };
-        }
-        source = cause.source();
-    }
-    if let Some(advice) = trust::advice(&text) {
-        text = format!("{text} ({advice})");
-    }
-    if text.is_empty() { "the request failed".to_owned() } else { text }
 }

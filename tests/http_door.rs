@@ -229,8 +229,14 @@ async fn a_configured_proxy_is_used_and_its_refusal_means_not_sent() {
     let (proxy, heard) = listens("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", false);
     let mut options = options("https://localhost:1", &ca);
     let password = Some(Secret::new("canary password".to_owned()));
-    options.proxy =
-        Some(ProxyOptions { url: format!("http://{proxy}"), user: Some("me".to_owned()), password });
+    options.proxy = Some(ProxyOptions {
+        url: format!("http://{proxy}"),
+        user: Some("me".to_owned()),
+        password,
+        except: Vec::new(),
+        said_by: "control_plane: proxy".to_owned(),
+        auth_by: "proxy.json".to_owned(),
+    });
     let shown = format!("{options:?}");
     let door = Door::new(options).unwrap();
     let fault = door.send(post("/")).await.unwrap_err();

@@ -195,11 +195,11 @@ pub fn control_door(config: &Config, url: &str) -> Result<Door, String> {
     let ca = ca.map(|path| {
         std::fs::read(path).map_err(|e| format!("control_plane.ca_file: {}: {e}", path.display()))
     });
-    let proxy = config.control_plane.proxy.as_ref().map(crate::config::ProxyUrl::split);
+    let proxy = config.proxy_of_control_plane()?;
     Door::new(DoorOptions {
         origin: url.to_owned(),
         extra_ca_pem: ca.transpose()?,
-        only_extra_ca: false,
+        only_extra_ca: config.control_plane.ca_only,
         proxy,
         connect_timeout: Duration::from_secs(10),
         // A long poll is silent for up to a minute.

@@ -49,7 +49,7 @@ pub(super) struct Connected {
 pub fn prepare(config: &Config, integration: &Integration) -> Result<Prepared, String> {
     let connection = connection(&integration.connection)?;
     let (settings, page_size, insights) = together(integration, &connection)?;
-    let proxy = config.proxy_of(integration);
+    let proxy = config.proxy_of(integration)?;
     let setup = Setup { proxy, page_size, rate_per_second: settings.rate_per_second, clock: clock::now };
     Ok(Prepared { connection, settings, setup, insights })
 }
@@ -68,6 +68,13 @@ pub fn settings(config: &Config) -> Settings {
 
 /// One broken connection never stops the others, nor the agent.
 pub(super) fn connect(config: &Config) -> Connected {
+    let ignored = config.ignored_variables();
+    if !ignored.is_empty() {
+        tracing::warn!(
+            variables = ignored.join(", "),
+            "proxy: variables of the environment are ignored; set control_plane.proxy to \"environment\" to use them, to a URL, or to \"direct\""
+        );
+    }
     let mut all = Connected {
         settings: config.settings(),
         clients: BTreeMap::new(),

@@ -8,6 +8,7 @@ mod credential;
 mod integration;
 mod local;
 mod network;
+mod proxy;
 mod report;
 
 use std::collections::BTreeMap;

@@ -113,7 +113,9 @@ fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Failure> {
 
 fn failure(error: EnrollError) -> Failure {
     let exit = match &error {
-        EnrollError::Control(ControlError::Unreachable { .. } | ControlError::Busy { .. }) => Exit::Transient,
+        EnrollError::Control(
+            ControlError::Unreachable { .. } | ControlError::Busy { .. } | ControlError::Foreign { .. },
+        ) => Exit::Transient,
         EnrollError::Enrolled { .. } | EnrollError::Control(_) => Exit::Refused,
         EnrollError::Keys(_) => Exit::Verification,
         EnrollError::Secret(_) | EnrollError::Stdin(_) | EnrollError::Token(_) | EnrollError::Identity(_) => {

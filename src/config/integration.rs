@@ -6,9 +6,9 @@
 use std::{collections::BTreeMap, fs};
 
 use super::{
-    ConfigError, ConnectionSource, Integration, Proxy,
+    ConfigError, ConnectionSource, Integration,
     duration::SECOND,
-    raw, template,
+    proxy, raw, template,
     validate::{Check, HOUR},
 };
 use crate::engine::{
@@ -62,10 +62,13 @@ fn integration(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<In
         template::check(text)
             .map_err(|expected| check.bad(&key("email_template"), &expected, &format!("{text:?}")))?;
     }
+    let way = (raw.proxy.as_ref(), raw.proxy_auth_file.as_ref());
+    let (proxy, proxy_auth_file) = proxy::keys(check, at, way)?;
     let said = SHARED.into_iter().filter_map(|name| Some((name, check.merged.origin(&key(name))?)));
     Ok(Integration {
         connection: connection(check, at, raw)?,
-        proxy: proxy(check, &key("proxy"), raw.proxy.as_deref())?,
+        proxy,
+        proxy_auth_file,
         page_size: raw.page_size,
         insights: raw.insights,
         said: said.collect::<BTreeMap<_, _>>(),
@@ -117,14 +120,6 @@ fn shown(connection: &ConnectionSource) -> (&'static str, String) {
     match connection {
         ConnectionSource::File(path) => ("connection_file", path.display().to_string()),
         ConnectionSource::Credential(name) => ("connection_credential", name.clone()),
-    }
-}
-
-fn proxy(check: &Check<'_>, key: &str, raw: Option<&str>) -> Result<Proxy, ConfigError> {
-    match raw {
-        None => Ok(Proxy::AsAll),
-        Some("direct") => Ok(Proxy::Direct),
-        Some(text) => Ok(Proxy::Own(check.proxy(key, text)?)),
     }
 }
 

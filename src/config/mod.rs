@@ -13,6 +13,7 @@ mod error;
 mod integration;
 mod layers;
 pub mod policy_file;
+mod proxy;
 mod raw;
 mod show;
 pub mod template;
@@ -30,6 +31,7 @@ use crate::engine::{
 
 pub use error::ConfigError;
 pub use layers::{DEFAULT_FILE, Override, Sources};
+pub use proxy::{Environment, Proxy, ProxyUrl};
 pub use show::Entry;
 
 /// The checked configuration.
@@ -49,6 +51,8 @@ pub struct Config {
     pub log: Log,
     /// Where probes and Prometheus are answered; nowhere unless named.
     pub probes: Option<SocketAddr>,
+    /// What the environment says about proxies; of use only where a key says so.
+    pub environment: Environment,
 }
 
 /// The agent itself.
@@ -71,17 +75,19 @@ pub struct ControlPlane {
     pub url: Option<String>,
     /// More certificate authorities to trust, PEM.
     pub ca_file: Option<PathBuf>,
+    /// Trust those alone, not the platform's.
+    pub ca_only: bool,
     /// How long one poll for jobs may stay open.
     pub poll_max: Millis,
     /// How often the agent reports its status.
     pub report_interval: Millis,
-    /// Proxy for everything outbound.
-    pub proxy: Option<ProxyUrl>,
+    /// The way out, for everything that has none of its own.
+    pub proxy: Proxy,
+    /// User name and password for that proxy.
+    pub proxy_auth_file: Option<PathBuf>,
+    /// What is reached without any proxy.
+    pub no_proxy: Vec<String>,
 }
-
-/// A proxy's URL. Its user name and password show in no Debug output, only in [`ProxyUrl::expose`].
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProxyUrl(String);
 
 /// One JumpCloud organization.
 #[derive(Clone, Debug)]
@@ -92,23 +98,14 @@ pub struct Integration {
     pub connection: ConnectionSource,
     /// The way to it.
     pub proxy: Proxy,
+    /// User name and password for its own proxy.
+    pub proxy_auth_file: Option<PathBuf>,
     /// Accounts in one page of a listing.
     pub page_size: u32,
     /// Whether Directory Insights is asked for hints.
     pub insights: bool,
     /// Which of the keys that the connection's `options` may hold too somebody wrote, and where.
     pub said: BTreeMap<&'static str, String>,
-}
-
-/// Which way an integration's requests take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proxy {
-    /// That of `control_plane.proxy`, if there is one.
-    AsAll,
-    /// None.
-    Direct,
-    /// Its own.
-    Own(ProxyUrl),
 }
 
 /// Where the connection JSON of an integration lies.
@@ -156,18 +153,9 @@ impl Config {
     /// [`ConfigError`] names the file or variable, the key, what was expected and what was found.
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let merged = layers::merge(sources)?;
-        let config = validate::config(&merged)?;
+        let mut config = validate::config(&merged)?;
+        config.environment = Environment::of(&sources.environment);
         Ok(Loaded { config, entries: show::entries(&merged) })
-    }
-
-    /// The way to an integration.
-    #[must_use]
-    pub fn proxy_of(&self, integration: &Integration) -> Option<crate::http::ProxyOptions> {
-        match &integration.proxy {
-            Proxy::AsAll => self.control_plane.proxy.as_ref().map(ProxyUrl::split),
-            Proxy::Direct => None,
-            Proxy::Own(url) => Some(url.split()),
-        }
     }
 
     /// The part that the engine is started with, before the connections have had their say.
@@ -177,33 +165,5 @@ impl Config {
             integrations: self.integrations.iter().map(|i| i.settings.clone()).collect(),
             timing: self.timing.clone(),
         }
-    }
-}
-
-impl ProxyUrl {
-    /// The proxy for the HTTP client: the URL apart from user name and password.
-    #[must_use]
-    pub fn split(&self) -> crate::http::ProxyOptions {
-        let Ok(mut url) = reqwest::Url::parse(&self.0) else {
-            return crate::http::ProxyOptions { url: self.0.clone(), user: None, password: None };
-        };
-        let user = Some(url.username().to_owned()).filter(|u| !u.is_empty());
-        let password = url.password().map(|p| crate::secrets::Secret::new(p.to_owned()));
-        // An http(s) URL with a host takes both; nothing else passes the configuration.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        crate::http::ProxyOptions { url: url.to_string(), user, password }
-    }
-
-    /// The URL with its user name and password, for the HTTP client only.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for ProxyUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&show::mask(&self.0))
     }
 }

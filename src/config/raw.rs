@@ -33,9 +33,12 @@ pub(super) struct Agent {
 pub(super) struct ControlPlane {
     pub(super) url: Option<String>,
     pub(super) ca_file: Option<String>,
+    pub(super) ca_only: bool,
     pub(super) poll_max: String,
     pub(super) report_interval: String,
     pub(super) proxy: Option<String>,
+    pub(super) proxy_auth_file: Option<String>,
+    pub(super) no_proxy: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +48,7 @@ pub(super) struct Integration {
     pub(super) connection_file: Option<String>,
     pub(super) connection_credential: Option<String>,
     pub(super) proxy: Option<String>,
+    pub(super) proxy_auth_file: Option<String>,
     pub(super) roles: Vec<String>,
     pub(super) role_mode: String,
     pub(super) role_order: Vec<Vec<String>>,
@@ -99,7 +103,16 @@ impl Default for Agent {
 
 impl Default for ControlPlane {
     fn default() -> Self {
-        Self { url: None, ca_file: None, poll_max: "55s".into(), report_interval: "30s".into(), proxy: None }
+        Self {
+            url: None,
+            ca_file: None,
+            ca_only: false,
+            poll_max: "55s".into(),
+            report_interval: "30s".into(),
+            proxy: None,
+            proxy_auth_file: None,
+            no_proxy: Vec::new(),
+        }
     }
 }
 
@@ -110,6 +123,7 @@ impl Default for Integration {
             connection_file: None,
             connection_credential: None,
             proxy: None,
+            proxy_auth_file: None,
             roles: Vec::new(),
             role_mode: "single".into(),
             role_order: Vec::new(),

@@ -171,7 +171,7 @@ fn each_integration_has_its_own_rate_roles_and_way() {
     assert_eq!(a.settings.offered_roles.as_ref().unwrap().len(), 1);
     assert_eq!(b.settings.offered_roles, None);
     assert_ne!(a.settings.role_mode, b.settings.role_mode);
-    let url = |integration| config.proxy_of(integration).map(|proxy| proxy.url);
+    let url = |integration| config.proxy_of(integration).unwrap().map(|proxy| proxy.url);
     assert_eq!(url(a).as_deref(), Some("http://all.example:3128/"));
     assert_eq!(url(b), None);
     assert_eq!(url(c).as_deref(), Some("http://own.example:8080/"));
@@ -191,10 +191,8 @@ fn the_password_of_a_proxy_is_in_no_output() {
     let dir = tempfile::tempdir().unwrap();
     let text = "[control_plane]\nproxy = \"http://user:hunter2@proxy.example:3128\"";
     let loaded = Config::load(&sources(dir.path(), text, &[])).unwrap();
-    assert_eq!(
-        loaded.config.control_plane.proxy.as_ref().unwrap().expose(),
-        "http://user:hunter2@proxy.example:3128"
-    );
+    let Proxy::Own(url) = &loaded.config.control_plane.proxy else { panic!("its own") };
+    assert_eq!(url.expose(), "http://user:hunter2@proxy.example:3128");
     let shown = format!("{loaded:?} {}", serde_json::to_string(&loaded.entries).unwrap());
     assert!(shown.contains("***@proxy.example") && !shown.contains("hunter2"), "{shown}");
     for wrong in ["ftp://u:hunter2@p", "http://u:hun/hunter2@p"] {

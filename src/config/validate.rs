@@ -8,11 +8,11 @@ use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Agent, Config, ConfigError, ControlPlane, Log, LogFormat, ProxyUrl,
+    Agent, Config, ConfigError, ControlPlane, Environment, Log, LogFormat,
     duration::{self, DAY, SECOND},
     integration,
     layers::Merged,
-    raw, show,
+    proxy, raw, show,
 };
 use crate::engine::{ids::BadName, settings::Timing, time::Millis};
 
@@ -31,6 +31,7 @@ pub(super) fn config(merged: &Merged) -> Result<Config, ConfigError> {
         timing: timing(&check, &raw.timing)?,
         log: log(&check, &raw.log)?,
         probes: probes(&check, &raw.telemetry)?,
+        environment: Environment::default(),
     })
 }
 
@@ -46,12 +47,18 @@ fn agent(check: &Check<'_>, raw: &raw::Agent) -> Result<Agent, ConfigError> {
 fn control_plane(check: &Check<'_>, raw: &raw::ControlPlane) -> Result<ControlPlane, ConfigError> {
     let url = raw.url.as_ref().map(|text| check.server("control_plane.url", text)).transpose()?;
     let ca_file = raw.ca_file.as_ref().map(|text| check.path("control_plane.ca_file", text)).transpose()?;
-    let proxy = raw.proxy.as_ref().map(|text| check.proxy("control_plane.proxy", text)).transpose()?;
+    let said = (raw.proxy.as_ref(), raw.proxy_auth_file.as_ref());
+    let (proxy, proxy_auth_file) = proxy::keys(check, "control_plane", said)?;
+    if raw.ca_only && ca_file.is_none() {
+        let expected = "`ca_file` beside it: it names what is trusted";
+        return Err(check.bad("control_plane.ca_only", expected, "no ca_file"));
+    }
     // The protocol lets a poll stay open for 55 s at most.
     let poll = SECOND..=Millis::from_secs(55);
     Ok(ControlPlane {
         url,
         ca_file,
+        ca_only: raw.ca_only,
         poll_max: check.duration("control_plane.poll_max", &raw.poll_max, &poll)?,
         report_interval: check.duration(
             "control_plane.report_interval",
@@ -59,6 +66,8 @@ fn control_plane(check: &Check<'_>, raw: &raw::ControlPlane) -> Result<ControlPl
             &(SECOND..=HOUR),
         )?,
         proxy,
+        proxy_auth_file,
+        no_proxy: proxy::exceptions(check, "control_plane.no_proxy", &raw.no_proxy)?,
     })
 }
 
@@ -160,13 +169,5 @@ impl Check<'_> {
         }
         let expected = "an https:// URL without a user name (http:// only on loopback)";
         Err(self.bad(key, expected, &format!("{text:?}")))
-    }
-
-    pub(super) fn proxy(&self, key: &str, text: &str) -> Result<ProxyUrl, ConfigError> {
-        let fits = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-        if Url::parse(text).ok().as_ref().is_some_and(fits) {
-            return Ok(ProxyUrl(text.to_owned()));
-        }
-        Err(self.bad(key, "an http:// or https:// URL of a proxy", &format!("{text:?}")))
     }
 }

@@ -233,6 +233,9 @@ impl Client {
         if answer.status == 401 && (problem(&answer).kind == USE_NONCE || self.is_replaced(&key).await) {
             (answer, _) = self.send(path, body, timeout).await?;
         }
+        if let Some(sign) = self.door.foreign(&answer) {
+            return Err(ControlError::Foreign { endpoint: self.endpoint(path), sign });
+        }
         if answer.status != 200 {
             return Err(refusal(self.endpoint(path), &answer));
         }

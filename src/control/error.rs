@@ -77,6 +77,14 @@ pub enum ControlError {
         /// Its versions, as far as it told them.
         theirs: String,
     },
+    /// Somebody else answers in its name: tried again; the network's owner must act if it lasts.
+    #[error("{endpoint}: {sign}")]
+    Foreign {
+        /// The URL.
+        endpoint: String,
+        /// What shows it.
+        sign: String,
+    },
     /// 200, and not the message that belongs there: something between us, or its bug.
     #[error(
         "{endpoint}: answered 200 with something else than the protocol's answer (line {line}, column {column}); is a proxy or another server in between?"
@@ -106,7 +114,9 @@ impl ControlError {
             | Self::TokenRefused { .. }
             | Self::Refused { .. }
             | Self::NoCommonVersion { .. } => true,
-            Self::Unreachable { .. } | Self::Busy { .. } | Self::Garbled { .. } => false,
+            Self::Unreachable { .. } | Self::Busy { .. } | Self::Foreign { .. } | Self::Garbled { .. } => {
+                false
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 //! the journal has certainly reached, with the same proofs. One that has run out stays refused, whichever
 //! clock says so first; a wall clock that is far ahead can therefore lock us out, and that is said.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -17,11 +17,16 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
+use super::shown::Shown;
 use crate::clock;
 
 /// The library's own judgement, asked a second time where the wall clock is behind.
 #[derive(Debug)]
-pub(super) struct Judge(Arc<WebPkiServerVerifier>);
+pub(super) struct Judge {
+    library: Arc<WebPkiServerVerifier>,
+    /// Who showed which certificate last, trusted or not: a server and its proxy at most.
+    shown: Mutex<Vec<(ServerName<'static>, CertificateDer<'static>)>>,
+}
 
 impl Judge {
     /// One that trusts these authorities.
@@ -30,7 +35,20 @@ impl Judge {
         provider: Arc<CryptoProvider>,
     ) -> Result<Arc<Self>, VerifierBuilderError> {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
-        Ok(Arc::new(Self(verifier)))
+        Ok(Arc::new(Self { library: verifier, shown: Mutex::default() }))
+    }
+
+    /// The certificate that a server of this name or address showed last.
+    pub(super) fn shown_by(&self, host: &str) -> Option<Shown> {
+        let name = ServerName::try_from(host).ok()?;
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.iter().find(|(of, _)| *of == name).and_then(|(_, leaf)| Shown::of(leaf))
+    }
+
+    fn note(&self, name: &ServerName<'_>, leaf: &CertificateDer<'_>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.retain(|(of, _)| of != name);
+        shown.push((name.to_owned(), leaf.clone().into_owned()));
     }
 }
 
@@ -43,10 +61,11 @@ impl ServerCertVerifier for Judge {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let judged = self.0.verify_server_cert(leaf, others, name, ocsp, now);
+        self.note(name, leaf);
+        let judged = self.library.verify_server_cert(leaf, others, name, ocsp, now);
         match (&judged, clock::certainly_passed().and_then(unix)) {
             (Err(error), Some(later)) if is_of_the_future(error) && later > now => {
-                self.0.verify_server_cert(leaf, others, name, ocsp, later)
+                self.library.verify_server_cert(leaf, others, name, ocsp, later)
             }
             _ => judged,
         }
@@ -58,7 +77,7 @@ impl ServerCertVerifier for Judge {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, cert, signed)
+        self.library.verify_tls12_signature(message, cert, signed)
     }
 
     fn verify_tls13_signature(
@@ -67,11 +86,11 @@ impl ServerCertVerifier for Judge {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, cert, signed)
+        self.library.verify_tls13_signature(message, cert, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.library.supported_verify_schemes()
     }
 }
 

@@ -8,7 +8,8 @@ use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::
 
 use super::{DoorError, DoorOptions, dead_clock::Judge};
 
-pub(super) fn tls(options: &DoorOptions) -> Result<ClientConfig, DoorError> {
+/// The one way to make a TLS session, and who judges the certificates of it.
+pub(super) fn tls(options: &DoorOptions) -> Result<(ClientConfig, Arc<Judge>), DoorError> {
     let mut roots = RootCertStore::empty();
     if !options.only_extra_ca {
         let native = rustls_native_certs::load_native_certs();
@@ -41,10 +42,10 @@ pub(super) fn tls(options: &DoorOptions) -> Result<ClientConfig, DoorError> {
         .map_err(|e| DoorError::Client(e.to_string()))?
         // The library's judge, with a second look where this machine's clock was dead; none is left out.
         .dangerous()
-        .with_custom_certificate_verifier(judge)
+        .with_custom_certificate_verifier(Arc::clone(&judge) as Arc<_>)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+    Ok((config, judge))
 }
 
 /// What a server's failure to prove who it is asks of the operator. By rustls' words, for want of its
@@ -64,6 +65,10 @@ pub(super) fn advice(text: &str) -> Option<&'static str> {
         ),
         ("not valid for name", "the URL must name the server as its certificate does"),
         ("extended key usage", "the certificate is not for servers: the server needs one for servers"),
+        (
+            "InvalidContentType",
+            "what answers there speaks no TLS: is the port right, and for a proxy http:// or https://? Or is it a captive portal",
+        ),
         ("ProtocolVersion", OLD_TLS),
         ("peer is incompatible", OLD_TLS),
     ];

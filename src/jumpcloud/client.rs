@@ -90,6 +90,12 @@ impl Client {
         })
     }
 
+    /// What showed that somebody else gave the last answer in JumpCloud's name, if it did.
+    #[must_use]
+    pub fn somebody_else(&self) -> Option<String> {
+        self.line.foreign.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Directory Insights, with the same credential. `None` where its host is not known.
     ///
     /// # Errors
@@ -216,7 +222,7 @@ fn door(connection: &Connection, origin: &str, setup: &Setup) -> Result<Door, Do
     Door::new(DoorOptions {
         origin: origin.to_owned(),
         extra_ca_pem: connection.ca_pem.clone(),
-        only_extra_ca: false,
+        only_extra_ca: connection.ca_only,
         proxy: setup.proxy.as_ref().map(ProxyOptions::duplicate),
         connect_timeout: Duration::from_secs(5),
         read_timeout: WRITE_TIMEOUT,

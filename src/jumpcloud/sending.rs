@@ -19,7 +19,10 @@
 //! becomes "gone", because a 404 proves nothing and an absence needs a complete listing.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -85,6 +88,8 @@ pub(super) struct Line {
     bare: [AtomicBool; 2],
     /// Until when (boot-time clock) the credential is known to have the configured organization only.
     sole_until: AtomicU64,
+    /// What showed that somebody else gave the last answer.
+    pub(super) foreign: Mutex<Option<String>>,
 }
 
 impl Line {
@@ -94,7 +99,8 @@ impl Line {
         org: Option<OrgId>,
         clock: fn() -> Now,
     ) -> Self {
-        Self { door, auth, org, clock, bare: Default::default(), sole_until: AtomicU64::new(0) }
+        let sole_until = AtomicU64::new(0);
+        Self { door, auth, org, clock, bare: Default::default(), sole_until, foreign: Mutex::default() }
     }
 
     /// Sends it; `Ok` is a 2xx.
@@ -227,6 +233,11 @@ impl Line {
         match self.door.send(request).await {
             Ok(answer) => {
                 tracing::debug!(method = %call.method, path, status = answer.status, "JumpCloud answered");
+                let sign = self.door.foreign(&answer);
+                if let Some(sign) = &sign {
+                    tracing::warn!(method = %call.method, path, error = sign, "JumpCloud: somebody else answers");
+                }
+                *self.foreign.lock().unwrap_or_else(PoisonError::into_inner) = sign;
                 outcome::classify(&answer)?;
                 Ok(answer)
             }

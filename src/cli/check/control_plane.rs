@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     super::Exit,
-    network,
+    network, proxy,
     report::{Part, Verdict},
 };
 use crate::{
@@ -53,8 +53,9 @@ pub(super) async fn check(
             return None;
         }
     };
-    let proxy = config.control_plane.proxy.as_ref().map(|proxy| proxy.split().url);
-    let reached = network::reach(proxy, &door, part).await;
+    part.step("proxy", proxy::way(config, None, &door));
+    // Nobody lives there: whoever speaks the protocol says so in JSON.
+    let reached = network::reach(&door, Some("/v1/agent/status"), part).await;
     if let Some(status) = daemon {
         part.step("authentication", told(status));
     } else if let (Some(identity), Some(_)) = (&identity, &reached) {
@@ -103,9 +104,11 @@ async fn proven(config: &Config, identity: &Identity, door: Door) -> Verdict {
             error.to_string(),
             "ask its operator; then enrol again with a new token",
         ),
-        Err(error @ (ControlError::Unreachable { .. } | ControlError::Busy { .. })) => {
-            Verdict::fail(Exit::Transient, error.to_string(), "try again")
-        }
+        Err(
+            error @ (ControlError::Unreachable { .. }
+            | ControlError::Busy { .. }
+            | ControlError::Foreign { .. }),
+        ) => Verdict::fail(Exit::Transient, error.to_string(), "try again"),
         Err(error) => {
             let advice = "is the URL a control plane's, and is its version near this one?";
             Verdict::fail(Exit::Refused, error.to_string(), advice)

@@ -5,6 +5,7 @@
 use super::{
     super::Exit,
     integration::refused,
+    network::foreign,
     report::{Part, Verdict},
 };
 use crate::{
@@ -47,7 +48,9 @@ pub(super) async fn check(client: &Client, connection: &Connection, part: &mut P
             return None;
         }
         Err(fault) => {
-            part.step(step, refused(&fault, what, connection));
+            let other = client.somebody_else();
+            let verdict = other.map_or_else(|| refused(&fault, what, connection), |sign| foreign(&sign));
+            part.step(step, verdict);
             return None;
         }
     };

@@ -4,7 +4,7 @@
 
 use super::{
     super::Exit,
-    credential, network,
+    credential, network, proxy,
     report::{Part, Verdict},
 };
 use crate::{
@@ -56,8 +56,8 @@ pub(super) async fn check(
             return seen;
         }
     };
-    let proxy = config.proxy_of(integration).map(|proxy| proxy.url);
-    let Some(reached) = network::reach(proxy, &door, part).await else { return seen };
+    part.step("proxy", proxy::way(config, Some(integration), &door));
+    let Some(reached) = network::reach(&door, None, part).await else { return seen };
     seen.date = reached.ahead_ms.map(|ahead| (format!("JumpCloud ({})", integration.settings.id), ahead));
     if let Some(me) = credential::check(&client, connection, part).await {
         let listing = administrators(&client, connection, part).await;
@@ -86,8 +86,8 @@ fn door(connection: &Connection, config: &Config, integration: &Integration) -> 
     Door::new(DoorOptions {
         origin: connection.place.url.clone(),
         extra_ca_pem: connection.ca_pem.clone(),
-        only_extra_ca: false,
-        proxy: config.proxy_of(integration),
+        only_extra_ca: connection.ca_only,
+        proxy: config.proxy_of(integration)?,
         connect_timeout: patience,
         read_timeout: patience,
         total_timeout: patience,

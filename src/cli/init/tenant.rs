@@ -131,7 +131,7 @@ async fn knock(connection: &Connection) -> Result<(), Trouble> {
     let door = Door::new(DoorOptions {
         origin: connection.place.url.clone(),
         extra_ca_pem: connection.ca_pem.clone(),
-        only_extra_ca: false,
+        only_extra_ca: connection.ca_only,
         proxy: None,
         connect_timeout: PATIENCE,
         read_timeout: PATIENCE,

@@ -17,14 +17,14 @@ const GONE: &str = "[a secret was here]";
 pub(super) fn secrets(config: &Config) -> Vec<Secret> {
     let mut found = Vec::new();
     for integration in &config.integrations {
-        found.extend(config.proxy_of(integration).and_then(|proxy| proxy.password));
+        found.extend(config.proxy_of(integration).ok().flatten().and_then(|proxy| proxy.password));
         let Ok(prepared) = agent::prepare(config, integration) else { continue };
         found.push(match &prepared.connection.credential {
             Credential::ApiKey(key) => key.duplicate(),
             Credential::ServiceAccount { client_secret, .. } => client_secret.duplicate(),
         });
     }
-    found.extend(config.control_plane.proxy.as_ref().and_then(|proxy| proxy.split().password));
+    found.extend(config.proxy_of_control_plane().ok().flatten().and_then(|proxy| proxy.password));
     for name in ["agent.key", "tag.key"] {
         let text = fs::read_to_string(config.agent.state_dir.join(name));
         found.extend(text.map(|text| Secret::new(text.trim().to_owned())));

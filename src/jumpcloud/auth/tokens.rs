@@ -93,7 +93,7 @@ impl Tokens {
         let door = Door::new(DoorOptions {
             origin: parsed.origin().ascii_serialization(),
             extra_ca_pem: connection.ca_pem.clone(),
-            only_extra_ca: false,
+            only_extra_ca: connection.ca_only,
             proxy: proxy.map(ProxyOptions::duplicate),
             connect_timeout: Duration::from_secs(5),
             read_timeout: FETCH,

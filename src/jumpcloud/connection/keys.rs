@@ -4,7 +4,7 @@
 use super::error::{ConnectionError, Teller};
 
 /// The keys of the object.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 12] = [
     "url",
     "region",
     "token",
@@ -13,6 +13,7 @@ pub(super) const KEYS: [&str; 11] = [
     "org_id",
     "ssl_ca_cert",
     "ssl_ca_cert_content",
+    "ssl_ca_only",
     "token_url",
     "insights_url",
     "options",

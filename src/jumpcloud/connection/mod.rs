@@ -33,6 +33,8 @@ pub struct Connection {
     pub org_id: Option<OrgId>,
     /// More certificate authorities, PEM.
     pub ca_pem: Option<Vec<u8>>,
+    /// Trust those alone, not the platform's.
+    pub ca_only: bool,
     /// How the organization is to be treated.
     pub options: Options,
     /// The file, for messages.
@@ -80,6 +82,16 @@ impl Connection {
             let expected = "the token endpoint of this console's region, which this version does not know";
             return Err(teller.value("token_url", expected));
         }
+        let ca_pem = ca(teller, text.get("ssl_ca_cert")?, text.get("ssl_ca_cert_content")?)?;
+        let ca_only = match object.get("ssl_ca_only") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(true)) if ca_pem.is_none() => {
+                let expected = "ssl_ca_cert or ssl_ca_cert_content beside it: they name what is trusted";
+                return Err(teller.value("ssl_ca_only", expected));
+            }
+            Some(Value::Bool(only)) => *only,
+            Some(_) => return Err(teller.value("ssl_ca_only", "true or false")),
+        };
         let org_id = text.get("org_id")?.map(OrgId::new).transpose();
         let options = match object.get("options") {
             None | Some(Value::Null) => None,
@@ -90,7 +102,8 @@ impl Connection {
             place,
             credential,
             org_id: org_id.map_err(|_| teller.value("org_id", "an organization id"))?,
-            ca_pem: ca(teller, text.get("ssl_ca_cert")?, text.get("ssl_ca_cert_content")?)?,
+            ca_pem,
+            ca_only,
             options: Options::parse(teller, options)?,
             origin: origin.to_owned(),
         })

@@ -151,6 +151,8 @@ fn a_bad_connection_names_the_file_and_the_key_and_never_a_value() {
         (r#", "insights_url": "http://canary.example""#, "`insights_url`"),
         (r#", "ssl_ca_cert": "/nonexistent/ca.pem""#, "/nonexistent/ca.pem"),
         (r#", "ssl_ca_cert": "/x", "ssl_ca_cert_content": "canary""#, "not both"),
+        (r#", "ssl_ca_only": true"#, "`ssl_ca_only`: expected ssl_ca_cert"),
+        (r#", "ssl_ca_only": "canary""#, "`ssl_ca_only`: expected true or false"),
         (r#", "options": "canary""#, "`options`: expected an object"),
         (r#", "options": {"page_sise": 3}"#, "unknown key `options.page_sise`, did you mean `page_size`?"),
         (r#", "options": {"page_size": 101}"#, "`options.page_size`"),
