@@ -15,7 +15,7 @@ KEPT = TREE / "target" / "boot"
 SUITE = "bookworm"
 
 # What a server has that somebody installed from Debian's installer without choosing anything; nothing of ours.
-BARE = "systemd,systemd-sysv,dbus"
+BARE = "systemd,systemd-sysv,udev,dbus"
 
 TOOLS = {
     "debootstrap": "debootstrap",

@@ -71,10 +71,18 @@ class Parts:
                 return line.split()[1]
         return "unknown"
 
-    def _console(self, path):
-        trusted = ssl.create_default_context(cafile=str(self.dir / "jc-ca.pem"))
-        with urllib.request.urlopen(f"https://{JUMPCLOUD}/_sandbox/{path}", context=trusted) as answer:
+    def is_reported(self):
+        """Whether the agent has told how it stands."""
+        agents = self._get(f"https://{CONTROL_PLANE}/v1/admin/agents", "cp-ca.pem")
+        return any(agent.get("status") for agent in agents)
+
+    def _get(self, url, authority):
+        trusted = ssl.create_default_context(cafile=str(self.dir / authority))
+        with urllib.request.urlopen(url, context=trusted) as answer:
             return json.load(answer)
+
+    def _console(self, path):
+        return self._get(f"https://{JUMPCLOUD}/_sandbox/{path}", "jc-ca.pem")
 
     def history(self, account):
         """What JumpCloud really showed: the roles at the start, and each change of them with its time."""
