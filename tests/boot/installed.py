@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The package in a bare Debian root that is booted with systemd: what a newcomer does, and what he might do.
 
-    tests/boot/installed.py [--program STATIC] [--sandbox PROGRAM] [--packed] [--keep]
+    tests/boot/installed.py [--program STATIC] [--sandbox PROGRAM] [--packed] [--sabotage SCRIPT] [--keep]
 
 --program: the shipped program; built when left out. --sandbox: a build with the sandbox (target/debug).
 Needs root. Exit 0: all was as promised; 1: a deviation; 77: nothing was tested.
@@ -24,6 +24,17 @@ UNIT = "ephemerald.service"
 STATE = "/var/lib/ephemerald"
 MARK = f"{STATE}/removed-with-live-grants"
 FIRST, SECOND = "0.1.0", "0.1.1"
+
+# The shipped examples for the alarm, with programs that only tell what they were given.
+ALARM_BESIDE = """set -e
+    dir=/etc/systemd/system/ephemerald-alarm@.service.d
+    mkdir -p $dir
+    cp /usr/share/doc/ephemerald/examples/drop-ins/alarm-*.conf $dir/
+    echo 'url = "https://chat.example.com/hook"' > /etc/ephemerald/credentials/webhook
+    printf '#!/bin/sh\nfor word; do echo "$word"; done | systemd-cat -t curl\n' > /usr/local/bin/curl
+    printf '#!/bin/sh\nexec systemd-cat -t sendmail\n' > /usr/local/bin/sendmail
+    chmod 755 /usr/local/bin/curl /usr/local/bin/sendmail
+    systemctl daemon-reload"""
 
 
 class Story:
@@ -48,6 +59,8 @@ class Story:
         self.machine = Container(self.root, work / "console.log")
         self.seen.row("a bare Debian boots", self.machine.run("systemctl", "--version").out.split("\n")[0])
         self.install()
+        if self.arguments.sabotage:
+            self.machine.shell(self.arguments.sabotage)
         self.set_up()
         self.first_grant()
         self.reload()
@@ -235,6 +248,7 @@ class Story:
     def hang(self):
         """A process that stands still is what a loop that hangs looks like from outside."""
         account = "elif@example.com"
+        self.machine.shell(ALARM_BESIDE)
         grant = self.granted(account, "25s")
         self.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT)
         stopped = time.time()
@@ -244,6 +258,7 @@ class Story:
         expect("Watchdog timeout" in told, "systemd says why it restarted", told[-3000:])
         alarm = wait_for("the alarm", 20, self.alarms)
         expect(alarm[0]["PRIORITY"] == "2", "an alarm of priority crit", alarm)
+        self.heard_beside()
         expect(late > 0, "the loop really stood still over the end", late)
         self.seen.row(
             "standing still over an end",
@@ -253,6 +268,14 @@ class Story:
     def alarms(self):
         said = self.machine.run("journalctl", "--no-pager", "-o", "json", "-t", "ephemerald-alarm").out
         return [json.loads(line) for line in said.splitlines()]
+
+    def heard_beside(self):
+        """The examples for mail and webhook say what they should; stand-ins show what they were given."""
+        said = wait_for("curl is called", 20, lambda: self.machine.journal("-t", "curl"))
+        data = next(line for line in said.splitlines() if line.startswith("{"))
+        expect(UNIT in json.loads(data)["text"], "the unit's name in the webhook's JSON", said)
+        said = wait_for("sendmail is called", 20, lambda: self.machine.journal("-t", "sendmail"))
+        expect(f"{UNIT} failed" in said and "To: " in said, "a mail with its head", said)
 
     def reboot(self):
         account = "farid@example.com"
@@ -337,6 +360,7 @@ def main():
     parser.add_argument("--program", type=Path)
     parser.add_argument("--sandbox", type=Path, default=ground.TREE / "target/debug/ephemerald")
     parser.add_argument("--packed", action="store_true", help="take the packages of the last run")
+    parser.add_argument("--sabotage", help="run this inside after the installation, to see the story fail")
     parser.add_argument("--keep", action="store_true", help="leave the root for a look")
     arguments = parser.parse_args()
     ground.skip_unless_possible()

@@ -13,10 +13,12 @@ class Seen:
         self.begun = self.last = time.monotonic()
 
     def row(self, what, seen):
+        """One more line; how many seconds it took."""
         now = time.monotonic()
         self.rows.append((what, seen, now - self.last))
         print(f"boot: {what}: {seen} ({now - self.last:.1f} s)", flush=True)
-        self.last = now
+        took, self.last = now - self.last, now
+        return took
 
     def since_begin(self):
         return time.monotonic() - self.begun
