@@ -236,6 +236,19 @@ fn an_agent_enrols_is_checked_runs_and_its_journal_verifies() {
 }
 
 #[test]
+fn an_enrolment_if_needed_is_done_once_and_needs_no_token_afterwards() {
+    let bench = Bench::new();
+    let args =
+        ["enroll", "--if-needed", "--token-file", bench.at("token").to_str().unwrap()].map(str::to_owned);
+    let enroll = || bench.run(&args.each_ref().map(String::as_str));
+    assert!(enroll().stdout.starts_with(b"Enrolled as "));
+    let before = bench.state();
+    fs::remove_file(bench.at("token")).unwrap();
+    assert!(enroll().stdout.starts_with(b"Enrolled already as "));
+    assert_eq!(bench.state(), before, "a second enrolment changed the state directory");
+}
+
+#[test]
 fn a_token_that_is_none_leaves_nothing_on_disk() {
     let bench = Bench::new();
     let token = bench.at("bad-token");

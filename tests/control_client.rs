@@ -2,6 +2,9 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "a test may stop here")]
 
+#[path = "control_client/keychange.rs"]
+mod keychange;
+
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use ephemerald::{

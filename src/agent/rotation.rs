@@ -128,11 +128,8 @@ impl Rotation {
             return Outcome::Pending(error.to_string());
         }
         // Also after a refusal: an earlier announcement, whose answer was lost, may have been taken.
-        match (self.client.with_key(next.clone()).status(status).await, announced) {
-            (Ok(_), _) => {
-                self.client.replace_key(next);
-                Outcome::Done
-            }
+        match (self.client.try_key(next, status).await, announced) {
+            (Ok(_), _) => Outcome::Done,
             // It said no to the change and does not know the new key: that is final.
             (Err(ControlError::NotAccepted { status: 401, .. }), Err(error)) if is_final(&error) => {
                 Outcome::Refused(error.to_string())

@@ -21,14 +21,16 @@ use crate::{
 
 /// Where the agent token comes from; standard input when neither is given.
 #[derive(Debug, clap::Args)]
-#[group(multiple = false)]
 pub(super) struct Args {
     /// File that holds the agent token
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "token_credential")]
     token_file: Option<PathBuf>,
     /// systemd credential that holds the agent token
     #[arg(long, value_name = "NAME")]
     token_credential: Option<String>,
+    /// Do nothing, successfully, if this agent is enrolled already; no token is read then
+    #[arg(long)]
+    if_needed: bool,
 }
 
 impl Args {
@@ -45,6 +47,9 @@ impl Args {
 pub(super) async fn run(config: &Config, args: &Args, form: Output) -> Result<Exit, Failure> {
     let dir = &config.agent.state_dir;
     if let Some(found) = Identity::load(dir).map_err(|error| failure(error.into()))? {
+        if args.if_needed {
+            return say(&found, config, form, false);
+        }
         let agent = found.agent_id.to_string();
         return Err(failure(EnrollError::Enrolled { url: found.url, agent }));
     }
@@ -69,10 +74,10 @@ pub(super) async fn run(config: &Config, args: &Args, form: Output) -> Result<Ex
         offers: Some(agent::offers(&agent::settings(config), true)),
     };
     let identity = enroll::enroll(&client, &key, &token, about, dir, now).await;
-    say(&identity.map_err(failure)?, config, form)
+    say(&identity.map_err(failure)?, config, form, true)
 }
 
-fn say(identity: &Identity, config: &Config, form: Output) -> Result<Exit, Failure> {
+fn say(identity: &Identity, config: &Config, form: Output, new: bool) -> Result<Exit, Failure> {
     match form {
         Output::Json => output::json(&json!({
             "agent_id": identity.agent_id,
@@ -80,7 +85,12 @@ fn say(identity: &Identity, config: &Config, form: Output) -> Result<Exit, Failu
             "key": identity.key,
             "root": identity.root_thumbprint,
             "state_dir": config.agent.state_dir,
+            "new": new,
         }))?,
+        Output::Human if !new => output::text(&format!(
+            "Enrolled already as {} with {}: nothing to do.\n",
+            identity.agent_id, identity.url
+        ))?,
         Output::Human => output::text(&format!(
             "Enrolled as {agent}\nwith        {url}\nroot key    {root}\nidentity    {dir}\n\n\
              The agent token is spent: delete it. Compare the root key with the one that the\n\

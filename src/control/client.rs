@@ -1,8 +1,8 @@
 //! The calls to the control plane, each proven by the agent's key.
 //!
 //! Refuses answers that are not what the protocol says, however friendly their status; decides
-//! nothing about jobs. A call is repeated at once in one case only: the control plane asked for a
-//! nonce that the proof did not have.
+//! nothing about jobs. A call is repeated at once in two cases only: the control plane asked for a
+//! nonce that the proof did not have, or the key that proved it was replaced while it was on its way.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,6 +15,7 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::RwLock;
 
 pub use super::error::ControlError;
 use super::{
@@ -64,6 +65,8 @@ pub struct Client {
     speaker: Speaker,
     clock: fn() -> Now,
     nonce: Mutex<Option<String>>,
+    /// Held while a new key is tried: the control plane drops the old one at that moment.
+    changing: RwLock<()>,
 }
 
 impl Client {
@@ -77,7 +80,8 @@ impl Client {
     #[must_use]
     pub fn unenrolled(door: Arc<Door>, key: KeyPair, speaker: Speaker, clock: fn() -> Now) -> Self {
         let issuer = key.public().thumbprint();
-        Self { door, key: Mutex::new(key), issuer, speaker, clock, nonce: Mutex::new(None) }
+        let (key, nonce, changing) = (Mutex::new(key), Mutex::new(None), RwLock::new(()));
+        Self { door, key, issuer, speaker, clock, nonce, changing }
     }
 
     /// The key that proves the requests.
@@ -86,7 +90,7 @@ impl Client {
         self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The same agent with another key, to try whether that is accepted.
+    /// The same agent with another key.
     #[must_use]
     pub fn with_key(&self, key: KeyPair) -> Self {
         let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -97,12 +101,24 @@ impl Client {
             speaker: self.speaker.clone(),
             clock: self.clock,
             nonce: Mutex::new(nonce),
+            changing: RwLock::new(()),
         }
     }
 
-    /// Proves all requests from now on with this key.
-    pub fn replace_key(&self, key: KeyPair) {
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
+    /// Tries a new key with a status, and proves all requests with it from then on if that is accepted. Nobody
+    /// else begins a request meanwhile: with the old key it could come just after that one was dropped.
+    ///
+    /// # Errors
+    /// [`ControlError`]; then the old key stays.
+    pub async fn try_key(
+        &self,
+        next: KeyPair,
+        request: &StatusRequest,
+    ) -> Result<StatusAnswer, ControlError> {
+        let _nobody_else = self.changing.write().await;
+        let answer = self.with_key(next.clone()).status(request).await?;
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(answer)
     }
 
     /// Spends the one-time secret.
@@ -213,9 +229,9 @@ impl Client {
         timeout: Option<Duration>,
     ) -> Result<A, ControlError> {
         let body = serde_json::to_vec(body).expect("every message serialises");
-        let mut answer = self.send(path, body.clone(), timeout).await?;
-        if answer.status == 401 && problem(&answer).kind == USE_NONCE {
-            answer = self.send(path, body, timeout).await?;
+        let (mut answer, key) = self.send(path, body.clone(), timeout).await?;
+        if answer.status == 401 && (problem(&answer).kind == USE_NONCE || self.is_replaced(&key).await) {
+            (answer, _) = self.send(path, body, timeout).await?;
         }
         if answer.status != 200 {
             return Err(refusal(self.endpoint(path), &answer));
@@ -227,6 +243,12 @@ impl Client {
         })
     }
 
+    /// Whether this key is no longer in force; while another one is tried, once that is decided.
+    async fn is_replaced(&self, thumbprint: &str) -> bool {
+        drop(self.changing.read().await);
+        thumbprint != self.key().public().thumbprint()
+    }
+
     fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.door.origin())
     }
@@ -235,14 +257,17 @@ impl Client {
         (self.clock)().wall.0.div_euclid(1000)
     }
 
+    /// Sends it once; also tells which key proved it.
     async fn send(
         &self,
         path: &str,
         body: Vec<u8>,
         total_timeout: Option<Duration>,
-    ) -> Result<Answer, ControlError> {
+    ) -> Result<(Answer, String), ControlError> {
+        drop(self.changing.read().await);
+        let key = self.key();
         let headers = vec![
-            (AUTHORIZATION, self.prove(path, &body)),
+            (AUTHORIZATION, self.prove(&key, path, &body)),
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         ];
         let request =
@@ -253,10 +278,10 @@ impl Client {
         if let Some(nonce) = nonce(&answer.headers) {
             *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce);
         }
-        Ok(answer)
+        Ok((answer, key.public().thumbprint()))
     }
 
-    fn prove(&self, path: &str, body: &[u8]) -> HeaderValue {
+    fn prove(&self, key: &KeyPair, path: &str, body: &[u8]) -> HeaderValue {
         let mut id = [0; 16];
         aws_lc_rs::rand::fill(&mut id).expect("the system's random source does not fail after start");
         let origin = self.door.origin();
@@ -272,7 +297,7 @@ impl Client {
             instance: self.speaker.instance.clone(),
             epoch: self.speaker.epoch,
         };
-        let text = format!("{SCHEME} {}", claims.sign(&self.key()));
+        let text = format!("{SCHEME} {}", claims.sign(key));
         let mut value = HeaderValue::from_str(&text).expect("base64url and dots are header characters");
         value.set_sensitive(true);
         value

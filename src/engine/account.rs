@@ -219,12 +219,6 @@ impl Account {
         self.sent.iter().filter(counts).map(|s| s.role.clone()).collect()
     }
 
-    /// Whether an attempt may still be carried out.
-    #[must_use]
-    pub fn is_ambiguous(&self) -> bool {
-        self.open_attempt.is_some() || self.sent.iter().any(|s| s.ambiguous)
-    }
-
     /// Notes what an attempt is about to send.
     pub fn note_sent(&mut self, effect: &Effect) {
         for role in effect.sends() {

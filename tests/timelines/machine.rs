@@ -91,3 +91,21 @@ fn a_clock_that_comes_back_hours_early_from_a_power_cut_is_known_to_be_wrong_tho
     check!(w, w.roles_of(&ada), ["Read Only"]);
     check!(w, w.ended(&g).as_deref(), Some("expired"));
 }
+
+#[test]
+fn a_clock_that_stood_still_while_the_machine_was_off_lengthens_no_grant_once_the_control_plane_tells_the_time()
+ {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(10 * MINUTE);
+    let stood = w.now.wall;
+    w.reboot_after(2 * HOUR);
+    w.now.wall = Timestamp(stood.0 + 1_000);
+    w.start();
+    w.run(5_000);
+    check!(w, (w.ended(&g), w.roles_of(&ada)), (None, vec!["Manager".to_owned()]));
+    right_clock(&mut w);
+    w.run(30_000);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+}
