@@ -130,7 +130,7 @@ class Story:
 
     def back_before_the_end(self):
         # Long enough for this machine to be back before the end, however slow it is.
-        account, duration = "dmitri@example.com", int(60 + 2 * self.boot_takes)
+        account, duration = "dmitri@example.com", int(30 + 1.5 * self.boot_takes)
         before = self.parts.history(account)[-1][1]
         number, raised = self.raised(account, duration)
         self.seen.row("it serves a grant", f"Manager for {duration} s")
