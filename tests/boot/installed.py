@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # the tree stays as it was committed
 import ground
 from container import Container
 from parts import CONTROL_PLANE, JUMPCLOUD, Parts, expect, milliseconds, wait_for

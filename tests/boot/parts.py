@@ -71,10 +71,11 @@ class Parts:
                 return line.split()[1]
         return "unknown"
 
-    def is_reported(self):
-        """Whether the agent has told how it stands."""
+    def reported(self, since):
+        """How the agent stands, if it has told so since then (milliseconds)."""
         agents = self._get(f"https://{CONTROL_PLANE}/v1/admin/agents", "cp-ca.pem")
-        return any(agent.get("status") for agent in agents)
+        told = [agent["status"] for agent in agents if agent.get("status")]
+        return next((status for status in told if milliseconds(status["at"]) > since), None)
 
     def _get(self, url, authority):
         trusted = ssl.create_default_context(cafile=str(self.dir / authority))

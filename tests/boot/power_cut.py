@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # the tree stays as it was committed
 import ground
 from parts import Parts, expect, wait_for
 from seen import Seen
@@ -81,7 +82,7 @@ class Story:
         self.machine = Emulated(disk, emulator, work / "console")
         self.machine.on()
         # What was approved before an agent's ledger began is refused by it.
-        wait_for("the agent tells how it stands", PATIENCE, self.parts.is_reported)
+        wait_for("the agent tells how it stands", PATIENCE, lambda: self.parts.reported(0))
         self.boot_takes = self.seen.row("it boots", "the agent is ready")
         self.back_before_the_end()
         self.back_after_the_end()
@@ -161,7 +162,14 @@ class Story:
         )
 
     def afterwards(self, disk, work):
-        """The last cut; then the disk is looked at."""
+        """The last cut, once nothing is left to end; then the disk is looked at."""
+        gone = time.time() * 1000
+
+        def at_rest():
+            status = self.parts.reported(gone)
+            return status and status["live_grants"] == 0 and status["ending"] == 0
+
+        wait_for("the agent reports that nothing is live or ending", PATIENCE, at_rest)
         self.machine.cut()
         place = work / "disk"
         place.mkdir()
