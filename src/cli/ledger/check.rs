@@ -91,6 +91,11 @@ fn advice(report: &CheckReport, recovery: &Recovery, damaged: bool) -> Vec<Strin
     advice
 }
 
+/// How many grants are past their end and not proven gone.
+fn ending(restored: &Restored) -> usize {
+    restored.state.grants.values().filter(|grant| grant.phase == Phase::Revoking).count()
+}
+
 fn believed(recovery: &Recovery) -> String {
     let Some(doubt) = &recovery.doubt else { return "yes".to_owned() };
     let causes: Vec<&str> = doubt.causes.keys().map(|cause| cause.as_str()).collect();
@@ -108,8 +113,7 @@ fn render(report: &CheckReport, restored: &Restored, problems: &[String], advice
     let chain = if report.chain.is_intact() { "one unbroken hash chain" } else { "BROKEN" };
     line("records", &format!("{}, {chain}", report.chain.rows));
     let live = restored.state.grants.values().filter(|g| g.phase.is_live()).count();
-    let ending = restored.state.grants.values().filter(|g| g.phase == Phase::Revoking).count();
-    line("grants", &format!("{live} live, {ending} ending"));
+    line("grants", &format!("{live} live, {} ending", ending(restored)));
     line("outbox", &format!("{} to be acknowledged", report.outbox));
     let known = opened.acknowledged.as_ref().filter(|noted| noted.ledger_id == opened.ledger_id);
     line(
@@ -162,6 +166,7 @@ fn value(
         "schema": report.schema.0,
         "records": report.chain.rows,
         "live": restored.state.live_grants(),
+        "ending": ending(restored),
         "outbox": report.outbox,
         "acknowledged": opened.acknowledged,
         "bytes": { "file": report.bytes.0, "log": report.bytes.1, "free": report.free },
