@@ -109,3 +109,16 @@ fn a_clock_that_stood_still_while_the_machine_was_off_lengthens_no_grant_once_th
     w.run(30_000);
     check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
 }
+
+#[test]
+fn an_account_whose_own_row_cannot_be_read_has_again_what_its_grant_says_that_it_had_before() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 30);
+    w.run(10 * MINUTE);
+    w.crash();
+    w.durable.retain(|entry| entry.record.kind() != "account_opened");
+    w.start();
+    w.run(25 * MINUTE);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+}
