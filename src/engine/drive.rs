@@ -94,7 +94,8 @@ impl Engine {
         };
         // A read that is fresh and yet too old to prove an ending is none to rest on, once another one can.
         let proves = self.proves_from(at);
-        let too_old = |seen: &super::desk::Sighting| self.has_revoking(at) && seen.at < proves && proves <= now;
+        let too_old =
+            |seen: &super::desk::Sighting| self.has_revoking(at) && seen.at < proves && proves <= now;
         let suffices = fresh.is_some_and(|seen| !too_old(&seen));
         if waits || suffices && !self.watch_look_due(at) && !missing && lane != Lane::Verify {
             return Move::Rest;
