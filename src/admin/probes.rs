@@ -16,13 +16,13 @@ use axum::{
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot, watch},
-    time::timeout,
 };
 
-use super::{server::Query, view::HealthView};
+use super::{
+    server::{ANSWER_TIMEOUT, Query, question},
+    view::HealthView,
+};
 
-/// A loop that does not answer within this time is not alive.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a port that cannot be had is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
 /// What Prometheus is told about the text: `OpenMetrics` 1.0.
@@ -97,10 +97,5 @@ fn hangs() -> Response {
 }
 
 async fn ask<T>(queries: &mpsc::Sender<Query>, query: impl FnOnce(oneshot::Sender<T>) -> Query) -> Option<T> {
-    let (tx, rx) = oneshot::channel();
-    let question = async {
-        queries.send(query(tx)).await.ok()?;
-        rx.await.ok()
-    };
-    timeout(ANSWER_TIMEOUT, question).await.ok().flatten()
+    question(queries, query, ANSWER_TIMEOUT).await.ok().flatten()
 }

@@ -23,7 +23,7 @@ use serde::Serialize;
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
 
 use super::{
@@ -221,7 +221,7 @@ async fn decide(
 }
 
 /// A loop that does not answer within this time is the news that the operator needs.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// An order is answered once it is on disk.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(15);
 /// A deed may need several calls to the control plane, of 30 s each at most.
@@ -232,16 +232,25 @@ async fn ask<T: Serialize>(
     query: impl FnOnce(oneshot::Sender<T>) -> Query,
     patience: Duration,
 ) -> Response {
-    let (tx, rx) = oneshot::channel();
-    let question = async {
-        queries.send(query(tx)).await.ok()?;
-        rx.await.ok()
-    };
-    match timeout(patience, question).await {
+    match question(&queries, query, patience).await {
         Ok(Some(view)) => Json(view).into_response(),
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping").into_response(),
         Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the agent did not answer in time").into_response(),
     }
+}
+
+/// Asks the loop: nothing in time, or nobody there, or its answer.
+pub(super) async fn question<T>(
+    queries: &mpsc::Sender<Query>,
+    query: impl FnOnce(oneshot::Sender<T>) -> Query,
+    patience: Duration,
+) -> Result<Option<T>, Elapsed> {
+    let (tx, rx) = oneshot::channel();
+    let asked = async {
+        queries.send(query(tx)).await.ok()?;
+        rx.await.ok()
+    };
+    timeout(patience, asked).await
 }
 
 #[cfg(test)]

@@ -18,15 +18,23 @@ async fn a_support_bundle_tells_how_things_stand_without_a_secret_or_an_address(
     let key = world.api_key.as_str().to_owned();
     let hex: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
     let log = world.files.root.join("journal.txt");
-    fs::write(&log, format!("one {key}\ntwo {}\nthree {hex}\nfour {PERSON}\n", STANDARD.encode(&key)))
-        .unwrap();
+    let own = fs::read_to_string(world.files.state.join("agent.key")).unwrap();
+    let basic = STANDARD.encode(format!("me:{key}"));
+    fs::write(
+        &log,
+        format!("zero {own} {basic}\none {key}\ntwo {}\nthree {hex}\nfour {PERSON}\n", STANDARD.encode(&key)),
+    )
+    .unwrap();
     let to = world.files.root.join("support.json");
     let (to, log) = (to.to_str().unwrap(), log.to_str().unwrap());
 
     let said = world.agent.command(&["support-bundle", "--to", to, "--log", log]).await;
     assert_eq!(said.code, Some(0), "{}", said.text);
     let text = fs::read_to_string(to).unwrap();
-    for secret in [key.as_str(), hex.as_str(), &STANDARD.encode(&key)[..key.len() / 3 * 4], PERSON] {
+    let middle = &basic[8..basic.len() - 8];
+    for secret in
+        [own.trim(), middle, key.as_str(), hex.as_str(), &STANDARD.encode(&key)[..key.len() / 3 * 4], PERSON]
+    {
         assert!(!text.contains(secret), "{secret} is in {text}");
     }
     assert_eq!(fs::metadata(to).unwrap().permissions().mode() & 0o777, 0o600);

@@ -3,11 +3,16 @@
 //! Refuses to trust that nothing is in it: every secret that this machine knows is looked for in the forms in
 //! which it might have been written.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose};
 
-use crate::{agent, config::Config, jumpcloud::Credential, secrets::Secret};
+use crate::{
+    agent,
+    config::Config,
+    jumpcloud::Credential,
+    secrets::{self, Secret},
+};
 
 /// Anything shorter would take innocent words out.
 const SHORTEST: usize = 6;
@@ -25,16 +30,16 @@ pub(super) fn secrets(config: &Config) -> Vec<Secret> {
         });
     }
     found.extend(config.proxy_of_control_plane().ok().flatten().and_then(|proxy| proxy.password));
-    for name in ["agent.key", "tag.key"] {
-        let text = fs::read_to_string(config.agent.state_dir.join(name));
-        found.extend(text.map(|text| Secret::new(text.trim().to_owned())));
-    }
+    let keys = ["agent.key", "agent-next.key", "agent-old.key", "tag.key"];
+    found.extend(
+        keys.into_iter().filter_map(|name| secrets::read_private(&config.agent.state_dir.join(name)).ok()),
+    );
     found
 }
 
 /// The text without any of them.
 pub(super) fn without(secrets: &[Secret], mut text: String) -> String {
-    for secret in secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SHORTEST) {
+    for secret in secrets.iter().map(|secret| secret.expose().trim()).filter(|text| text.len() >= SHORTEST) {
         for form in forms(secret) {
             if text.contains(&form) {
                 text = text.replace(&form, GONE);
@@ -44,20 +49,31 @@ pub(super) fn without(secrets: &[Secret], mut text: String) -> String {
     text
 }
 
-/// As it is, and as encodings would show it. Base64 without its last group, which depends on what follows.
+/// As it is, and as encodings would show it: also within a text of JSON in a text of JSON, and in the base64 of
+/// something longer, such as `user:password`.
 fn forms(secret: &str) -> Vec<String> {
-    let bytes = secret.as_bytes();
-    let whole = &bytes[..bytes.len() / 3 * 3];
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let json = serde_json::to_string(secret).unwrap_or_default();
-    vec![
-        secret.to_owned(),
-        json.trim_matches('"').to_owned(),
-        general_purpose::STANDARD_NO_PAD.encode(whole),
-        general_purpose::URL_SAFE_NO_PAD.encode(whole),
-        hex.to_uppercase(),
-        hex,
-    ]
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let (once, twice) = (within_json(secret), within_json(&within_json(secret)));
+    let mut forms = vec![secret.to_owned(), once, twice, hex.to_uppercase(), hex];
+    forms.extend((0..3).flat_map(|before| within_base64(secret.as_bytes(), before)));
+    forms
+}
+
+/// What JSON writes between the quotation marks.
+fn within_json(text: &str) -> String {
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
+}
+
+/// The groups of base64 that hold nothing but the secret, when so many bytes stand before it modulo 3.
+fn within_base64(secret: &[u8], before: usize) -> Vec<String> {
+    let own = secret.get((3 - before) % 3..).unwrap_or_default();
+    let groups = &own[..own.len() / 3 * 3];
+    // Two groups are six bytes of it; what is shorter would take innocent words out.
+    if groups.len() < SHORTEST {
+        return Vec::new();
+    }
+    vec![general_purpose::STANDARD_NO_PAD.encode(groups), general_purpose::URL_SAFE_NO_PAD.encode(groups)]
 }
 
 /// The text with each address replaced by a number of its own: the same one everywhere.
@@ -102,6 +118,10 @@ mod tests {
             general_purpose::STANDARD.encode(secret),
             general_purpose::URL_SAFE.encode(secret),
             secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            serde_json::to_string(&serde_json::to_string(secret).unwrap()).unwrap(),
+            general_purpose::STANDARD.encode(format!("u:{secret}")),
+            general_purpose::STANDARD.encode(format!("me:{secret}")),
+            general_purpose::STANDARD.encode(format!("you:{secret}")),
         ];
         for form in text {
             let clean = without(&[Secret::new(secret.to_owned())], format!("before {form} after"));
