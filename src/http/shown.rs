@@ -48,7 +48,8 @@ fn words(name: &Name) -> String {
 }
 
 // The sandbox's library makes the certificates.
-#[cfg(all(test, feature = "sandbox"))]
+#[cfg(test)]
+#[cfg(feature = "sandbox")]
 mod tests {
     use rcgen::{CertificateParams, DnType, KeyPair};
 
