@@ -58,14 +58,21 @@ async fn a_support_bundle_tells_how_things_stand_without_a_secret_or_an_address(
     assert!(told["grants"][0]["account_email"].as_str().unwrap().starts_with("person-"));
     assert_eq!(told["check"]["ok"], true, "{}", told["check"]);
 
-    // Never over another one; whoever wants the addresses says so; a dead agent has a bundle, too.
+    // Never over another one.
     let again = world.agent.command(&["support-bundle", "--to", to]).await;
     assert!(again.code == Some(1) && again.text.contains("--to"), "{}", again.text);
-    let mut world = world;
+}
+
+#[tokio::test]
+async fn a_dead_agent_has_a_bundle_too_and_whoever_wants_the_addresses_says_so() {
+    let mut world = World::ready().await;
     world.agent.kill().await;
-    let (dead, named) = (world.files.root.join("dead.json"), "--with-addresses");
-    let said =
-        world.agent.command(&["support-bundle", "--to", dead.to_str().unwrap(), named, "--log", log]).await;
+    let key = world.api_key.as_str().to_owned();
+    let log = world.files.root.join("journal.txt");
+    fs::write(&log, format!("{key} {PERSON}\n")).unwrap();
+    let dead = world.files.root.join("dead.json");
+    let (to, log) = (dead.to_str().unwrap(), log.to_str().unwrap());
+    let said = world.agent.command(&["support-bundle", "--to", to, "--with-addresses", "--log", log]).await;
     assert_eq!(said.code, Some(0), "{}", said.text);
     let text = fs::read_to_string(&dead).unwrap();
     let told: Value = serde_json::from_str(&text).unwrap();
