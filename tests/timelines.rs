@@ -44,6 +44,8 @@ mod orphans;
 mod overlaps;
 #[path = "timelines/people.rs"]
 mod people;
+#[path = "timelines/reboots.rs"]
+mod reboots;
 #[path = "timelines/replay.rs"]
 mod replay;
 #[path = "timelines/sync.rs"]

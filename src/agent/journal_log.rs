@@ -132,6 +132,10 @@ fn extension(seq: u64, record: &Record) {
             role = %e.about.role, ends_at = e.end.at.0, code = %e.code, rule = e.rule.map(tracing::field::display),
             "extension dropped: the old end stays"
         ),
+        Record::EndAnchored { about: a, end } => info!(
+            seq, kind, grant.id = %a.grant, job.id = %a.grant_job, integration = %a.integration, account.email = %a.email,
+            role = %a.role, ends_at = end.at.0, "end bound to this boot's clock"
+        ),
         _ => {}
     }
 }

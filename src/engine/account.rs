@@ -237,9 +237,10 @@ impl Account {
         }
     }
 
-    /// Notes that the roles of `effect` may yet be written.
+    /// Notes that the roles of `effect` may yet be written: all of them. A raise beside another grant's role
+    /// carries that one too, and may bring it back after its own end.
     pub fn note_ambiguous(&mut self, effect: &Effect) {
-        let roles = effect.sends();
+        let roles = effect.writes();
         for sent in self.sent.iter_mut().filter(|s| roles.contains(&s.role)) {
             sent.ambiguous = true;
         }

@@ -103,7 +103,16 @@ pub(super) struct Sighting {
     pub account: ObservedAccount,
 }
 
+/// A read is taken to have been answered this long after it began at the latest: the client waits no longer for
+/// one. An answer that comes later was there while the machine slept, and is as old as the sleep.
+const ANSWERED: Millis = Millis(15_000);
+
 impl Sighting {
+    /// From a read of this account alone, which ages from its answer.
+    pub(super) fn read(began: BootTime, now: BootTime, account: ObservedAccount) -> Self {
+        Self { at: began, came: now.min(began + ANSWERED), account }
+    }
+
     /// From a listing, which ages from its beginning: nobody knows on which of its pages the account was,
     /// and the first may be minutes older than the last. What a slow one shows is read again before a write.
     pub(super) fn listed(began: BootTime, account: ObservedAccount) -> Self {

@@ -162,7 +162,7 @@ impl Engine {
         }
         let accepted = self.state.grants_of(at).map(|g| g.accepted_seq).min();
         let Some(accepted) = accepted else { return };
-        if accepted > self.durable {
+        if accepted > self.durable || self.gives_undurable(at, &effect) {
             self.undurable.insert(at.clone());
             return;
         }
@@ -175,6 +175,14 @@ impl Engine {
             self.write(Record::AttemptStarted { at: at.clone(), attempt });
             self.out.actions.push(Action::Lower(lower));
         }
+    }
+
+    /// Whether a lower carries the role of a live grant of which the disk does not know yet: what is written for
+    /// it would belong to nobody after a crash.
+    fn gives_undurable(&self, at: &AccountRef, effect: &Effect) -> bool {
+        let written = effect.writes();
+        let carried = |g: &Grant| g.phase.is_live() && written.contains(&g.terms.role);
+        self.ledger_ok && self.state.grants_of(at).any(|g| carried(g) && g.accepted_seq > self.durable)
     }
 
     pub(super) fn attempt(&self, at: &AccountRef, effect: Effect) -> Attempt {

@@ -71,6 +71,7 @@ impl Engine {
             if due {
                 self.end(&grant, EndReason::Expired, WokenBy::Start);
             } else {
+                self.anchor(&grant);
                 self.arm(&grant);
             }
         }
@@ -118,6 +119,17 @@ impl Engine {
             self.restart_watches_of_the_future();
             self.extend_durable();
         }
+    }
+
+    /// Binds an end that was set on another boot to this boot's clock, in the ledger: from here on a wall clock
+    /// that steps back lengthens nothing.
+    pub(super) fn anchor(&mut self, grant: &GrantId) {
+        let Some(found) = self.state.grants.get(grant) else { return };
+        if found.end.boot_id == self.now.boot_id {
+            return;
+        }
+        let (about, end) = (found.about(), found.end.on(self.now));
+        self.write(Record::EndAnchored { about, end });
     }
 
     /// Sets the wake-up of a grant's end.

@@ -39,7 +39,9 @@ impl Engine {
             planted::is(Planted::NoReferenceCount)
                 && self.state.grants_of(at).any(|g| !g.phase.is_live() && g.terms.role == *role)
         };
-        let live = self.state.grants_of(at).filter(|g| g.phase.is_live() && !over(&g.terms.role));
+        // What a lost ledger did not take was never promised, and nothing may be written for it.
+        let kept = |g: &Grant| self.ledger_ok || g.accepted_seq <= self.durable;
+        let live = self.state.grants_of(at).filter(|g| g.phase.is_live() && kept(g) && !over(&g.terms.role));
         let mut roles: Vec<RoleName> = live.map(|g| g.terms.role.clone()).collect();
         roles.sort();
         roles.dedup();
@@ -57,7 +59,7 @@ impl Engine {
         let window = self.settings.timing.in_flight_window;
         // The look at the window's end still counts, although its answer comes a little after it.
         let window = Millis(window.0.saturating_add(self.settings.timing.settle.0));
-        let recent = account.watch.is_some_and(|w| w.age(self.now) <= window);
+        let recent = account.watch.is_some_and(|w| self.watch_age(&w) <= window);
         let all = recent || self.has_revoking(at);
         let mut ours = account.ours(mode, all);
         // A lower may have carried a live grant's role, and its record is best effort: once that grant
@@ -107,13 +109,27 @@ impl Engine {
         self.watch_looks().max().unwrap_or(self.settings.timing.settle)
     }
 
+    /// How long a watch has lasted. One that began on another boot has all its looks but the last made anew from
+    /// the start of this process, whatever the wall clock says: it may be wrong in either direction, and what was
+    /// sent before the machine went down may still be on its way.
+    fn watch_age(&self, watch: &Watch) -> Millis {
+        let age = watch.age(self.now);
+        if watch.boot_id == self.now.boot_id {
+            return age;
+        }
+        let here = self.now.boot.since(self.started);
+        let last = self.watch_end();
+        let anew = self.watch_looks().filter(|look| *look < last).max().unwrap_or(last);
+        if here < anew { here } else { here.max(age) }
+    }
+
     pub(super) fn watch_look_due(&self, at: &AccountRef) -> bool {
-        self.next_watch_age(at).is_some_and(|(watch, age)| watch.age(self.now) >= age)
+        self.next_watch_age(at).is_some_and(|(watch, age)| self.watch_age(&watch) >= age)
     }
 
     pub(super) fn next_watch_look(&self, at: &AccountRef) -> Option<BootTime> {
         let (watch, age) = self.next_watch_age(at)?;
-        Some(self.now.boot + Millis(age.0.saturating_sub(watch.age(self.now).0)))
+        Some(self.now.boot + Millis(age.0.saturating_sub(self.watch_age(&watch).0)))
     }
 
     fn next_watch_age(&self, at: &AccountRef) -> Option<(Watch, Millis)> {
@@ -126,7 +142,7 @@ impl Engine {
     /// A look was made: it counts for every age of the watch up to now.
     pub(super) fn watched(&mut self, at: &AccountRef, began: BootTime) {
         let Some(watch) = self.state.accounts.get(at).and_then(|a| a.watch) else { return };
-        let age = Millis(watch.age(self.now).0.saturating_sub(self.now.boot.since(began).0));
+        let age = Millis(self.watch_age(&watch).0.saturating_sub(self.now.boot.since(began).0));
         if let Some(desk) = self.desks.get_mut(at) {
             desk.watched_to = desk.watched_to.max(age);
         }
@@ -144,7 +160,7 @@ impl Engine {
                 self.write(Record::GrantSettled { about, observed: observed.to_vec(), policy_hash });
             }
         }
-        if seen_to < self.watch_end() || watch.age(self.now) < self.watch_end() {
+        if seen_to < self.watch_end() || self.watch_age(&watch) < self.watch_end() {
             return;
         }
         let ended = self.state.grants_of(at).filter(|g| g.phase == Phase::Ended);

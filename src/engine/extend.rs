@@ -195,6 +195,7 @@ impl Engine {
             GrantExtended { about, job, digest, account, before, from: from.at, held, end, policy_hash };
         let seq = self.write(Record::GrantExtended(Box::new(record)));
         let (grant, job) = unsettled;
+        self.anchor(&grant);
         self.arm(&grant);
         self.unsettled.push(Unsettled { seq, grant, job, digest, from });
     }

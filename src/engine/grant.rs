@@ -203,6 +203,12 @@ impl End {
         Self { at: now.wall + length, boot_id: now.boot_id, boot: now.boot + length }
     }
 
+    /// The same end, on the present boot's clock as well.
+    #[must_use]
+    pub fn on(&self, now: Now) -> Self {
+        Self { at: self.at, boot_id: now.boot_id, boot: now.boot + self.at.since(now.wall) }
+    }
+
     /// Whether it is later than `other` on each clock on which they compare.
     #[must_use]
     pub fn is_later_than(&self, other: &Self) -> bool {

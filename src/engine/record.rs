@@ -9,7 +9,7 @@ use super::{
     account::{AccountRef, Attempt, AttemptEnd, Watch},
     codes::{ResultCode, Rule},
     extension::{Extension, ExtensionDropped, GrantExtended},
-    grant::Terms,
+    grant::{End, Terms},
     ids::{AccountId, Email, GrantId, IntegrationId, JobId, OrgId, RoleName},
     inventory::Counts,
     job::Digest,
@@ -159,6 +159,15 @@ pub enum Record {
     GrantExtended(Box<GrantExtended>),
     /// An accepted extension did not come into force; its job's result.
     ExtensionDropped(ExtensionDropped),
+    /// The machine was started anew: the end in force, bound to the new boot's clock as well.
+    EndAnchored {
+        /// Which grant.
+        #[serde(flatten)]
+        about: About,
+        /// The same end on the wall clock, and its instant on this boot's.
+        #[serde(flatten)]
+        end: End,
+    },
     /// The grant must go.
     GrantEnding(GrantEnding),
     /// A revoke job names a grant that is still to be read back as gone.
@@ -313,6 +322,7 @@ impl Record {
             Self::ExtensionAccepted(_) => "extension_accepted",
             Self::GrantExtended(_) => "grant_extended",
             Self::ExtensionDropped(_) => "extension_dropped",
+            Self::EndAnchored { .. } => "end_anchored",
             Self::GrantEnding(_) => "grant_ending",
             Self::RevokeRequested { .. } => "revoke_requested",
             Self::RaisesFrozen(_) => "raises_frozen",
@@ -359,6 +369,7 @@ impl Record {
             | Self::GrantForgotten(Forgotten { about, .. })
             | Self::GrantGone(GrantGone { about, .. })
             | Self::GrantIndeterminate { about }
+            | Self::EndAnchored { about, .. }
             | Self::RevokeRequested { about, .. }
             | Self::GrantSettled { about, .. }
             | Self::GrantReappeared { about, .. }

@@ -34,7 +34,7 @@ impl Engine {
         match outcome {
             Outcome::Get(Ok(account)) => {
                 self.note_success(&at.integration);
-                self.sighted(at, Sighting { at: flight.began, came: now, account });
+                self.sighted(at, Sighting::read(flight.began, now, account));
                 self.pace_read_back(at, jitter);
             }
             Outcome::Get(Err(fault))

@@ -198,6 +198,7 @@ impl State {
             }
             Record::GrantExtended(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
             Record::ExtensionDropped(ext) => self.extension_over(seq, &ext.about.grant, &ext.job, ext.end),
+            Record::EndAnchored { about, end } => self.on_grant(&about.grant, |g| g.end = *end),
             Record::GrantEnding(ending) => self.ending(seq, ending, at),
             Record::RevokeRequested { about, job, digest } => {
                 self.expect_answer(job, *digest, at);

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Mutation testing of what decides: the engine, the classification of answers, the clock, the order of commits.
 
-    tests/mutation/run.py [--sample N] [--seed S] [--only PATH-PART] [--mutant N] [--list]
+    tests/mutation/run.py [--sample N] [--seed S] [--only PATH-PART] [--mutant N] [--list] [--jobs N]
 
-All mutants are built into one copy of the crate, each behind a switch that an environment variable turns: one build, and
+All mutants are built into one optimized copy of the crate, each behind a switch that an environment variable turns: one build, and
 then each mutant costs the time of its tests. Kinds: a condition negated, `&&` made `||`, a boundary moved (`<` and `<=`), a
 statement left out, a function's truth turned round. One mutant a line at most; a line that does not compile with its mutant
 is dropped and told.
@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / "target" / "mutation"
@@ -31,13 +32,13 @@ SUITES = [
     ("lib", ["--skip", "planted"], {}),
     ("policy", [], {"EPHEMERALD_CASES": "200"}),
     ("operator", [], {}),
-    ("overlaps", [], {"EPHEMERALD_CASES": "150"}),
-    ("drift", [], {"EPHEMERALD_CASES": "150"}),
+    ("overlaps", [], {"EPHEMERALD_CASES": "1000"}),
+    ("drift", [], {"EPHEMERALD_CASES": "1000"}),
     ("recovery", ["timelines"], {}),
     ("engine_properties", [], {}),
     ("jumpcloud_client", [], {}),
     ("ledger", [], {}),
-    ("simulation", ["every_invariant"], {"EPHEMERALD_SEEDS": "60"}),
+    ("simulation", ["every_invariant"], {"EPHEMERALD_SEEDS": "600"}),
 ]
 LIMIT = 240  # seconds for one suite: beyond it a mutant hangs
 
@@ -205,7 +206,7 @@ def compiling(all_mutants):
 def built():
     """The test programs, by suite."""
     names = [name for name, _, _ in SUITES if name != "lib"]
-    args = ["test", "--locked", "--no-run", "--lib"] + [a for name in names for a in ("--test", name)]
+    args = ["test", "--release", "--locked", "--no-run", "--lib"] + [a for name in names for a in ("--test", name)]
     done = cargo(*args)
     if done.returncode:
         sys.exit(done.stderr[-3000:])
@@ -239,6 +240,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="files whose path holds this")
     parser.add_argument("--mutant", type=int, default=0, help="this one alone")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants judged side by side")
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
     chance = random.Random(args.seed)
@@ -260,8 +262,9 @@ def main():
         chosen = chance.sample(chosen, args.sample)
     survivors, by = [], {}
     begun = time.time()
-    for n, path, i, kind, old, _ in chosen:
-        noticed = killer(programs, n)
+    side_by_side = ThreadPoolExecutor(args.jobs)
+    noticed_by = side_by_side.map(lambda mutant: killer(programs, mutant[0]), chosen)
+    for (n, path, i, kind, old, _), noticed in zip(chosen, noticed_by):
         by[noticed] = by.get(noticed, 0) + 1
         if noticed is None:
             survivors.append(n)

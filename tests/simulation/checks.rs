@@ -128,8 +128,10 @@ fn jobs(run: &mut Run) {
             }
             // So late that its id is forgotten, and it is not carried out either.
             Record::JobAnswered(a)
-                if matches!(a.code, ResultCode::ExpiredBeforeStart | ResultCode::Rejected)
-                    && answers.contains_key(&a.job)
+                if matches!(
+                    a.code,
+                    ResultCode::ExpiredBeforeStart | ResultCode::Rejected | ResultCode::AlreadyEnded
+                ) && answers.contains_key(&a.job)
                     && starts.get(&a.job).is_some_and(|by| entry.at > *by + Millis(FORGOTTEN_MS)) => {}
             Record::JobAnswered(a) => answers.entry(a.job.clone()).or_default().push(a.code.to_string()),
             Record::GrantExtended(e) => answers.entry(e.job.clone()).or_default().push("extended".to_owned()),

@@ -1,8 +1,16 @@
 //! What goes wrong, and what people do meanwhile.
 
 use ephemerald::engine::{
-    account::AccountKey, action::Warning, grant::Phase, ids::AccountId, input::Input, job::Job,
-    observed::FaultClass, policy::Policy, time::Timestamp,
+    account::AccountKey,
+    action::{Entry, Warning},
+    grant::Phase,
+    ids::AccountId,
+    input::Input,
+    job::Job,
+    observed::FaultClass,
+    policy::Policy,
+    record::Record,
+    time::Timestamp,
 };
 
 use super::{
@@ -75,8 +83,10 @@ fn console(run: &mut Run) {
     }
 }
 
+/// Whether a crash leaves the agent knowing that it made this account.
 fn is_known(run: &Run, id: &AccountId) -> bool {
-    run.world.witness.state.accounts.values().any(|a| a.id.as_ref() == Some(id))
+    let found = |e: &Entry| matches!(&e.record, Record::AccountFound { id: found, .. } if found == id);
+    run.world.durable.iter().any(found)
 }
 
 /// T3: what no permitted write takes away is escalated, and a person takes it away. Where no person

@@ -113,3 +113,29 @@ pub(crate) fn t9_a_raise_that_slept_between_its_commit_and_its_sending_is_not_se
         check!(w, w.roles_of(&ada), ["Read Only"]);
     }
 }
+
+#[test]
+fn a_late_raise_that_carries_the_role_of_another_grant_brings_neither_back() {
+    let mut w = world(RoleMode::Multiple);
+    let ada = w.hire("ada@example.com", &["Billing Only"]);
+    w.fates = vec![Fate::Fine, Fate::Late(95_000)];
+    let first = w.grant("ada@example.com", "Manager", 60);
+    w.run(10_000);
+    w.grant("ada@example.com", "Administrator", 60);
+    w.run(40_000); // not confirmed
+    w.revoke(&first);
+    w.run(20_000);
+    check!(w, w.roles_of(&ada), ["Billing Only"]);
+    let third = w.grant("ada@example.com", "Administrator", 60); // so that what lands is not all too much
+    w.run(5_000);
+    w.down = true;
+    w.run(130_000); // it lands, and nobody can look until long after
+    check!(w, w.roles_of(&ada), ["Administrator", "Billing Only", "Manager"]);
+    w.down = false;
+    w.run(5 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Administrator", "Billing Only"]);
+    w.revoke(&third);
+    w.run(MINUTE);
+    check!(w, w.roles_of(&ada), ["Billing Only"]);
+    check!(w, w.records("baseline_moved").len(), 0);
+}

@@ -12,7 +12,12 @@ impl World {
     /// The process dies: what is not on disk is gone, calls that were sent go on.
     pub(crate) fn crash(&mut self) {
         self.engine = None;
-        self.events.retain(|_, event| matches!(event, Event::Apply(..)));
+        for (key, event) in std::mem::take(&mut self.events) {
+            if let Event::Apply(write, _) = event {
+                // Nobody awaits it any more: the next process may have read what was there before it.
+                self.events.insert(key, Event::Apply(write, true));
+            }
+        }
         self.boots += 1;
         self.ledger_down = false;
         let last = self.durable.last().map_or(Seq(0), |e| e.seq);

@@ -220,8 +220,17 @@ impl Witness {
             self.wrote(elapsed, id, roles, None);
             let had = cloud.admins.get(id).map(|a| a.roles.clone()).unwrap_or_default();
             let gone = had.into_iter().filter(|r| !roles.contains(r));
-            self.displaced.entry(id.clone()).or_default().extend(gone);
+            let mut displaced: Vec<RoleName> = gone.collect();
+            if let Some(Effect::Raise { displaces, .. }) = started.filter(|_| self.raced(id, elapsed)) {
+                displaced.extend(displaces.iter().cloned()); // what was read, a moment before somebody's touch
+            }
+            self.displaced.entry(id.clone()).or_default().extend(displaced);
         }
+    }
+
+    /// Whether somebody else touched the account so shortly before that no read can have shown it.
+    fn raced(&self, id: &AccountId, elapsed: u64) -> bool {
+        self.stirred.get(id).is_some_and(|at| elapsed.saturating_sub(*at) <= RACE_MS)
     }
 
     fn wrote(&mut self, sent: u64, id: &AccountId, roles: &[RoleName], lowers: Option<Vec<RoleName>>) {
@@ -245,7 +254,7 @@ impl Witness {
         let live = state.grants_of(lower.at()).filter(|g| g.phase.is_live()).map(|g| g.terms.role.clone());
         let own = state.accounts.get(lower.at()).map(|a| a.baseline.clone()).unwrap_or_default();
         self.wrote(elapsed, id, written, Some(own.into_iter().chain(live).collect()));
-        let raced = self.stirred.get(id).is_some_and(|at| elapsed.saturating_sub(*at) <= RACE_MS);
+        let raced = self.raced(id, elapsed);
         let Some(admin) = cloud.admins.get(id).filter(|_| !raced) else { return };
         let order = order();
         let Some(account) = state.accounts.get(lower.at()) else {

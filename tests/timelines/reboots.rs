@@ -1,0 +1,148 @@
+//! What one life of the process leaves to the next: ends on another boot's clock, writes on their way, records
+//! that never reached the disk.
+
+use ephemerald::engine::{
+    input::Input,
+    order::{Deed, Order, Peer, Selection},
+    settings::RoleMode,
+    time::Timestamp,
+};
+
+use super::{MINUTE, world, world::Fate, world::World};
+
+fn step_back(w: &mut World, ms: i64) {
+    w.now.wall = Timestamp(w.now.wall.0 - ms);
+    w.input(Input::Tick);
+}
+
+#[test]
+fn a_clock_that_steps_back_after_a_reboot_lengthens_no_grant_that_began_before_it() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(10 * MINUTE);
+    w.reboot_after(MINUTE);
+    w.start();
+    w.run(MINUTE);
+    step_back(&mut w, 60 * 60_000);
+    w.run(47 * MINUTE);
+    check!(w, (w.ended(&g), w.roles_of(&ada)), (None, vec!["Manager".to_owned()]));
+    w.run(MINUTE + 2_000);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+}
+
+#[test]
+fn nor_does_it_if_the_process_dies_after_the_step_and_the_newest_record_is_too_old_to_show_it() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(10 * MINUTE);
+    w.reboot_after(MINUTE);
+    w.start();
+    w.run(5 * MINUTE - 10_000); // since the last record of the time
+    step_back(&mut w, 5 * 60_000 + 40_000);
+    w.crash();
+    w.start();
+    w.run(45 * MINUTE);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+}
+
+#[test]
+fn an_extension_of_before_a_reboot_is_bound_to_the_new_clock_as_well() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(MINUTE);
+    w.extend(&g, 120 * MINUTE);
+    w.run(w.disk); // it is there, and nobody was told
+    w.reboot_after(MINUTE);
+    w.start();
+    w.run(MINUTE);
+    step_back(&mut w, 60 * 60_000);
+    w.run(118 * MINUTE + 2_000);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+}
+
+/// A raise is on its way when the machine goes down; it comes back with a clock that is wrong by so much.
+fn lands_after_a_reboot(apart: i64, ephemeral: bool) -> (World, bool) {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.fates = vec![Fate::Late(100_000)];
+    if ephemeral {
+        w.grant_ephemeral(60, "Manager");
+    } else {
+        w.grant("ada@example.com", "Manager", 60);
+    }
+    w.run(80_000); // not confirmed: it has ended, and what was there before is there
+    w.reboot_after(8_000);
+    w.now.wall = Timestamp(w.now.wall.0 + apart);
+    w.start();
+    w.run(4 * MINUTE);
+    let made = w.cloud.births.last().map(|(id, _)| w.cloud.admins.contains_key(id));
+    let there =
+        if ephemeral { made == Some(true) && w.cloud.made > 3 } else { w.roles_of(&ada) != ["Read Only"] };
+    (w, there)
+}
+
+#[test]
+fn what_was_on_its_way_when_the_machine_went_down_is_taken_away_whatever_its_clock_says_afterwards() {
+    const HOUR: i64 = 3_600_000;
+    for apart in [0, 2 * HOUR, 30 * HOUR, -2 * HOUR, -9_000 * HOUR] {
+        for ephemeral in [false, true] {
+            let (w, there) = lands_after_a_reboot(apart, ephemeral);
+            assert!(!there, "{apart} {ephemeral}\n{}", w.story());
+        }
+    }
+}
+
+#[test]
+fn a_lower_carries_no_role_for_a_grant_of_which_the_disk_does_not_know_yet() {
+    for mode in [RoleMode::Single, RoleMode::Multiple] {
+        let mut w = world(mode);
+        let ada = w.hire("ada@example.com", &["Read Only"]);
+        let higher = w.grant("ada@example.com", "Administrator", 10);
+        w.run(MINUTE);
+        w.disk = 5_000;
+        let lower = w.grant("ada@example.com", "Manager", 60);
+        w.run(1_000); // covered by what is there, and live
+        let by = Peer { uid: 0, gid: 0, pid: None };
+        let deed = Deed::Revoke(Selection::of(higher));
+        w.input(Input::Operator(deed, Order { by, remark: None }));
+        w.run(1_000);
+        w.crash();
+        w.disk = 2;
+        w.start();
+        w.run(20 * MINUTE);
+        check!(w, w.engine.as_ref().unwrap().state().grants.get(&lower).is_some(), false);
+        check!(w, w.roles_of(&ada), ["Read Only"]);
+    }
+}
+
+#[test]
+fn on_a_lost_ledger_an_ending_leaves_nothing_to_a_grant_that_was_never_kept() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Administrator", 10);
+    w.run(9 * MINUTE);
+    w.disk = 5 * MINUTE;
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(1_000);
+    w.ledger_fails(0);
+    w.run(2 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+}
+
+#[test]
+fn an_answer_that_came_while_the_machine_slept_is_too_old_to_write_upon() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(MINUTE);
+    w.latency = 700;
+    w.revoke(&g); // it is looked at
+    w.run(300);
+    w.human_sets(&ada, &["Help Desk"]);
+    w.suspend(MINUTE);
+    w.run(MINUTE);
+    check!(w, w.roles_of(&ada), ["Help Desk"]);
+}
