@@ -38,6 +38,8 @@ mod process;
 mod refusals;
 #[path = "stories/secrets.rs"]
 mod secrets;
+#[path = "stories/shapes.rs"]
+mod shapes;
 #[path = "stories/support.rs"]
 mod support;
 #[path = "stories/terminal.rs"]

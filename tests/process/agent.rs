@@ -26,7 +26,11 @@ pub(crate) struct Agent {
 /// What a command printed and how it ended.
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
+    /// Both outputs, one after the other.
     pub(crate) text: String,
+    /// Standard output alone.
+    #[allow(dead_code, reason = "each test file uses its own part")]
+    pub(crate) printed: String,
 }
 
 impl Agent {
@@ -44,11 +48,12 @@ impl Agent {
     /// Runs another subcommand with the agent's configuration; what it prints goes to the log too.
     pub(crate) async fn command(&self, args: &[&str]) -> Said {
         let output = self.program().args(args).output().await.unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         fs::write(&self.log, log + &text).unwrap();
-        Said { code: output.status.code(), text }
+        Said { code: output.status.code(), text, printed }
     }
 
     pub(crate) async fn enroll(&self, token: &str) {
