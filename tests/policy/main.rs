@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod chain;
+mod cookbook;
 mod counting;
 mod gates;
 #[path = "../support/world/mod.rs"]
