@@ -15,6 +15,8 @@ use rusqlite::{Connection, types::ValueRef};
 
 use super::{Head, LedgerError, Seq, schema};
 
+/// How many rows of a walk are told at once: a quarter of a second or so.
+const TOLD_EACH: u64 = 65_536;
 const GENESIS: &[u8] = b"ephemerald journal 1";
 
 /// A row that does not fit the chain.
@@ -57,11 +59,19 @@ impl VerifyReport {
 /// [`LedgerError`] when the file cannot be read as a ledger at all. A chain that does not fit is not
 /// an error but a report.
 pub fn verify(file: &Path) -> Result<VerifyReport, LedgerError> {
+    verify_telling(file, &mut |_| ())
+}
+
+/// As [`verify`]; `walked` hears every 65,536 rows how many there were.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_telling(file: &Path, walked: &mut dyn FnMut(u64)) -> Result<VerifyReport, LedgerError> {
     let db = schema::open_reading(file)?;
     let ledger_id = schema::ledger_id(&db, file)?;
     let start = Head { seq: Seq(0), hash: genesis(&ledger_id) };
     let (head, bad) =
-        walk(&db, start, false).map_err(|source| schema::failed(file, "read the journal", source))?;
+        walk(&db, start, false, walked).map_err(|source| schema::failed(file, "read the journal", source))?;
     Ok(VerifyReport { ledger_id, rows: head.seq.0, head, bad: bad.into_iter().next() })
 }
 
@@ -107,8 +117,13 @@ pub(super) fn sum(fields: &[&[u8]]) -> [u8; 32] {
 }
 
 /// Follows the chain from `from` to the end: the last row that fits, and what does not. With `past_bad`
-/// it goes on behind a bad row from the hash that is stored there.
-pub(super) fn walk(db: &Connection, from: Head, past_bad: bool) -> rusqlite::Result<(Head, Vec<BadLink>)> {
+/// it goes on behind a bad row from the hash that is stored there. `walked` hears how far it is, now and then.
+pub(super) fn walk(
+    db: &Connection,
+    from: Head,
+    past_bad: bool,
+    walked: &mut dyn FnMut(u64),
+) -> rusqlite::Result<(Head, Vec<BadLink>)> {
     let sql = "SELECT seq, stream, at, kind, body, hash FROM journal WHERE seq > ?1 ORDER BY seq";
     let mut statement = db.prepare(sql)?;
     let mut rows = statement.query([i64::try_from(from.seq.0).unwrap_or(i64::MAX)])?;
@@ -129,6 +144,9 @@ pub(super) fn walk(db: &Connection, from: Head, past_bad: bool) -> rusqlite::Res
         let expected = link(&head.hash, seq, stream, at, kind, body);
         if seq == next && found == expected.as_slice() {
             head = Head { seq, hash: expected };
+            if seq.0.is_multiple_of(TOLD_EACH) {
+                walked(seq.0);
+            }
             continue;
         }
         bad.push(broken(next, seq, &expected, found));

@@ -37,7 +37,7 @@ use tokio::sync::mpsc;
 
 pub use acknowledged::Acknowledged;
 pub use backup::{Copied, backup};
-pub use chain::{BadLink, VerifyReport, verify};
+pub use chain::{BadLink, VerifyReport, verify, verify_telling};
 pub use check::{CheckReport, check};
 pub use committed::Committed;
 pub use error::{Full, LedgerError};

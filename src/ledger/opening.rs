@@ -138,7 +138,7 @@ impl Store {
                 Some(_) => {}
             }
         }
-        let (_, bad) = chain::walk(db, self.tail.head, false).map_err(failed)?;
+        let (_, bad) = chain::walk(db, self.tail.head, false, &mut |_| ()).map_err(failed)?;
         bad.into_iter().next().map_or(Ok(()), |link| Err(lost(link.seq, link.problem)))
     }
 }
@@ -291,7 +291,7 @@ fn find_tail(db: &Connection, ledger_id: &str) -> rusqlite::Result<(Tail, Vec<Ba
     let genesis = Head { seq: Seq(0), hash: chain::genesis(ledger_id) };
     let head = row_at_or_before(db, i64::MAX)?.unwrap_or(genesis);
     let from = row_at_or_before(db, number(Seq(head.seq.0.saturating_sub(TAIL_ROWS))))?.unwrap_or(genesis);
-    let (_, bad) = chain::walk(db, from, true)?;
+    let (_, bad) = chain::walk(db, from, true, &mut |_| ())?;
     let outbox: i64 = db.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))?;
     Ok((Tail { head, outbox: u64::try_from(outbox).unwrap_or(0) }, bad))
 }
