@@ -2,7 +2,8 @@
 //!
 //! One [`Door`] belongs to one origin. Refuses: other origins, redirects (the library's default would
 //! carry `x-api-key` and the body to another host), plain http beyond loopback or through a proxy, proxies
-//! that nobody configured, going past one that is, answers without a bound in size or time, hidden retries.
+//! that nobody configured, going past one that is, answers without a bound in size or time, hidden retries, and a request that
+//! holds a live secret which is not meant for its origin.
 
 mod dead_clock;
 mod fault;
@@ -19,6 +20,10 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
+use crate::secrets::{
+    Secret,
+    guard::{self, Outlet, Watch},
+};
 use dead_clock::Judge;
 use fault::Where;
 pub use {
@@ -62,6 +67,8 @@ pub struct Door {
     judge: Arc<Judge>,
     proxy: Option<Proxy>,
     connect_timeout: Duration,
+    /// The secrets that are meant for this origin.
+    carries: Vec<Watch>,
 }
 
 /// A request; the origin is the door's.
@@ -138,7 +145,15 @@ impl Door {
         }
         let client = builder.build().map_err(|e| DoorError::Client(fault::causes(&e)))?;
         let (max_body, connect_timeout) = (options.max_body, options.connect_timeout);
-        Ok(Self { client, origin, max_body, judge, proxy, connect_timeout })
+        Ok(Self { client, origin, max_body, judge, proxy, connect_timeout, carries: Vec::new() })
+    }
+
+    /// The same door, for a secret that is meant for its origin. No other one passes, in whatever form.
+    #[must_use]
+    pub fn carrying(mut self, secret: &Secret) -> Self {
+        let watch = Watch::for_origin(secret.expose(), self.origin());
+        self.carries.push(watch);
+        self
     }
 
     /// Sends one request, once.
@@ -147,6 +162,7 @@ impl Door {
     /// [`SendFault`] tells whether it may have been carried out.
     pub async fn send(&self, request: Request) -> Result<Answer, SendFault> {
         let url = self.url(&request.path)?;
+        self.guard(&request)?;
         let mut builder = self.client.request(request.method, url);
         for (name, value) in request.headers {
             builder = builder.header(name, value);
@@ -237,6 +253,22 @@ impl Door {
             }
             None => fault::advised(causes),
         }
+    }
+
+    /// Nothing leaves that holds a secret of somebody else.
+    fn guard(&self, request: &Request) -> Result<(), SendFault> {
+        let headers = request.headers.iter().map(|(_, value)| value.as_bytes());
+        let parts = headers.chain([request.path.as_bytes()]).chain(request.body.as_deref());
+        for part in parts {
+            guard::judge(Outlet::Request, part, Some(self.origin())).map_err(|hit| SendFault::NotSent {
+                why: format!(
+                    "refused to send: the request to {} held a secret that does not belong there (sha256 {}…)",
+                    self.origin(),
+                    hit.secret
+                ),
+            })?;
+        }
+        Ok(())
     }
 
     /// A path that could lead anywhere else is a bug of ours or an attack; it is not sent.

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod command;
+mod guarded;
 mod peer;
 pub mod probes;
 pub mod server;

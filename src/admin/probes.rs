@@ -10,6 +10,7 @@ use axum::{
     Router,
     extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
+    middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -19,9 +20,12 @@ use tokio::{
 };
 
 use super::{
+    guarded::guarded,
     server::{ANSWER_TIMEOUT, Query, question},
     view::HealthView,
 };
+
+use crate::secrets::guard::Outlet;
 
 /// How often a port that cannot be had is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -60,6 +64,7 @@ fn router(queries: mpsc::Sender<Query>) -> Router {
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
+        .layer(map_response(|answer| guarded(Outlet::Probe, answer)))
         .with_state(queries)
 }
 

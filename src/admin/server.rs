@@ -16,6 +16,7 @@ use axum::{
     Json, Router,
     extract::{ConnectInfo, State},
     http::StatusCode,
+    middleware::map_response,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -28,11 +29,12 @@ use tokio::{
 
 use super::{
     command::{Command, Decision, DecisionView, DeedView},
+    guarded::guarded,
     peer::{self, Caller},
     probes,
     view::{GrantView, HealthView, RotationView, StatusView},
 };
-use crate::engine::order::Peer;
+use crate::{engine::order::Peer, secrets::guard::Outlet};
 
 /// A question for the agent loop, with the channel that takes the answer.
 #[derive(Debug)]
@@ -181,6 +183,7 @@ fn router(queries: mpsc::Sender<Query>) -> Router {
         .route("/v1/rotate-key", post(rotate_key))
         .route("/v1/deed", post(deed))
         .route("/v1/ledger", post(decide))
+        .layer(map_response(|answer| guarded(Outlet::ControlSocket, answer)))
         .with_state(queries)
 }
 

@@ -188,6 +188,7 @@ fn account(seq: u64, record: &Record) {
         Record::OrphanOver { integration, id } => {
             info!(seq, kind, integration = %integration, account = %id, "no orphan any more");
         }
+        Record::SecretWithheld { outlet, secret } => withheld(seq, kind, outlet, secret),
         Record::TimeSeen => tracing::debug!(seq, kind, "time seen"),
         Record::AccessCounted(u) => tracing::debug!(
             seq,
@@ -203,6 +204,16 @@ fn account(seq: u64, record: &Record) {
         Record::Recovery(fact) => recovery(seq, fact),
         _ => info!(seq, kind, "journal"),
     }
+}
+
+fn withheld(seq: u64, kind: &'static str, outlet: &str, secret: &str) {
+    error!(
+        seq,
+        kind,
+        outlet,
+        secret.sha256 = secret,
+        "egress: something that held a secret was stopped on its way out: find out what wanted to send it"
+    );
 }
 
 fn recovery(seq: u64, fact: &Fact) {

@@ -23,6 +23,7 @@ use crate::{
         time::{BootTime, Now},
         views::IntegrationView,
     },
+    secrets::guard::Outlet,
 };
 
 /// From "at once" to "a day late": what is asked of an ending is 5 seconds, what is overdue is 30.
@@ -38,6 +39,11 @@ struct State {
 #[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
     code: String,
+}
+
+#[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Way {
+    outlet: String,
 }
 
 #[derive(Clone, Debug, Default, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -62,16 +68,22 @@ pub(super) struct Meters {
     lateness: Histogram,
     commits: Histogram,
     outcomes: Family<Outcome, Counter>,
+    withheld: Family<Way, Counter>,
     /// Batches on their way to the disk: their last record, and since when.
     under_way: VecDeque<(u64, BootTime)>,
 }
 
 impl Meters {
     pub(super) fn new() -> Self {
+        let withheld = Family::<Way, Counter>::default();
+        for outlet in Outlet::OF_THE_DAEMON {
+            drop(withheld.get_or_create(&Way { outlet: outlet.as_str().to_owned() })); // seen at zero
+        }
         Self {
             lateness: Histogram::new(LATENESS),
             commits: Histogram::new(COMMITS),
             outcomes: Family::default(),
+            withheld,
             under_way: VecDeque::new(),
         }
     }
@@ -81,6 +93,9 @@ impl Meters {
         for entry in entries {
             if let Record::GrantGone(gone) = &entry.record {
                 self.lateness.observe(seconds(gone.lateness_ms));
+            }
+            if let Record::SecretWithheld { outlet, .. } = &entry.record {
+                self.withheld.get_or_create(&Way { outlet: outlet.clone() }).inc();
             }
             let told = report::of(entry.seq.0, entry.at.0, &entry.record, |_| None);
             if let Some(told) = told {
@@ -136,6 +151,8 @@ impl Page {
             meters.commits.clone(),
         );
         self.0.register("reports", "Results and events, by their code", meters.outcomes.clone());
+        let help = "What was stopped on its way out because it held a secret, by the way out";
+        self.0.register("secrets_withheld", help, meters.withheld.clone());
     }
 
     fn grants(&mut self, engine: &Engine, status: &StatusView) {

@@ -23,6 +23,7 @@ use crate::{
     },
     executor,
     ledger::{self, Batch, Event, codec},
+    secrets::guard,
     telemetry::service::Service,
 };
 
@@ -123,6 +124,7 @@ impl Turn {
             }
             self.reopen_if_due();
             self.unpark();
+            self.note_withheld();
         }
         self.drain(ears).await;
     }
@@ -131,6 +133,13 @@ impl Turn {
     pub(super) fn feed(&mut self, input: Input) {
         let step = self.engine.handle(clock::now(), input);
         self.carry_out(step);
+    }
+
+    /// What was stopped on its way out, wherever, is journalled here.
+    fn note_withheld(&mut self) {
+        for hit in guard::hits() {
+            self.feed(Input::Withheld { outlet: hit.outlet.as_str(), secret: hit.secret });
+        }
     }
 
     /// A call came back. A listing of a time that the ledger may have forgotten shows accounts of ours that

@@ -1,15 +1,20 @@
 //! Printing: the one place that writes to standard output.
 //!
-//! Refuses: panicking when the reader of a pipe has gone.
+//! Refuses: panicking when the reader of a pipe has gone; printing a secret.
 
 use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 
 use super::{Exit, Failure};
+use crate::secrets::guard::{self, Outlet};
 
 /// Prints text as it is.
 pub(super) fn text(text: &str) -> Result<(), Failure> {
+    guard::judge(Outlet::Output, text.as_bytes(), None).map_err(|hit| {
+        let problem = format!("not printed: it held a secret (sha256 {}…)", hit.secret);
+        Failure::new(Exit::Failed, problem)
+    })?;
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Failed, error)),
         _ => Ok(()),

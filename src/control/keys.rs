@@ -15,7 +15,7 @@ use super::{
     jws::{self, JwsError},
     wire::{Jwk, KeySetClaims, VERSION},
 };
-use crate::strict;
+use crate::{secrets::guard::Watch, strict};
 
 /// `typ` of the protected header of a key set.
 pub const KEY_SET_TYP: &str = "ephemerald-keys+jws";
@@ -82,6 +82,8 @@ pub struct KeyPair {
     pair: Arc<Ed25519KeyPair>,
     public: PublicKey,
     kid: String,
+    /// The seed, wherever it is about to be written.
+    _watch: Arc<Watch>,
 }
 
 impl KeyPair {
@@ -92,7 +94,7 @@ impl KeyPair {
         let bytes = pair.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes");
         let public = PublicKey(bytes);
         let kid = public.thumbprint();
-        Self { pair: Arc::new(pair), public, kid }
+        Self { pair: Arc::new(pair), public, kid, _watch: Arc::new(Watch::of_key(seed)) }
     }
 
     /// The same pair under another name in headers.
@@ -240,4 +242,36 @@ pub enum KeyError {
         /// The version that was presented.
         got: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signing_key_that_was_stolen_cannot_appoint_its_successor() {
+        let (root, signer, thief) =
+            (KeyPair::from_seed(&[1; 32]), KeyPair::from_seed(&[2; 32]), KeyPair::from_seed(&[3; 32]));
+        let claims = |version, key: &KeyPair| KeySetClaims {
+            v: VERSION,
+            version,
+            iat: 1_800_000_000,
+            keys: vec![key.public().to_jwk()],
+        };
+        let (jwk, pinned) = (root.public().to_jwk(), root.public().thumbprint());
+        let held = KeySet::verify(&sign_key_set(&claims(1, &signer), &root), &jwk, &pinned).unwrap();
+        let next = claims(2, &thief);
+        // By the stolen key in its own name, in the root's, and with itself as the root.
+        for forger in [signer.clone(), signer.clone().named(&pinned), thief.clone().named(&pinned)] {
+            assert!(held.successor(&sign_key_set(&next, &forger), &jwk, &pinned).is_err());
+        }
+        let own_root = signer.public().to_jwk();
+        assert!(matches!(
+            held.successor(&sign_key_set(&next, &signer), &own_root, &pinned),
+            Err(KeyError::WrongRoot { .. })
+        ));
+        // The root can, and takes the stolen one away by that.
+        let rightful = held.successor(&sign_key_set(&claims(2, &root), &root), &jwk, &pinned).unwrap();
+        assert!(rightful.find(&signer.public().thumbprint()).is_none());
+    }
 }

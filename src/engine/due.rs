@@ -231,9 +231,10 @@ impl Engine {
         self.remind_if_due();
         self.keep_time_floor();
         if self.clock.is_trusted() {
-            // A clock that jumped years ahead must not make a job new again.
+            // A clock that jumped years ahead must not make a job new again, nor one that was dead when the job
+            // came make it forgotten before its answer.
             let wall = self.now.wall;
-            self.state.jobs.retain(|_, seen| seen.forget_at > wall);
+            self.state.jobs.retain(|_, seen| seen.answer.is_none() || seen.forget_at > wall);
             self.forget_usage();
         }
         let busy = self.state.accounts.keys().cloned();

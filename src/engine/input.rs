@@ -58,6 +58,13 @@ pub enum Input {
         /// Why.
         why: String,
     },
+    /// Something that was about to leave held a secret, and was stopped.
+    Withheld {
+        /// At which way out.
+        outlet: &'static str,
+        /// The beginning of the secret's SHA-256, in hexadecimal.
+        secret: String,
+    },
     /// A call came back.
     Outcome(CallId, Outcome),
 }

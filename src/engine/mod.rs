@@ -227,6 +227,9 @@ impl Engine {
             Input::Believed(believed) => self.believed(believed),
             Input::Tagged(integration, found) => self.tagged(&integration, found),
             Input::LedgerDeed { deed, by, why } => self.operator_deed(&deed, &by, &why),
+            Input::Withheld { outlet, secret } => {
+                self.write(Record::SecretWithheld { outlet: outlet.to_owned(), secret });
+            }
             Input::Outcome(call, outcome) => self.outcome(call, outcome),
         }
         self.settle_down();

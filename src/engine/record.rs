@@ -233,6 +233,13 @@ pub enum Record {
     },
     /// How long and how often a person has had access, as of now. Each count replaces the one before.
     AccessCounted(Usage),
+    /// Something that was about to leave held a secret, and was stopped.
+    SecretWithheld {
+        /// At which way out.
+        outlet: String,
+        /// The beginning of the secret's SHA-256, in hexadecimal.
+        secret: String,
+    },
     /// A person's access is too long ago for any rule to count it.
     AccessForgotten {
         /// Whose.
@@ -335,6 +342,7 @@ impl Record {
             Self::GrantClosed { .. } => "grant_closed",
             Self::AccessCounted(_) => "access_counted",
             Self::AccessForgotten { .. } => "access_forgotten",
+            Self::SecretWithheld { .. } => "secret_withheld",
             Self::Recovery(fact) => fact.kind(),
         }
     }
@@ -344,7 +352,7 @@ impl Record {
     pub fn stream(&self) -> String {
         match self {
             // Apart from the pins, which a start must read: nobody reads old starts.
-            Self::AgentStarted { .. } | Self::TimeSeen => "process".to_owned(),
+            Self::AgentStarted { .. } | Self::TimeSeen | Self::SecretWithheld { .. } => "process".to_owned(),
             Self::OrganizationPinned { .. } | Self::RaisesFrozen(_) | Self::RaisesThawed(_) => {
                 "agent".to_owned()
             }

@@ -87,6 +87,7 @@ impl State {
             Record::JobAnswered(answer) => self.answered(seq, answer),
             Record::AgentStarted { .. }
             | Record::TimeSeen
+            | Record::SecretWithheld { .. }
             | Record::JobEvidence { .. }
             | Record::JobRefused(_)
             | Record::JobEquivocated { .. } => {}

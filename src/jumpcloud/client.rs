@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     Connection, Insights, TokenProblem,
     auth::Auth,
+    connection::Credential,
     outcome,
     pace::Pace,
     sending::{About, Call, Line},
@@ -219,7 +220,7 @@ impl Client {
 }
 
 fn door(connection: &Connection, origin: &str, setup: &Setup) -> Result<Door, DoorError> {
-    Door::new(DoorOptions {
+    let door = Door::new(DoorOptions {
         origin: origin.to_owned(),
         extra_ca_pem: connection.ca_pem.clone(),
         only_extra_ca: connection.ca_only,
@@ -229,5 +230,10 @@ fn door(connection: &Connection, origin: &str, setup: &Setup) -> Result<Door, Do
         total_timeout: WRITE_TIMEOUT,
         max_body: MAX_BODY,
         user_agent: concat!("ephemerald/", env!("CARGO_PKG_VERSION")).to_owned(),
+    })?;
+    Ok(match &connection.credential {
+        Credential::ApiKey(key) => door.carrying(key),
+        // Its secret goes to the token endpoint alone.
+        Credential::ServiceAccount { .. } => door,
     })
 }

@@ -3,6 +3,8 @@
 //! Refuses: a secret in argv, environment or configuration; a secret file that others can read.
 
 mod file;
+pub(crate) mod forms;
+pub mod guard;
 mod receipt;
 mod tag;
 
@@ -12,38 +14,42 @@ pub use file::{SecretError, credential, read_private, read_private_bytes, trust_
 pub use tag::{TagError, TagKey};
 
 /// Text that must not be seen. Not `Clone`, not `Display`, not `Serialize`; `Debug` shows nothing;
-/// wiped when dropped. HTTP and TLS libraries keep copies in buffers that we cannot wipe.
-pub struct Secret(Box<str>);
+/// wiped when dropped. HTTP and TLS libraries keep copies in buffers that we cannot wipe. As long as it lives, the
+/// [`guard`] knows it.
+pub struct Secret {
+    text: Box<str>,
+    _watch: guard::Watch,
+}
 
 impl Secret {
     /// Takes the text over.
     #[must_use]
     pub fn new(text: String) -> Self {
-        Self(text.into_boxed_str())
+        Self { _watch: guard::Watch::new(&text), text: text.into_boxed_str() }
     }
 
     /// The text, for the one place that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// A second copy, on purpose.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self(self.0.clone())
+        Self::new(self.text.to_string())
     }
 
     /// Compares in constant time.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes()).is_ok()
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.text.as_bytes(), other.text.as_bytes()).is_ok()
     }
 }
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.text.zeroize();
     }
 }
 

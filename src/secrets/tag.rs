@@ -11,7 +11,7 @@ use std::{
 use aws_lc_rs::{digest, hmac, rand};
 use zeroize::Zeroizing;
 
-use super::{SecretError, read_private_bytes};
+use super::{SecretError, guard::Watch, read_private_bytes};
 use crate::engine::ids::{BadName, Email, GrantId, OrgId};
 
 const KEY_BYTES: usize = 32;
@@ -25,7 +25,10 @@ const MAX_LOCAL: usize = 64;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// The key.
-pub struct TagKey(hmac::Key);
+pub struct TagKey {
+    key: hmac::Key,
+    _watch: Watch,
+}
 
 /// Why there is no tag key.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +68,7 @@ impl TagKey {
         if bytes.len() != KEY_BYTES {
             return Err(TagError::Length { path: path.to_owned(), found: bytes.len() });
         }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &bytes), _watch: Watch::of_key(&bytes) })
     }
 
     /// The tag of a grant in an organization: nonce ‖ HMAC, the same at every retry.
@@ -123,7 +126,7 @@ impl TagKey {
     }
 
     pub(super) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.key);
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);

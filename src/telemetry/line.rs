@@ -1,6 +1,6 @@
 //! How one log record becomes one line.
 //!
-//! Refuses: line breaks and control characters inside a line, whatever a field holds.
+//! Refuses: line breaks and control characters inside a line, whatever a field holds; a line that holds a secret.
 
 use std::fmt::{self, Write as _};
 
@@ -17,7 +17,10 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::clock;
+use crate::{
+    clock,
+    secrets::guard::{self, Hit, Outlet},
+};
 
 /// `{"ts":"…","level":"info","msg":"…","grant.id":"…"}`
 pub(super) struct JsonLine;
@@ -36,14 +39,20 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let record = Record::of(event);
+        let line = |level: &str, record: Record| {
+            let mut line = format!("{{\"ts\":\"{}\",\"level\":\"{level}\"", timestamp());
+            let _ = write!(line, ",\"msg\":{}", Value::from(record.message));
+            for (name, value) in record.fields {
+                let _ = write!(line, ",{}:{value}", Value::from(name));
+            }
+            line + "}"
+        };
         let level = event.metadata().level().as_str().to_ascii_lowercase();
-        write!(writer, "{{\"ts\":\"{}\",\"level\":\"{level}\"", timestamp())?;
-        write!(writer, ",\"msg\":{}", Value::from(record.message))?;
-        for (name, value) in record.fields {
-            write!(writer, ",{}:{value}", Value::from(name))?;
+        let text = line(&level, Record::of(event));
+        match guard::judge(Outlet::Log, text.as_bytes(), None) {
+            Ok(()) => writeln!(writer, "{text}"),
+            Err(hit) => writeln!(writer, "{}", line("error", Record::withheld(hit))),
         }
-        writeln!(writer, "}}")
     }
 }
 
@@ -58,11 +67,14 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let record = Record::of(event);
-        let level = event.metadata().level();
+        let mut record = Record::of(event);
+        let mut level = *event.metadata().level();
+        if let Err(hit) = guard::judge(Outlet::Log, format!("{record:?}").as_bytes(), None) {
+            (record, level) = (Record::withheld(hit), Level::ERROR);
+        }
         let now = timestamp();
         let time = now.get(11..23).unwrap_or(&now);
-        match colour(*level).filter(|_| writer.has_ansi_escapes()) {
+        match colour(level).filter(|_| writer.has_ansi_escapes()) {
             Some(code) => write!(writer, "{time} \u{1b}[{code}m{level:<5}\u{1b}[0m ")?,
             None => write!(writer, "{time} {level:<5} ")?,
         }
@@ -100,7 +112,7 @@ fn timestamp() -> String {
         .map_or_else(|_| "0000-00-00T00:00:00.000Z".to_owned(), |at| format!("{at:.3}"))
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Record {
     message: String,
     fields: Map<String, Value>,
@@ -110,6 +122,14 @@ impl Record {
     fn of(event: &Event<'_>) -> Self {
         let mut record = Self::default();
         event.record(&mut record);
+        record
+    }
+
+    /// What stands in the place of a line that held a secret.
+    fn withheld(hit: Hit) -> Self {
+        let message = "egress: a line of the log was withheld, because it held a secret".to_owned();
+        let mut record = Self { message, ..Self::default() };
+        record.fields.insert("secret.sha256".to_owned(), hit.secret.into());
         record
     }
 

@@ -18,10 +18,12 @@ fn the_page_about_tests_names_tests_that_exist_and_every_fault() {
     let code: Vec<_> = read_tree("tests", "rs").into_iter().chain(read_tree("src", "rs")).collect();
     let exists = |name: &str| code.iter().any(|file| file.text.contains(&format!("fn {name}(")));
     let compared = std::fs::read_to_string(root().join("docs/comparison.md")).expect("so is this one");
+    let threats = std::fs::read_to_string(root().join("docs/threat-model.md")).expect("and this one");
     let mut wrong: Vec<String> = named(&page)
         .chain(named(&compared))
+        .chain(named(&threats))
         .filter(|name| !exists(name))
-        .map(|name| format!("docs/testing.md or docs/comparison.md: no test {name}"))
+        .map(|name| format!("docs/testing.md, comparison.md or threat-model.md: no test {name}"))
         .collect();
     let numbers = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok());
     let numbers: Vec<usize> = numbers.collect();

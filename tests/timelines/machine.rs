@@ -1,6 +1,11 @@
 //! The machine fails: a disk that takes nothing, clocks that lie.
 
-use ephemerald::engine::{input::Input, settings::RoleMode, time::Timestamp};
+use ephemerald::engine::{
+    input::Input,
+    job::{Ask, Job},
+    settings::RoleMode,
+    time::Timestamp,
+};
 
 use super::{
     MINUTE, world,
@@ -121,4 +126,27 @@ fn an_account_whose_own_row_cannot_be_read_has_again_what_its_grant_says_that_it
     w.start();
     w.run(25 * MINUTE);
     check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+}
+
+#[test]
+fn a_revoke_that_came_while_the_clock_was_dead_is_not_forgotten_before_its_answer() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(MINUTE);
+    w.reboot_after(8_000);
+    w.now.wall = YEAR_2000;
+    w.down = true;
+    w.start();
+    w.run(MINUTE);
+    let job = Job { ask: Ask::Revoke(g), ..w.next_job() };
+    w.input(Input::Job(Box::new(job.clone())));
+    w.run(MINUTE);
+    right_clock(&mut w);
+    w.run(2 * MINUTE); // over a sweep, which forgets what is old
+    w.input(Input::Job(Box::new(job)));
+    w.down = false;
+    w.run(2 * MINUTE);
+    check!(w, w.answers.get("j2").map(Vec::len), Some(1));
+    check!(w, w.roles_of(&ada), ["Read Only"]);
 }

@@ -5,13 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose};
-
 use crate::{
     agent,
     config::Config,
     jumpcloud::Credential,
-    secrets::{self, Secret},
+    secrets::{self, Secret, forms},
 };
 
 /// Anything shorter would take innocent words out.
@@ -40,40 +38,13 @@ pub(super) fn secrets(config: &Config) -> Vec<Secret> {
 /// The text without any of them.
 pub(super) fn without(secrets: &[Secret], mut text: String) -> String {
     for secret in secrets.iter().map(|secret| secret.expose().trim()).filter(|text| text.len() >= SHORTEST) {
-        for form in forms(secret) {
+        for form in forms::of(secret).into_iter().filter(|form| form.len() >= SHORTEST) {
             if text.contains(&form) {
                 text = text.replace(&form, GONE);
             }
         }
     }
     text
-}
-
-/// As it is, and as encodings would show it: also within a text of JSON in a text of JSON, and in the base64 of
-/// something longer, such as `user:password`.
-fn forms(secret: &str) -> Vec<String> {
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let (once, twice) = (within_json(secret), within_json(&within_json(secret)));
-    let mut forms = vec![secret.to_owned(), once, twice, hex.to_uppercase(), hex];
-    forms.extend((0..3).flat_map(|before| within_base64(secret.as_bytes(), before)));
-    forms
-}
-
-/// What JSON writes between the quotation marks.
-fn within_json(text: &str) -> String {
-    let quoted = serde_json::to_string(text).unwrap_or_default();
-    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
-}
-
-/// The groups of base64 that hold nothing but the secret, when so many bytes stand before it modulo 3.
-fn within_base64(secret: &[u8], before: usize) -> Vec<String> {
-    let own = secret.get((3 - before) % 3..).unwrap_or_default();
-    let groups = &own[..own.len() / 3 * 3];
-    // Two groups are six bytes of it; what is shorter would take innocent words out.
-    if groups.len() < SHORTEST {
-        return Vec::new();
-    }
-    vec![general_purpose::STANDARD_NO_PAD.encode(groups), general_purpose::URL_SAFE_NO_PAD.encode(groups)]
 }
 
 /// The text with each address replaced by a number of its own: the same one everywhere.
@@ -107,6 +78,8 @@ fn replaced(word: &str, numbers: &mut BTreeMap<String, usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose};
+
     use super::*;
 
     #[test]

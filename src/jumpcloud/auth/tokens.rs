@@ -31,7 +31,7 @@ use crate::{
     },
     http::{Door, DoorError, DoorOptions, ProxyOptions},
     jumpcloud::connection::Connection,
-    secrets::Secret,
+    secrets::{Secret, guard::Watch},
 };
 
 /// How long one request for a token may take.
@@ -58,6 +58,8 @@ pub struct TokenProblem {
 pub(in super::super) struct Tokens {
     door: Door,
     path: String,
+    /// Where a token may go.
+    homes: Vec<String>,
     basic: HeaderValue,
     clock: fn() -> Now,
     held: Mutex<State>,
@@ -79,6 +81,8 @@ struct Held {
     renew: BootTime,
     /// From here on it is not used.
     ends: BootTime,
+    /// It is known, and may go where it belongs.
+    _watches: Vec<Watch>,
 }
 
 impl Tokens {
@@ -100,7 +104,10 @@ impl Tokens {
             total_timeout: FETCH,
             max_body: MAX_BODY,
             user_agent: concat!("ephemerald/", env!("CARGO_PKG_VERSION")).to_owned(),
-        })?;
+        })?
+        .carrying(secret);
+        let place = &connection.place;
+        let homes = [Some(&place.url), place.insights.as_ref()];
         let pair = Zeroizing::new(format!("{id}:{}", secret.expose()));
         let basic = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
         let mut basic = HeaderValue::from_str(&basic)
@@ -109,6 +116,7 @@ impl Tokens {
         Ok(Self {
             door,
             path: parsed.path().to_owned(),
+            homes: homes.into_iter().flatten().map(|url| url.trim_end_matches('/').to_owned()).collect(),
             basic,
             clock,
             held: Mutex::default(),
@@ -175,13 +183,14 @@ impl Tokens {
 
     fn keep(&self, asked_at: BootTime, made: Result<answer::Granted, TokenProblem>) {
         let mut state = self.state();
-        match made.and_then(|granted| Ok((bearer(&granted.token)?, granted.lives))) {
-            Ok((value, lives)) => {
+        let watched = |token: &str| self.homes.iter().map(|home| Watch::for_origin(token, home)).collect();
+        match made.and_then(|granted| Ok((bearer(&granted.token)?, watched(&granted.token), granted.lives))) {
+            Ok((value, watches, lives)) => {
                 state.made += 1;
                 let early = MARGIN.min(Millis(lives.0 / 5));
                 let (number, ends) = (state.made, asked_at + lives);
                 let renew = asked_at + Millis(lives.0 - early.0);
-                state.token = Some(Held { value, number, renew, ends });
+                state.token = Some(Held { value, number, renew, ends, _watches: watches });
                 state.problem = None;
                 tracing::debug!(lives_s = lives.0 / 1000, "JumpCloud: a token was made");
             }
