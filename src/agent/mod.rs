@@ -14,6 +14,7 @@
 
 mod alone;
 mod assemble;
+pub mod confines;
 mod connect;
 mod deeds;
 mod heads;
