@@ -10,6 +10,7 @@
 mod compile;
 mod inside;
 mod outside;
+mod panics;
 #[allow(dead_code, reason = "the stories use the rest")]
 #[path = "../process/mod.rs"]
 mod process;
