@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod commands;
 #[allow(dead_code, reason = "inside needs the compiler only")]
 #[path = "../preload/compile.rs"]
 mod compile;
