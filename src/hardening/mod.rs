@@ -5,8 +5,8 @@
 //! |---|---|---|
 //! | memory | core dumps; looking into the memory from another process of the same user | [`limits`] |
 //! | privileges | gaining rights by starting a program | [`limits`] |
-//! | files | every path but a short list; listening on ports; signals to other processes | [`files`] |
-//! | calls | every system call but a list with reasons | [`calls`], [`filter`] |
+//! | files | every path but a short list; listening on ports; signals to other processes | `files` |
+//! | calls | every system call but a list with reasons | `calls`, `filter` |
 //!
 //! The list of files and of calls are the kernel's to hold (Landlock, seccomp): they cannot be taken back while
 //! the process lives, and whatever it starts has them too.

@@ -1,7 +1,7 @@
 //! Who could change the policy. It bounds what the agent may raise, so the agent's own user must not be able to
 //! widen it: neither by writing the file, nor by putting another one in its place.
 //!
-//! What is on a read-only mount (a ConfigMap, `-v …:ro`) cannot be changed from here, whoever owns it. Root can
+//! What is on a read-only mount (a `ConfigMap`, `-v …:ro`) cannot be changed from here, whoever owns it. Root can
 //! change everything, and is trusted with the machine.
 //!
 //! Refuses to decide what follows from it: a file that everybody may write is no policy ([`load`](super::load)); what only
