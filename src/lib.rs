@@ -16,6 +16,7 @@ pub mod config;
 pub mod control;
 pub mod engine;
 pub mod executor;
+pub mod hardening;
 pub mod http;
 pub mod jumpcloud;
 pub mod ledger;

@@ -6,9 +6,16 @@ use std::{
 };
 
 use clap::Parser;
-use ephemerald::cli::{Cli, Exit, Failure};
+use ephemerald::{
+    cli::{Cli, Exit, Failure},
+    hardening::limits,
+    telemetry::panics,
+};
 
 fn main() -> ExitCode {
+    panics::install();
+    // A command does not say whether this could be had; the daemon does.
+    let _ = limits::keep_memory_private();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => {

@@ -28,6 +28,7 @@ const LINES_NOTED: usize = 300;
 const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &[]),
     ("strict", &[]),
+    ("hardening", &[]),
     ("clock", &["engine"]),
     ("secrets", &["engine"]),
     ("http", &["secrets", "clock"]),
@@ -47,6 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "control",
             "engine",
             "executor",
+            "hardening",
             "http",
             "jumpcloud",
             "ledger",

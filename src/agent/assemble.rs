@@ -10,6 +10,7 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
+    at_rest,
     connect::{Connected, connect},
     insights::Watcher,
     opening::{self, Book},
@@ -107,6 +108,7 @@ impl Parts {
 /// # Errors
 /// [`AgentError`]: it could not start. Once it runs, nothing but `stop` ends it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
+    at_rest::close(&config.agent.state_dir);
     let identity = identity(&config.agent.state_dir);
     let Book { ledger, opened, events: ledger_seen, mut restored } =
         opening::open(&config.agent.state_dir, identity.is_some()).await?;

@@ -14,6 +14,8 @@
 
 mod alone;
 mod assemble;
+mod at_rest;
+pub mod confines;
 mod connect;
 mod deeds;
 mod heads;

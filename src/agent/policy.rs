@@ -45,6 +45,12 @@ impl Turn {
                     let policy_file::Change { key, from, to } = change;
                     tracing::info!(policy.hash = %policy.hash, key, from, to, "policy: changed");
                 }
+                if let Some(problem) = policy_file::exposed(&self.parts.policy_file) {
+                    tracing::error!(
+                        problem,
+                        "policy: whoever gets into the agent could widen what it may grant"
+                    );
+                }
                 self.parts.policy_error = None;
                 self.parts.policy = Some(policy);
             }

@@ -7,15 +7,19 @@ use tokio::{
 
 use super::{Exit, Failure};
 use crate::{
-    agent::{self, AgentError},
+    agent::{self, AgentError, confines},
     config::Config,
+    hardening,
     ledger::LedgerError,
     telemetry,
 };
 
-/// Sets up the log and runs the agent until SIGTERM or SIGINT; a second signal ends it at once.
+/// Sets up the log, takes from the process what it does not need, and runs the agent until SIGTERM or SIGINT; a
+/// second signal ends it at once.
 pub(super) async fn run(config: Config) -> Result<Exit, Failure> {
     telemetry::init(&config.log).map_err(|error| Failure::new(Exit::Config, error))?;
+    // Before anything is started: only threads that come later are covered, and so far this is the only one.
+    hardening::apply(&confines::plan(&config)).log();
     let (stopper, stop) = watch::channel(false);
     let signals = tokio::spawn(signals(stopper));
     tokio::select! {

@@ -10,6 +10,9 @@ pub enum ConfigError {
     /// A file or directory cannot be read.
     #[error("cannot read {path}: check that it exists and that the daemon's user may read it", path = .0.display())]
     Read(PathBuf, #[source] io::Error),
+    /// A policy that anybody on the machine could widen.
+    #[error("{path}: everybody may write it, so it bounds nothing; run: chmod o-w {path}", path = .0.display())]
+    OpenToAll(PathBuf),
     /// A file is not TOML, or holds a type that its key does not take.
     #[error("{origin}: {problem}")]
     Syntax {

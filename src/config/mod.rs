@@ -51,6 +51,8 @@ pub struct Config {
     pub log: Log,
     /// Where probes and Prometheus are answered; nowhere unless named.
     pub probes: Option<SocketAddr>,
+    /// What the daemon takes from itself.
+    pub hardening: Hardening,
     /// What the environment says about proxies; of use only where a key says so.
     pub environment: Environment,
 }
@@ -117,6 +119,17 @@ pub enum ConnectionSource {
     Credential(String),
 }
 
+/// What the daemon takes from itself at its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hardening {
+    /// System calls are filtered.
+    pub seccomp: bool,
+    /// Paths and ports are restricted.
+    pub landlock: bool,
+    /// Files and directories that are read beside those that other keys name.
+    pub read: Vec<PathBuf>,
+}
+
 /// What is logged and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -156,6 +169,12 @@ impl Config {
         let mut config = validate::config(&merged)?;
         config.environment = Environment::of(&sources.environment);
         Ok(Loaded { config, entries: show::entries(&merged) })
+    }
+
+    /// Whether the daemon starts programs: then it leaves itself, and so them, more of the system.
+    #[must_use]
+    pub const fn runs_commands(&self) -> bool {
+        false
     }
 
     /// The part that the engine is started with, before the connections have had their say.

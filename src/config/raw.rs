@@ -17,6 +17,7 @@ pub(super) struct Raw {
     pub(super) timing: RawTiming,
     pub(super) log: Log,
     pub(super) telemetry: Telemetry,
+    pub(super) hardening: Hardening,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,6 +91,14 @@ pub(super) struct Telemetry {
     pub(super) listen: Option<String>,
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Hardening {
+    pub(super) seccomp: String,
+    pub(super) landlock: String,
+    pub(super) read: Vec<String>,
+}
+
 impl Default for Agent {
     fn default() -> Self {
         Self {
@@ -161,5 +170,11 @@ impl Default for RawTiming {
 impl Default for Log {
     fn default() -> Self {
         Self { format: "auto".into(), level: "info".into() }
+    }
+}
+
+impl Default for Hardening {
+    fn default() -> Self {
+        Self { seccomp: "enforce".into(), landlock: "enforce".into(), read: Vec::new() }
     }
 }

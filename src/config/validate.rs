@@ -8,7 +8,7 @@ use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Agent, Config, ConfigError, ControlPlane, Environment, Log, LogFormat,
+    Agent, Config, ConfigError, ControlPlane, Environment, Hardening, Log, LogFormat,
     duration::{self, DAY, SECOND},
     integration,
     layers::Merged,
@@ -31,6 +31,7 @@ pub(super) fn config(merged: &Merged) -> Result<Config, ConfigError> {
         timing: timing(&check, &raw.timing)?,
         log: log(&check, &raw.log)?,
         probes: probes(&check, &raw.telemetry)?,
+        hardening: hardening(&check, &raw.hardening)?,
         environment: Environment::default(),
     })
 }
@@ -102,6 +103,16 @@ fn probes(check: &Check<'_>, raw: &raw::Telemetry) -> Result<Option<SocketAddr>,
     let Some(text) = &raw.listen else { return Ok(None) };
     let expected = "an IP address and a port such as \"127.0.0.1:9464\"";
     text.parse().map(Some).map_err(|_| check.bad("telemetry.listen", expected, &format!("{text:?}")))
+}
+
+fn hardening(check: &Check<'_>, raw: &raw::Hardening) -> Result<Hardening, ConfigError> {
+    let switch = [("enforce", true), ("off", false)];
+    let path = |text: &String| check.path("hardening.read", text);
+    Ok(Hardening {
+        seccomp: check.one_of("hardening.seccomp", &raw.seccomp, &switch)?,
+        landlock: check.one_of("hardening.landlock", &raw.landlock, &switch)?,
+        read: raw.read.iter().map(path).collect::<Result<_, _>>()?,
+    })
 }
 
 /// Checks single values and says where a bad one was written.

@@ -5,6 +5,7 @@
 //! terminal or under `NO_COLOR`.
 
 mod line;
+pub mod panics;
 pub mod service;
 
 use std::io::{self, IsTerminal};

@@ -33,7 +33,9 @@ pub(super) fn policy(file: &Path, part: &mut Part<'_>) -> Option<Policy> {
         Ok(policy) => {
             let (roles, hash) = (policy.roles.len(), policy.hash.get(..12).unwrap_or_default());
             let found = format!("{}: {roles} grantable roles, {hash}", file.display());
-            let verdict = if policy.dry_run {
+            let verdict = if let Some(problem) = policy_file::exposed(file) {
+                Verdict::warn(found, &problem)
+            } else if policy.dry_run {
                 let advice = "write mode = \"enforce\" when the plans in the log are what you want";
                 Verdict::warn(format!("{found}, dry run: nothing is changed"), advice)
             } else {

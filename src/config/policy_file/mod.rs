@@ -2,15 +2,22 @@
 //!
 //! Refuses: unknown keys, durations without a unit or beyond 30 days, approvers without a bound,
 //! a template without `{tag}`, ephemeral accounts without a domain, a time zone that nobody knows, a
-//! key that is no Ed25519 key. A refused file is no policy, and without a policy nothing is raised.
+//! key that is no Ed25519 key, a file that everybody may write. A refused file is no policy, and without a policy nothing is raised.
 
 mod check;
 mod hours;
+mod owner;
 mod shown;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
@@ -22,6 +29,7 @@ use super::{
 use crate::engine::policy::Policy;
 
 use check::Check;
+pub use owner::exposed;
 pub use shown::{Change, changes, entries, span};
 
 /// Reads the policy at `path`.
@@ -29,7 +37,13 @@ pub use shown::{Change, changes, entries, span};
 /// # Errors
 /// [`ConfigError`] names the file, the key, what was expected and what was found.
 pub fn load(path: &Path) -> Result<Policy, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|error| ConfigError::Read(path.to_path_buf(), error))?;
+    let failed = |error: io::Error| ConfigError::Read(path.to_path_buf(), error);
+    let mut file = File::open(path).map_err(failed)?;
+    if owner::is_open_to_all(path, &file.metadata().map_err(failed)?) {
+        return Err(ConfigError::OpenToAll(path.to_path_buf()));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
     parse(&text, &path.display().to_string())
 }
 

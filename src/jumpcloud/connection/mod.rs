@@ -33,6 +33,8 @@ pub struct Connection {
     pub org_id: Option<OrgId>,
     /// More certificate authorities, PEM.
     pub ca_pem: Option<Vec<u8>>,
+    /// The file that they came from.
+    pub ca_file: Option<PathBuf>,
     /// Trust those alone, not the platform's.
     pub ca_only: bool,
     /// How the organization is to be treated.
@@ -103,6 +105,7 @@ impl Connection {
             credential,
             org_id: org_id.map_err(|_| teller.value("org_id", "an organization id"))?,
             ca_pem,
+            ca_file: text.get("ssl_ca_cert")?.map(PathBuf::from),
             ca_only,
             options: Options::parse(teller, options)?,
             origin: origin.to_owned(),
