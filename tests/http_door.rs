@@ -4,6 +4,9 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "http_door/leaks.rs"]
+mod leaks;
+
 use std::{
     future::pending,
     io::{Read as _, Write as _},
@@ -17,7 +20,6 @@ use std::{
 use axum::{
     Router, body::Bytes, extract::Request as Incoming, http::header::LOCATION, response::IntoResponse,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ephemerald::{
     http::{Door, DoorError, DoorOptions, ProxyOptions, Request, SendFault},
     sandbox::tls::{Identity, Transport, serve},
@@ -31,79 +33,6 @@ use tempfile::TempDir;
 
 const KEY: &str = "jca_canary_key";
 const BODY: &str = "canary body";
-
-#[tokio::test]
-async fn a_redirect_to_another_host_receives_nothing() {
-    let ca = tempfile::tempdir().unwrap();
-    for scheme in ["https", "http"] {
-        let thief = Server::start(transport(&ca, scheme), None).await;
-        // Another host name, another port.
-        let elsewhere = format!("{scheme}://localhost:{}/stolen", thief.addr.port());
-        let api = Server::start(transport(&ca, "https"), Some(elsewhere)).await;
-        let door = Door::new(options(&api.origin("https"), &ca)).unwrap();
-
-        let answer = door.send(post("/api/users/1?a=b%20c")).await.unwrap();
-
-        assert_eq!(answer.status, 307);
-        assert_eq!(thief.heard(), "", "over {scheme}");
-        assert!(api.heard().contains("PUT /api/users/1?a=b%20c") && api.heard().contains(KEY));
-
-        // Why the door exists: the library as it comes hands both over.
-        plain_library(&ca)
-            .put(format!("{}/x", api.origin("https")))
-            .header("x-api-key", KEY)
-            .body(BODY)
-            .send()
-            .await
-            .unwrap();
-        assert!(
-            thief.heard().contains(KEY) && thief.heard().contains(BODY),
-            "over {scheme}: {}",
-            thief.heard()
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_request_that_holds_another_origins_key_is_not_sent_in_whatever_form() {
-    let ca = tempfile::tempdir().unwrap();
-    let (home, elsewhere) = (
-        Server::start(transport(&ca, "https"), None).await,
-        Server::start(transport(&ca, "https"), None).await,
-    );
-    let text = "jca_door-canary/91c4";
-    let secret = Secret::new(text.to_owned());
-    let at_home = Door::new(options(&home.origin("https"), &ca)).unwrap().carrying(&secret);
-    let away = Door::new(options(&elsewhere.origin("https"), &ca)).unwrap();
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let plain = || Request { headers: Vec::new(), body: None, ..post("/x") };
-    let header = |value: &str| vec![(HeaderName::from_static("x-a"), HeaderValue::from_str(value).unwrap())];
-    let requests = || {
-        [
-            Request { headers: header(text), ..plain() },
-            Request {
-                headers: header(&format!("Basic {}", STANDARD.encode(format!("me:{text}")))),
-                ..plain()
-            },
-            Request { path: "/x?key=jca_door-canary%2F91c4".to_owned(), ..plain() },
-            Request { body: Some(format!("{{\"note\": \"{hex}\"}}").into_bytes()), ..plain() },
-            Request { body: Some(serde_json::to_vec(&format!("it is {text}")).unwrap()), ..plain() },
-        ]
-    };
-    for request in requests() {
-        let fault = away.send(request).await.unwrap_err();
-        let said = fault.to_string();
-        assert!(
-            matches!(fault, SendFault::NotSent { .. }) && said.contains("does not belong there"),
-            "{said}"
-        );
-        assert!(!said.contains(text), "{said}");
-    }
-    assert_eq!(elsewhere.heard(), "");
-    for request in requests() {
-        assert_eq!(at_home.send(request).await.unwrap().status, 200, "where it belongs");
-    }
-}
 
 #[tokio::test]
 async fn an_unknown_authority_is_explained_and_nothing_is_sent() {

@@ -32,13 +32,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &["engine"]),
     ("secrets", &["engine"]),
     ("http", &["secrets", "clock"]),
-    ("telemetry", &["config", "clock", "engine"]),
+    ("telemetry", &["config", "clock", "engine", "secrets"]),
     ("ledger", &["engine"]),
     ("control", &["http", "secrets", "engine", "clock", "strict"]),
     ("jumpcloud", &["http", "secrets", "engine", "strict"]),
     ("executor", &["jumpcloud", "ledger", "engine", "secrets"]),
     ("config", &["http", "secrets", "engine"]),
-    ("admin", &["engine"]),
+    ("admin", &["engine", "secrets"]),
     (
         "agent",
         &[
