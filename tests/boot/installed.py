@@ -64,6 +64,8 @@ class Story:
             self.machine.shell(self.arguments.sabotage)
         self.set_up()
         self.first_grant()
+        self.confined()
+        self.operators()
         self.reload()
         self.sealed()
         self.upgrade()
@@ -203,6 +205,41 @@ class Story:
 
     # The running service.
 
+    def confined(self):
+        """What the agent takes from itself is in force under the unit's own restrictions, too."""
+        log = self.machine.run("journalctl", "--no-pager", "-o", "cat", "-u", UNIT).out
+        told = [json.loads(line) for line in log.splitlines() if '"hardening: ' in line]
+        expect(told and told[-1]["msg"] == "hardening: in force", "hardening in force", told)
+        for name in ("seccomp", "landlock"):
+            expect(told[-1][name].startswith("enforced"), f"{name} in force", told[-1])
+        score = self.machine.run("systemd-analyze", "security", "--no-pager", UNIT, ok=None).out
+        score = score.strip().splitlines()[-1].split(":")[-1].split()[0]
+        expect(float(score) <= 1.2, "an exposure of at most 1.2", score)
+        policy = [line for line in log.splitlines() if "policy: " in line and '"error"' in line]
+        expect(not policy, "nothing to complain of about the policy's owner", policy)
+        self.seen.row("confined", f"seccomp {told[-1]['seccomp']}; landlock {told[-1]['landlock']}; exposure {score}")
+
+    def operators(self):
+        """The socket for a group of people, by the drop-in that is shipped."""
+        machine, examples = self.machine, "/usr/share/doc/ephemerald/examples/drop-ins"
+        machine.shell(
+            f"""set -e
+            groupadd --system jit-operators
+            useradd --system --groups jit-operators grace
+            mkdir -p /etc/systemd/system/ephemerald.service.d /etc/ephemerald/conf.d
+            cp {examples}/operators.conf /etc/systemd/system/ephemerald.service.d/
+            printf '[agent]\\ncontrol_group = "jit-operators"\\n' > /etc/ephemerald/conf.d/operators.toml
+            chgrp -R ephemerald /etc/ephemerald/conf.d && chmod -R g+rX /etc/ephemerald/conf.d
+            systemctl daemon-reload
+            systemctl restart ephemerald"""
+        )
+        owner = machine.run("stat", "-c", "%G %a", "/run/ephemerald/control.sock").out.strip()
+        expect(owner == "jit-operators 660", "a socket of that group", owner)
+        socket = "--control-socket /run/ephemerald/control.sock"
+        machine.shell(f"runuser -u grace -- ephemerald --config /dev/null {socket} status")
+        wait_for("contact with the control plane", 30, self.connected)
+        self.seen.row("a group for the socket", "the shipped drop-in; a member asks for the status")
+
     def reload(self):
         machine, policy = self.machine, "/etc/ephemerald/policy.toml"
         before = self.pid()
@@ -212,6 +249,10 @@ class Story:
         machine.shell(f"sed 's/1h/30m/' /srv/policy.toml > {policy}")
         machine.run("systemctl", "reload", UNIT)
         wait_for("a good one is taken", 20, lambda: "policy: changed" in machine.journal("-u", UNIT))
+        machine.shell(f"chown ephemerald {policy}; systemctl reload ephemerald")
+        complaint = f"{policy} belongs to the agent's own user; run: chown root {policy}"
+        wait_for("a policy of the agent's own is told", 20, lambda: complaint in machine.journal("-u", UNIT))
+        machine.shell(f"chown root {policy}; systemctl reload ephemerald")
         expect(machine.shows(UNIT, "ActiveState") == "active" and self.pid() == before, "the same process")
         self.seen.row("systemctl reload", "bad policy refused, good one taken, same process")
 
