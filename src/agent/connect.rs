@@ -6,17 +6,17 @@
 //! somebody. Refuses to choose between two that differ: the integration is not used, and both places
 //! are named.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, thread};
 
 use crate::{
     clock,
-    config::{Config, ConnectionSource, Integration, template},
+    config::{Config, Integration, template},
     engine::{
         ids::{IntegrationId, RoleName},
         settings::{IntegrationSettings, Settings},
     },
     jumpcloud::{self, Client, Connection, Insights, Setup},
-    secrets,
+    secrets::Source,
 };
 
 /// An integration as it is really used.
@@ -81,9 +81,9 @@ pub(super) fn connect(config: &Config) -> Connected {
         insights: BTreeMap::new(),
         broken: BTreeMap::new(),
     };
-    for (number, integration) in config.integrations.iter().enumerate() {
-        let id = integration.settings.id.clone();
-        match prepare(config, integration).and_then(|prepared| open(&prepared).map(|made| (prepared, made))) {
+    for (number, prepared) in prepare_all(config).into_iter().enumerate() {
+        let id = config.integrations[number].settings.id.clone();
+        match prepared.and_then(|prepared| open(&prepared).map(|made| (prepared, made))) {
             Ok((prepared, (client, insights))) => {
                 all.settings.integrations[number] = prepared.settings;
                 all.clients.insert(id.clone(), Arc::new(client));
@@ -96,6 +96,16 @@ pub(super) fn connect(config: &Config) -> Connected {
         }
     }
     all
+}
+
+/// All at the same time: a program that is waited for delays no other one.
+fn prepare_all(config: &Config) -> Vec<Result<Prepared, String>> {
+    thread::scope(|scope| {
+        let start = |integration| scope.spawn(move || prepare(config, integration));
+        let started: Vec<_> = config.integrations.iter().map(start).collect();
+        let lost = |_| Err("connection: the thread that read it was lost".to_owned());
+        started.into_iter().map(|thread| thread.join().unwrap_or_else(lost)).collect()
+    })
 }
 
 /// The clients of a prepared integration.
@@ -117,13 +127,9 @@ pub fn open(prepared: &Prepared) -> Result<(Client, Option<Insights>), String> {
     Ok((client, Some(insights.ok_or_else(unknown)?)))
 }
 
-fn connection(source: &ConnectionSource) -> Result<Connection, String> {
-    let path = match source {
-        ConnectionSource::File(path) => path.clone(),
-        ConnectionSource::Credential(name) => secrets::credential(name).map_err(|e| e.to_string())?,
-    };
-    let json = secrets::read_private(&path).map_err(|e| e.to_string())?;
-    Connection::parse(&json, &path.display().to_string()).map_err(|e| e.to_string())
+fn connection(source: &Source) -> Result<Connection, String> {
+    let json = source.read().map_err(|e| e.to_string())?;
+    Connection::parse(&json, &source.to_string()).map_err(|e| e.to_string())
 }
 
 fn together(
@@ -269,6 +275,25 @@ mod tests {
     fn a_template_of_the_connection_is_checked_as_the_policy_s_is() {
         let said = prepared("", r#"{"email_template": "x@{domain}"}"#).unwrap_err();
         assert!(said.contains("main.json") && said.contains("holds {tag} once"), "{said}");
+    }
+
+    #[test]
+    fn a_program_that_is_waited_for_delays_no_other_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = dir.path().join("there");
+        let json = r#"{"region": "eu", "token": "canary"}"#;
+        // The first ends only after the second has run.
+        let block = |name: &str, script: &str| {
+            let script = format!("{script} && echo '{json}'");
+            format!(
+                "[[integration]]\nname = {name:?}\nconnection_command = [\"/bin/sh\", \"-c\", {script:?}]\n"
+            )
+        };
+        let waits = format!("until [ -e {} ]; do :; done", there.display());
+        let both = block("first", &waits) + &block("second", &format!("touch {}", there.display()));
+        let connected = connect(&config(dir.path(), &both, "{}"));
+        assert!(connected.broken.is_empty(), "{:?}", connected.broken);
+        assert_eq!(connected.clients.len(), 3);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!
 //! Refuses: unknown keys, durations without a unit, two integrations of one name or connection, a
 //! control plane or proxy that is no https (http is for loopback and for proxies). Secrets have no key here:
-//! they lie in files and credentials that this configuration only names.
+//! they come from files, credentials and
+//! commands that this configuration only names.
 
 mod duration;
 mod error;
@@ -16,6 +17,7 @@ pub mod policy_file;
 mod proxy;
 mod raw;
 mod show;
+mod source;
 pub mod template;
 mod validate;
 
@@ -24,9 +26,12 @@ mod tests;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use crate::engine::{
-    settings::{IntegrationSettings, Settings, Timing},
-    time::Millis,
+use crate::{
+    engine::{
+        settings::{IntegrationSettings, Settings, Timing},
+        time::Millis,
+    },
+    secrets::Source,
 };
 
 pub use error::ConfigError;
@@ -84,7 +89,7 @@ pub struct ControlPlane {
     /// The way out, for everything that has none of its own.
     pub proxy: Proxy,
     /// User name and password for that proxy.
-    pub proxy_auth_file: Option<PathBuf>,
+    pub proxy_auth: Option<Source>,
     /// What is reached without any proxy.
     pub no_proxy: Vec<String>,
 }
@@ -94,27 +99,18 @@ pub struct ControlPlane {
 pub struct Integration {
     /// What the engine needs to know.
     pub settings: IntegrationSettings,
-    /// Where the connection JSON lies.
-    pub connection: ConnectionSource,
+    /// Where the connection JSON comes from.
+    pub connection: Source,
     /// The way to it.
     pub proxy: Proxy,
     /// User name and password for its own proxy.
-    pub proxy_auth_file: Option<PathBuf>,
+    pub proxy_auth: Option<Source>,
     /// Accounts in one page of a listing.
     pub page_size: u32,
     /// Whether Directory Insights is asked for hints.
     pub insights: bool,
     /// Which of the keys that the connection's `options` may hold too somebody wrote, and where.
     pub said: BTreeMap<&'static str, String>,
-}
-
-/// Where the connection JSON of an integration lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectionSource {
-    /// A file that only the daemon may read.
-    File(PathBuf),
-    /// A systemd credential of this name, in `$CREDENTIALS_DIRECTORY`.
-    Credential(String),
 }
 
 /// What is logged and how.

@@ -26,6 +26,7 @@ pub(super) struct Agent {
     pub(super) control_socket: String,
     pub(super) control_group: Option<String>,
     pub(super) name: Option<String>,
+    pub(super) command_timeout: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,6 +39,8 @@ pub(super) struct ControlPlane {
     pub(super) report_interval: String,
     pub(super) proxy: Option<String>,
     pub(super) proxy_auth_file: Option<String>,
+    pub(super) proxy_auth_credential: Option<String>,
+    pub(super) proxy_auth_command: Option<Vec<String>>,
     pub(super) no_proxy: Vec<String>,
 }
 
@@ -47,8 +50,11 @@ pub(super) struct Integration {
     pub(super) name: String,
     pub(super) connection_file: Option<String>,
     pub(super) connection_credential: Option<String>,
+    pub(super) connection_command: Option<Vec<String>>,
     pub(super) proxy: Option<String>,
     pub(super) proxy_auth_file: Option<String>,
+    pub(super) proxy_auth_credential: Option<String>,
+    pub(super) proxy_auth_command: Option<Vec<String>>,
     pub(super) roles: Vec<String>,
     pub(super) role_mode: String,
     pub(super) role_order: Vec<Vec<String>>,
@@ -97,6 +103,7 @@ impl Default for Agent {
             control_socket: "/run/ephemerald/control.sock".into(),
             control_group: None,
             name: None,
+            command_timeout: "10s".into(),
         }
     }
 }
@@ -111,6 +118,8 @@ impl Default for ControlPlane {
             report_interval: "30s".into(),
             proxy: None,
             proxy_auth_file: None,
+            proxy_auth_credential: None,
+            proxy_auth_command: None,
             no_proxy: Vec::new(),
         }
     }
@@ -122,8 +131,11 @@ impl Default for Integration {
             name: String::new(),
             connection_file: None,
             connection_credential: None,
+            connection_command: None,
             proxy: None,
             proxy_auth_file: None,
+            proxy_auth_credential: None,
+            proxy_auth_command: None,
             roles: Vec::new(),
             role_mode: "single".into(),
             role_order: Vec::new(),
