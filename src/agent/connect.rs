@@ -8,6 +8,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, thread};
 
+use aws_lc_rs::digest::Digest;
+
 use crate::{
     clock,
     config::{Config, Integration, template},
@@ -15,6 +17,7 @@ use crate::{
         ids::{IntegrationId, RoleName},
         settings::{IntegrationSettings, Settings},
     },
+    executor::{Clients, Keyed},
     jumpcloud::{self, Client, Connection, Insights, Setup},
     secrets::Source,
 };
@@ -35,9 +38,9 @@ pub struct Prepared {
 /// What became of all integrations.
 pub(super) struct Connected {
     pub(super) settings: Settings,
-    pub(super) clients: BTreeMap<IntegrationId, Arc<Client>>,
-    /// Directory Insights, where it is asked.
-    pub(super) insights: BTreeMap<IntegrationId, Insights>,
+    pub(super) clients: Arc<Clients>,
+    /// What was read of each integration; nothing of a broken one.
+    pub(super) prints: Vec<Option<Digest>>,
     /// Integrations that cannot be used, and why.
     pub(super) broken: BTreeMap<IntegrationId, String>,
 }
@@ -77,8 +80,8 @@ pub(super) fn connect(config: &Config) -> Connected {
     }
     let mut all = Connected {
         settings: config.settings(),
-        clients: BTreeMap::new(),
-        insights: BTreeMap::new(),
+        clients: Arc::default(),
+        prints: Vec::new(),
         broken: BTreeMap::new(),
     };
     for (number, prepared) in prepare_all(config).into_iter().enumerate() {
@@ -86,11 +89,13 @@ pub(super) fn connect(config: &Config) -> Connected {
         match prepared.and_then(|prepared| open(&prepared).map(|made| (prepared, made))) {
             Ok((prepared, (client, insights))) => {
                 all.settings.integrations[number] = prepared.settings;
-                all.clients.insert(id.clone(), Arc::new(client));
-                all.insights.extend(insights.map(|insights| (id, insights)));
+                let key = Keyed { client: Arc::new(client), insights: insights.map(Arc::new) };
+                all.clients.put(&id, key, false);
+                all.prints.push(Some(prepared.connection.print));
             }
             Err(problem) => {
-                tracing::error!(integration = %id, error = problem, "connection: cannot be used; nothing can be raised or ended there until the agent is restarted with a good one");
+                all.prints.push(None);
+                tracing::error!(integration = %id, error = problem, "connection: cannot be used; nothing can be raised or ended there until there is a good one, which is looked for again");
                 all.broken.insert(id, problem);
             }
         }
@@ -293,7 +298,7 @@ mod tests {
         let both = block("first", &waits) + &block("second", &format!("touch {}", there.display()));
         let connected = connect(&config(dir.path(), &both, "{}"));
         assert!(connected.broken.is_empty(), "{:?}", connected.broken);
-        assert_eq!(connected.clients.len(), 3);
+        assert_eq!(connected.clients.all().len(), 3);
     }
 
     #[test]
@@ -301,10 +306,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let block = "[[integration]]\nname = \"gone\"\nconnection_file = \"/nonexistent/jc.json\"\n";
         let connected = connect(&config(dir.path(), block, r#"{"rate_limit": 2, "insights": true}"#));
-        let names =
-            |ids: Vec<&IntegrationId>| ids.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
-        assert_eq!(names(connected.clients.keys().collect()), ["main"]);
-        assert_eq!(names(connected.insights.keys().collect()), ["main"]);
+        let all = connected.clients.all();
+        assert_eq!(all.keys().map(IntegrationId::as_str).collect::<Vec<_>>(), ["main"]);
+        assert!(all.values().all(|key| key.insights.is_some()));
+        assert!(matches!(connected.prints.as_slice(), [Some(_), None]));
         assert!(connected.broken[&IntegrationId::new("gone").unwrap()].contains("/nonexistent/jc.json"));
         assert_eq!(connected.settings.integrations.len(), 2, "the engine knows both");
         assert_eq!(connected.settings.integrations[0].rate_per_second, 2);

@@ -42,8 +42,13 @@ impl Secret {
     /// Names the secret without telling it: the first 8 hexadecimal digits of the SHA-256 of the whole of it.
     #[must_use]
     pub fn digest(&self) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_bytes());
-        digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        self.sha256().as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Tells one secret from another without keeping it.
+    #[must_use]
+    pub fn sha256(&self) -> aws_lc_rs::digest::Digest {
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_bytes())
     }
 
     /// Compares in constant time.

@@ -29,6 +29,16 @@ impl Source {
         }
     }
 
+    /// The file that it lies in, if it lies in one.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::Credential(name) => credential(name).ok(),
+            Self::Command(_) => None,
+        }
+    }
+
     /// Reads it now. Blocks: on a disk, or for as long as the program may take.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ async fn a_connection_without_a_token_is_named_by_check_with_its_file() {
 }
 
 /// A key of a mounted Kubernetes Secret, as the kubelet writes it; the integration takes it as a credential.
-fn mounted(world: &World) -> std::path::PathBuf {
+pub(crate) fn mounted(world: &World) -> std::path::PathBuf {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     let dir = world.files.root.join("credentials");
     let version = dir.join("..2026_11_26");
