@@ -185,6 +185,23 @@ async fn the_key_of_before_is_used_again_if_the_newest_one_dies() {
 }
 
 #[tokio::test]
+async fn the_account_behind_the_new_key_is_not_raised_from_the_first_moment_on() {
+    let world = World::ready().await;
+    let billing = Some(vec!["Administrator With Billing".to_owned()]);
+    let edit = Edit { api_key: Some(NEW.into()), roles: billing, ..Edit::default() };
+    world.cloud.change("greta@example.com", &edit).unwrap();
+    let before = world.approved(Ask::role("dmitri@example.com", "Manager", 2)).await;
+    world.about(&before, "granted").await; // whose the old key is has been asked just now
+    write(&world, NEW);
+    world.logs("connection: a new key is in use").await;
+
+    let request = world.approved(Ask::role("greta@example.com", "Manager", 60)).await;
+
+    let refused = world.result(&request.job_id.unwrap().to_string()).await;
+    assert_eq!((&refused["code"], &refused["rule"]), (&json!("rejected"), &json!("own_account")));
+}
+
+#[tokio::test]
 async fn an_ending_is_carried_out_with_the_key_of_before_although_nobody_says_whose_that_is() {
     let world = World::ready().await;
     second_owner(&world, NEW);
