@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "config/recipes.rs"]
+mod recipes;
 #[path = "config/reference.rs"]
 mod reference;
 

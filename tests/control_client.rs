@@ -26,6 +26,7 @@ use ephemerald::{
     },
     http::{Door, DoorOptions},
     sandbox::control_plane::{Faults, JobSpec, Operator, Options, Running, SignWith, run},
+    secrets::Source,
 };
 use serde_json::json;
 use tokio::{
@@ -201,7 +202,7 @@ async fn a_token_file_that_others_can_read_is_refused() {
     let path = dir.path().join("token");
     std::fs::write(&path, "eph1.x").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let source = TokenSource::File(path.clone());
+    let source = TokenSource::From(Source::File(path.clone()));
     assert!(matches!(source.read(), Err(EnrollError::Secret(_))));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert!(matches!(source.read(), Err(EnrollError::Token(_))));

@@ -18,6 +18,8 @@ mod connections;
 mod evidence;
 #[path = "stories/extend.rs"]
 mod extend;
+#[path = "stories/fresh_keys.rs"]
+mod fresh_keys;
 #[path = "stories/inventory.rs"]
 mod inventory;
 #[path = "stories/keys.rs"]

@@ -22,7 +22,7 @@ use super::{
     command::{Command, Decision, DecisionView, DeedView},
     peer,
     server::Query,
-    view::{GrantView, HealthView, RotationView, StatusView},
+    view::{GrantView, HealthView, KeyView, RotationView, StatusView},
 };
 
 const LIMIT: u64 = 64 << 20;
@@ -164,6 +164,14 @@ pub async fn metrics(socket: &Path) -> Result<String, AskError> {
     let answer = asked(socket, "GET /metrics", &Body::default(), PATIENCE).await?;
     let text = body(&answer).map(|body| String::from_utf8_lossy(body).into_owned());
     text.map_err(|problem| AskError::Unexpected { path: socket.to_path_buf(), problem })
+}
+
+/// Asks for the connections to be read again, all or one, and waits for what comes of it.
+///
+/// # Errors
+/// [`AskError`] says who must act.
+pub async fn connections(socket: &Path, name: Option<&str>) -> Result<Vec<KeyView>, AskError> {
+    request(socket, "POST /v1/connections", &sent(&name), PATIENCE_FOR_A_DEED).await
 }
 
 /// Asks for a new key for the agent, and waits for what comes of it.

@@ -3,7 +3,8 @@
 //!
 //! Refuses: taking over a socket that somebody listens on, replacing a file that is no socket,
 //! every method but GET for a view and POST for a deed; a thaw, a forget and a decision about a doubted
-//! ledger for anybody but root; a new key for anybody but root and the daemon's own user.
+//! ledger for anybody but root; a new key, and a new reading of
+//! the connections, for anybody but root and the daemon's own user.
 
 use std::{
     fs, io,
@@ -32,7 +33,7 @@ use super::{
     guarded::guarded,
     peer::{self, Caller},
     probes,
-    view::{GrantView, HealthView, RotationView, StatusView},
+    view::{GrantView, HealthView, KeyView, RotationView, StatusView},
 };
 use crate::{engine::order::Peer, secrets::guard::Outlet};
 
@@ -49,6 +50,8 @@ pub enum Query {
     Metrics(oneshot::Sender<String>),
     /// A new key for the agent.
     RotateKey(oneshot::Sender<RotationView>),
+    /// The connections read again: all, or one by its name.
+    Connections(Option<String>, oneshot::Sender<Vec<KeyView>>),
     /// An order, and who gives it.
     Deed(Command, Peer, oneshot::Sender<DeedView>),
     /// A decision about a ledger in doubt, and who makes it.
@@ -181,6 +184,7 @@ fn router(queries: mpsc::Sender<Query>) -> Router {
         .route("/v1/health", get(|State(tx): State<Queries>| ask(tx, Query::Health, ANSWER_TIMEOUT)))
         .route("/metrics", get(probes::metrics))
         .route("/v1/rotate-key", post(rotate_key))
+        .route("/v1/connections", post(connections))
         .route("/v1/deed", post(deed))
         .route("/v1/ledger", post(decide))
         .layer(map_response(|answer| guarded(Outlet::ControlSocket, answer)))
@@ -194,6 +198,17 @@ async fn rotate_key(ConnectInfo(caller): ConnectInfo<Caller>, State(queries): St
         return (StatusCode::FORBIDDEN, "only root and the daemon's own user may do this").into_response();
     }
     ask(queries, Query::RotateKey, DEED_TIMEOUT).await
+}
+
+async fn connections(
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    State(queries): State<Queries>,
+    Json(name): Json<Option<String>>,
+) -> Response {
+    if !caller.is_of_the_house() {
+        return (StatusCode::FORBIDDEN, "only root and the daemon's own user may do this").into_response();
+    }
+    ask(queries, |to| Query::Connections(name, to), DEED_TIMEOUT).await
 }
 
 async fn deed(

@@ -65,6 +65,15 @@ pub struct IntegrationView {
     pub raises_paused: Option<String>,
     /// Requests a second allowed at the moment.
     pub rate: u32,
+    /// The key in use, by the first 8 digits of its SHA-256.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// When that key ends, where anybody says so.
+    #[serde(default)]
+    pub key_ends_at: Option<String>,
+    /// Days until then; negative when it is past.
+    #[serde(default)]
+    pub key_days_left: Option<i64>,
 }
 
 /// How many grants are in which state.
@@ -175,6 +184,46 @@ pub struct GrantView {
     pub attempts: u32,
     /// What went wrong last.
     pub last_fault: Option<String>,
+}
+
+/// What came of reading a connection again. Keys are named by the first 8 digits of their SHA-256.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// The integration.
+    pub integration: String,
+    /// How it ended.
+    pub outcome: KeyOutcome,
+    /// Where the connection comes from.
+    pub source: String,
+    /// The key that this is about.
+    pub key: Option<String>,
+    /// The key that was in use before, or stays in use instead.
+    pub previous: Option<String>,
+    /// The organization that JumpCloud names.
+    pub organization: Option<String>,
+    /// Whose key it is.
+    pub account: Option<String>,
+    /// The role of that account.
+    pub role: Option<String>,
+    /// When the key ends, where anybody says so.
+    pub ends_at: Option<String>,
+    /// What was in the way.
+    pub problem: Option<String>,
+}
+
+/// How the reading of a connection ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyOutcome {
+    /// It is the key in use.
+    Kept,
+    /// A new key is in use.
+    Taken,
+    /// JumpCloud does not confirm the key.
+    Refused,
+    /// There is no key to be had.
+    #[default]
+    Unreadable,
 }
 
 /// What came of a change of the agent's key. Keys are named by their thumbprints.

@@ -43,6 +43,7 @@ pub async fn alone<T>(config: &Config, work: impl AsyncFnOnce(Line) -> T) -> Res
     let (queries, admin) = mpsc::channel(16);
     let (_hinting, hints) = mpsc::channel(1);
     let (_reloading, reload) = mpsc::channel(1);
+    let (_changing, keys) = mpsc::channel(1);
     // Read and never made: what this process makes may be another user's.
     let dir = &config.agent.state_dir;
     let tag_key = dir.join("tag.key").exists().then(|| tag_key(dir)).flatten();
@@ -58,6 +59,7 @@ pub async fn alone<T>(config: &Config, work: impl AsyncFnOnce(Line) -> T) -> Res
         admin,
         reload,
         inventories,
+        keys,
         stop,
     };
     let turn = Turn::new(engine, parts, seed).run(first, ears);

@@ -7,12 +7,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc, watch};
+use aws_lc_rs::digest::Digest;
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinHandle,
+};
 
 use super::{
     at_rest,
     connect::{Connected, connect},
     insights::Watcher,
+    keeper::{Ground, Keepers},
     opening::{self, Book},
     rotation::Ask,
     status::Snapshot,
@@ -35,7 +40,7 @@ use crate::{
         policy::Policy,
         settings::Settings,
     },
-    executor::{self, Executor},
+    executor::{self, Clients, Executor},
     http::{Door, DoorOptions},
     ledger::{Ledger, LedgerError, Seq},
     secrets::TagKey,
@@ -69,6 +74,12 @@ pub(super) struct Parts {
     pub(super) ledger: Arc<Ledger<Raise>>,
     pub(super) ledger_file: PathBuf,
     pub(super) executor: Executor,
+    /// The keys of the integrations, which the executor uses.
+    pub(super) clients: Arc<Clients>,
+    /// What was read of each integration.
+    pub(super) prints: Vec<Option<Digest>>,
+    /// Who looks for newer ones; nobody in a process that only ends grants.
+    pub(super) keepers: Keepers,
     pub(super) policy_file: PathBuf,
     pub(super) policy: Option<Policy>,
     pub(super) policy_error: Option<String>,
@@ -117,21 +128,22 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let socket =
         AdminServer::bind(&config.agent.control_socket, config.agent.control_group.as_deref()).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
-    let mut connected = connect(&config);
+    let connected = connect(&config);
     let (hinting, hints) = mpsc::channel(16);
-    let insights = std::mem::take(&mut connected.insights);
-    let mut tasks = Watcher::start_all(insights, &connected.clients, &hinting, &stop);
+    let mut tasks = Watcher::start_all(&connected.clients, &hinting, &stop);
     let (ends, wires) = talk::wires();
     let LoopEnds { control, delivered: inventories, senders } = ends;
     let tag_key = tag_key(&config.agent.state_dir);
     let channels = (Arc::clone(&ledger), reports);
-    let parts = parts(&config, connected, channels, senders, identity.as_ref(), tag_key);
+    let mut parts = parts(&config, connected, channels, senders, identity.as_ref(), tag_key);
+    let (keys, keepers) = keep(&config, &mut parts, &stop);
+    tasks.extend(keepers);
     let (queries, admin) = mpsc::channel(16);
     if let Some(address) = config.probes {
         tasks.push(tokio::spawn(probes::serve(address, queries.clone(), stop.clone())));
     }
     let socket = tokio::spawn(socket.run(queries, stopped(stop.clone())));
-    let (reload, seed) = (reloads(&config.policy_file, &stop)?, entropy()?);
+    let (reload, seed) = (reloads(&config.policy_file, parts.keepers.clone(), &stop)?, entropy()?);
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());
     if let Some(identity) = identity {
         let known = &engine.state().recovery;
@@ -146,6 +158,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
         admin,
         reload,
         inventories,
+        keys,
         stop,
     };
     Turn::new(engine, parts, seed).run(first, ears).await;
@@ -169,6 +182,9 @@ pub(super) fn parts(
     Parts {
         settings: connected.settings,
         ledger,
+        clients: Arc::clone(&connected.clients),
+        keepers: Keepers::default(),
+        prints: connected.prints,
         executor: Executor::new(connected.clients, tag_key.clone(), reports),
         ledger_file: config.agent.state_dir.join(crate::ledger::FILE_NAME),
         policy_file: config.policy_file.clone(),
@@ -186,6 +202,26 @@ pub(super) fn parts(
         raises: true,
         broken: connected.broken,
     }
+}
+
+/// Starts who looks for newer keys; where the loop hears of one.
+fn keep(
+    config: &Config,
+    parts: &mut Parts,
+    stop: &watch::Receiver<bool>,
+) -> (mpsc::Receiver<IntegrationId>, Vec<JoinHandle<()>>) {
+    let (changed, keys) = mpsc::channel(16);
+    let (keepers, tasks) = Keepers::start(Ground {
+        config,
+        clients: &parts.clients,
+        settings: &parts.settings.integrations,
+        prints: std::mem::take(&mut parts.prints),
+        snapshot: parts.snapshot.subscribe(),
+        changed,
+        stop,
+    });
+    parts.keepers = keepers;
+    (keys, tasks)
 }
 
 /// The door to the control plane.
@@ -252,12 +288,21 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// SIGHUP reads the policy anew, and so does a change of its file.
-fn reloads(policy: &Path, stop: &watch::Receiver<bool>) -> Result<mpsc::Receiver<()>, AgentError> {
+/// SIGHUP reads the policy anew, and so does a change of its file. The keys of JumpCloud have keepers of their
+/// own; SIGHUP is for them, too.
+fn reloads(
+    policy: &Path,
+    keepers: Keepers,
+    stop: &watch::Receiver<bool>,
+) -> Result<mpsc::Receiver<()>, AgentError> {
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let (sender, receiver) = mpsc::channel(1);
     super::policy::watch_file(policy.to_path_buf(), sender.clone(), stop.clone());
-    tokio::spawn(async move { while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {} });
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() && sender.send(()).await.is_ok() {
+            keepers.reload();
+        }
+    });
     Ok(receiver)
 }
 

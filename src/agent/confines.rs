@@ -11,8 +11,9 @@ use std::{
 
 use super::connect::prepare;
 use crate::{
-    config::{Config, ConnectionSource},
+    config::{Config, Integration},
     hardening::Plan,
+    secrets::Source,
 };
 
 /// What [`hardening::apply`](crate::hardening::apply) leaves this agent.
@@ -38,16 +39,27 @@ fn read(config: &Config) -> Vec<PathBuf> {
     let mut all = vec![config.policy_file.clone()];
     all.extend(config.hardening.read.iter().cloned());
     all.extend(config.control_plane.ca_file.clone());
-    all.extend(config.control_plane.proxy_auth_file.clone());
+    all.extend(config.control_plane.proxy_auth.as_ref().and_then(file));
     for integration in &config.integrations {
-        if let ConnectionSource::File(path) = &integration.connection {
-            all.push(path.clone());
-        }
-        all.extend(integration.proxy_auth_file.clone());
-        // One that cannot be used is told when it is needed.
-        all.extend(prepare(config, integration).ok().and_then(|prepared| prepared.connection.ca_file));
+        all.extend(file(&integration.connection));
+        all.extend(integration.proxy_auth.as_ref().and_then(file));
+        all.extend(authorities(config, integration));
     }
     all
+}
+
+fn file(source: &Source) -> Option<PathBuf> {
+    if let Source::File(path) = source { Some(path.clone()) } else { None }
+}
+
+/// The file that a connection names. One that cannot be used is told when it is needed; no program is started to
+/// learn of one: name it in `hardening.read`.
+fn authorities(config: &Config, integration: &Integration) -> Option<PathBuf> {
+    let programs = [Some(&integration.connection), integration.proxy_auth.as_ref()];
+    if programs.into_iter().flatten().any(|source| matches!(source, Source::Command(_))) {
+        return None;
+    }
+    prepare(config, integration).ok().and_then(|prepared| prepared.connection.ca_file)
 }
 
 #[cfg(test)]

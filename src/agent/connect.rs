@@ -6,17 +6,20 @@
 //! somebody. Refuses to choose between two that differ: the integration is not used, and both places
 //! are named.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, thread};
+
+use aws_lc_rs::digest::Digest;
 
 use crate::{
     clock,
-    config::{Config, ConnectionSource, Integration, template},
+    config::{Config, Integration, template},
     engine::{
         ids::{IntegrationId, RoleName},
         settings::{IntegrationSettings, Settings},
     },
+    executor::{Clients, Keyed},
     jumpcloud::{self, Client, Connection, Insights, Setup},
-    secrets,
+    secrets::Source,
 };
 
 /// An integration as it is really used.
@@ -35,9 +38,9 @@ pub struct Prepared {
 /// What became of all integrations.
 pub(super) struct Connected {
     pub(super) settings: Settings,
-    pub(super) clients: BTreeMap<IntegrationId, Arc<Client>>,
-    /// Directory Insights, where it is asked.
-    pub(super) insights: BTreeMap<IntegrationId, Insights>,
+    pub(super) clients: Arc<Clients>,
+    /// What was read of each integration; nothing of a broken one.
+    pub(super) prints: Vec<Option<Digest>>,
     /// Integrations that cannot be used, and why.
     pub(super) broken: BTreeMap<IntegrationId, String>,
 }
@@ -77,25 +80,37 @@ pub(super) fn connect(config: &Config) -> Connected {
     }
     let mut all = Connected {
         settings: config.settings(),
-        clients: BTreeMap::new(),
-        insights: BTreeMap::new(),
+        clients: Arc::default(),
+        prints: Vec::new(),
         broken: BTreeMap::new(),
     };
-    for (number, integration) in config.integrations.iter().enumerate() {
-        let id = integration.settings.id.clone();
-        match prepare(config, integration).and_then(|prepared| open(&prepared).map(|made| (prepared, made))) {
+    for (number, prepared) in prepare_all(config).into_iter().enumerate() {
+        let id = config.integrations[number].settings.id.clone();
+        match prepared.and_then(|prepared| open(&prepared).map(|made| (prepared, made))) {
             Ok((prepared, (client, insights))) => {
                 all.settings.integrations[number] = prepared.settings;
-                all.clients.insert(id.clone(), Arc::new(client));
-                all.insights.extend(insights.map(|insights| (id, insights)));
+                let key = Keyed { client: Arc::new(client), insights: insights.map(Arc::new) };
+                all.clients.put(&id, key, false);
+                all.prints.push(Some(prepared.connection.print));
             }
             Err(problem) => {
-                tracing::error!(integration = %id, error = problem, "connection: cannot be used; nothing can be raised or ended there until the agent is restarted with a good one");
+                all.prints.push(None);
+                tracing::error!(integration = %id, error = problem, "connection: cannot be used; nothing can be raised or ended there until there is a good one, which is looked for again");
                 all.broken.insert(id, problem);
             }
         }
     }
     all
+}
+
+/// All at the same time: a program that is waited for delays no other one.
+fn prepare_all(config: &Config) -> Vec<Result<Prepared, String>> {
+    thread::scope(|scope| {
+        let start = |integration| scope.spawn(move || prepare(config, integration));
+        let started: Vec<_> = config.integrations.iter().map(start).collect();
+        let lost = |_| Err("connection: the thread that read it was lost".to_owned());
+        started.into_iter().map(|thread| thread.join().unwrap_or_else(lost)).collect()
+    })
 }
 
 /// The clients of a prepared integration.
@@ -117,13 +132,9 @@ pub fn open(prepared: &Prepared) -> Result<(Client, Option<Insights>), String> {
     Ok((client, Some(insights.ok_or_else(unknown)?)))
 }
 
-fn connection(source: &ConnectionSource) -> Result<Connection, String> {
-    let path = match source {
-        ConnectionSource::File(path) => path.clone(),
-        ConnectionSource::Credential(name) => secrets::credential(name).map_err(|e| e.to_string())?,
-    };
-    let json = secrets::read_private(&path).map_err(|e| e.to_string())?;
-    Connection::parse(&json, &path.display().to_string()).map_err(|e| e.to_string())
+fn connection(source: &Source) -> Result<Connection, String> {
+    let json = source.read().map_err(|e| e.to_string())?;
+    Connection::parse(&json, &source.to_string()).map_err(|e| e.to_string())
 }
 
 fn together(
@@ -272,14 +283,33 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_is_waited_for_delays_no_other_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = dir.path().join("there");
+        let json = r#"{"region": "eu", "token": "canary"}"#;
+        // The first ends only after the second has run.
+        let block = |name: &str, script: &str| {
+            let script = format!("{script} && echo '{json}'");
+            format!(
+                "[[integration]]\nname = {name:?}\nconnection_command = [\"/bin/sh\", \"-c\", {script:?}]\n"
+            )
+        };
+        let waits = format!("until [ -e {} ]; do :; done", there.display());
+        let both = block("first", &waits) + &block("second", &format!("touch {}", there.display()));
+        let connected = connect(&config(dir.path(), &both, "{}"));
+        assert!(connected.broken.is_empty(), "{:?}", connected.broken);
+        assert_eq!(connected.clients.all().len(), 3);
+    }
+
+    #[test]
     fn one_broken_integration_is_named_and_the_others_are_connected() {
         let dir = tempfile::tempdir().unwrap();
         let block = "[[integration]]\nname = \"gone\"\nconnection_file = \"/nonexistent/jc.json\"\n";
         let connected = connect(&config(dir.path(), block, r#"{"rate_limit": 2, "insights": true}"#));
-        let names =
-            |ids: Vec<&IntegrationId>| ids.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
-        assert_eq!(names(connected.clients.keys().collect()), ["main"]);
-        assert_eq!(names(connected.insights.keys().collect()), ["main"]);
+        let all = connected.clients.all();
+        assert_eq!(all.keys().map(IntegrationId::as_str).collect::<Vec<_>>(), ["main"]);
+        assert!(all.values().all(|key| key.insights.is_some()));
+        assert!(matches!(connected.prints.as_slice(), [Some(_), None]));
         assert!(connected.broken[&IntegrationId::new("gone").unwrap()].contains("/nonexistent/jc.json"));
         assert_eq!(connected.settings.integrations.len(), 2, "the engine knows both");
         assert_eq!(connected.settings.integrations[0].rate_per_second, 2);

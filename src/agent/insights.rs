@@ -4,11 +4,7 @@
 //! Refuses to be needed: no answer, a plan without it, or garbage is one line in the log and a later
 //! try, never a fault of the integration. Text of JumpCloud's is not logged, only checked names.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -22,7 +18,8 @@ use crate::{
         ids::{AccountId, IntegrationId},
         time::{Millis, Timestamp},
     },
-    jumpcloud::{Change, Client, Insights},
+    executor::{Clients, Keyed},
+    jumpcloud::Change,
 };
 
 /// Between two questions.
@@ -35,28 +32,28 @@ const OVERLAP: Millis = Millis(10 * 60_000);
 /// Watches one integration.
 pub(super) struct Watcher {
     integration: IntegrationId,
-    insights: Insights,
-    client: Arc<Client>,
+    /// Whatever key is in use is asked with.
+    clients: Arc<Clients>,
     hints: mpsc::Sender<IntegrationId>,
     seen: Seen,
-    own: Option<AccountId>,
+    /// The key that was asked with last, and the account that it belongs to.
+    own: Option<(String, AccountId)>,
     available: Option<bool>,
 }
 
 impl Watcher {
     pub(super) fn start_all(
-        insights: BTreeMap<IntegrationId, Insights>,
-        clients: &BTreeMap<IntegrationId, Arc<Client>>,
+        clients: &Arc<Clients>,
         hints: &mpsc::Sender<IntegrationId>,
         stop: &watch::Receiver<bool>,
     ) -> Vec<JoinHandle<()>> {
-        let one = |(integration, insights): (IntegrationId, Insights)| {
-            let client = Arc::clone(clients.get(&integration)?);
-            let (hints, seen) = (hints.clone(), Seen::default());
-            let watcher = Self { integration, insights, client, hints, seen, own: None, available: None };
+        let one = |(integration, key): (IntegrationId, Keyed)| {
+            key.insights?;
+            let (clients, hints, seen) = (Arc::clone(clients), hints.clone(), Seen::default());
+            let watcher = Self { integration, clients, hints, seen, own: None, available: None };
             Some(tokio::spawn(watcher.run(stop.clone())))
         };
-        insights.into_iter().filter_map(one).collect()
+        clients.all().into_iter().filter_map(one).collect()
     }
 
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
@@ -74,15 +71,19 @@ impl Watcher {
 
     /// One question; when to ask again.
     async fn ask(&mut self) -> Duration {
-        if self.own.is_none() {
+        let Some(Keyed { client, insights: Some(insights) }) = self.clients.current(&self.integration) else {
+            return RETRY;
+        };
+        if self.own.as_ref().is_none_or(|(key, _)| key != client.key()) {
             // Without it our own changes count as somebody else's, which costs a listing.
-            self.own = self.client.who_am_i().await.ok().and_then(|me| me.account);
+            let account = client.who_am_i().await.ok().and_then(|me| me.account);
+            self.own = account.map(|account| (client.key().to_owned(), account));
         }
         let since = Timestamp(clock::now().wall.0.saturating_sub_unsigned(OVERLAP.0));
-        let answer = self.insights.changes(since).await;
+        let answer = insights.changes(since).await;
         let available = answer.is_ok();
         if self.available.replace(available) != Some(available) {
-            let origin = self.insights.origin();
+            let origin = insights.origin();
             match &answer {
                 Ok(_) => {
                     tracing::info!(integration = %self.integration, origin, "insights: watched for changes by others")
@@ -94,7 +95,8 @@ impl Watcher {
         }
         let Ok(changes) = answer else { return RETRY };
         let mut look = false;
-        for change in self.seen.news(changes).iter().filter(|change| !change.is_by(self.own.as_ref())) {
+        let own = self.own.as_ref().map(|(_, account)| account);
+        for change in self.seen.news(changes).iter().filter(|change| !change.is_by(own)) {
             self.tell(change);
             look = true;
         }
@@ -141,7 +143,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        jumpcloud::{Connection, Setup},
+        jumpcloud::{Client, Connection, Setup},
         sandbox::tls::{Identity, Transport, serve},
         secrets::Secret,
     };
@@ -171,15 +173,11 @@ mod tests {
         let client = Client::new(&connection, &setup).unwrap();
         let insights = client.insights(&connection, &setup).unwrap().unwrap();
         let (hints, heard) = mpsc::channel(4);
-        let watcher = Watcher {
-            integration: IntegrationId::new("main").unwrap(),
-            insights,
-            client: Arc::new(client),
-            hints,
-            seen: Seen::default(),
-            own: None,
-            available: None,
-        };
+        let (integration, clients) = (IntegrationId::new("main").unwrap(), Arc::new(Clients::default()));
+        let key = Keyed { client: Arc::new(client), insights: Some(Arc::new(insights)) };
+        clients.put(&integration, key, false);
+        let watcher =
+            Watcher { integration, clients, hints, seen: Seen::default(), own: None, available: None };
         (watcher, set, heard)
     }
 

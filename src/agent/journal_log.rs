@@ -8,11 +8,19 @@ use tracing::{error, info, warn};
 use crate::engine::{
     action::{Entry, Warning},
     codes::EndReason,
-    ids::Remark,
+    ids::{IntegrationId, Remark},
     order::{Forgotten, Freeze, Order, Thaw},
     record::{About, GrantEnding, Record},
     recovery::Fact,
 };
+
+/// The alarm about a key, which is named by a part of its digest.
+pub(super) fn key_refused(integration: &IntegrationId, key: Option<&str>) {
+    error!(
+        integration = %integration, key,
+        "JumpCloud: the key is not accepted (401); raises pause, endings are tried on: put a working key where the connection comes from, it is taken from there"
+    );
+}
 
 /// Logs one record.
 pub(super) fn line(entry: &Entry) {
@@ -272,9 +280,7 @@ pub(super) fn warning(warning: &Warning) {
         Warning::WrongOrganization(integration) => error!(
             integration = %integration, "JumpCloud: the key belongs to another organization than the pinned one; nothing is done there: put the right key back"
         ),
-        Warning::CredentialRefused(integration) => error!(
-            integration = %integration, "JumpCloud: the key is not accepted (401); raises pause, endings are tried on: put a working key into the connection file"
-        ),
+        Warning::CredentialRefused(integration) => key_refused(integration, None),
         Warning::ListingCut(integration) => error!(
             integration = %integration, "JumpCloud: a listing that should be complete shows less than half of the administrators of the one before; for ten minutes it proves nobody gone: look at the list in the console"
         ),

@@ -214,6 +214,14 @@ impl Page {
             all.iter().map(|i| (of(i), i.rate as f64)),
         );
         self.each(
+            "key_expires_timestamp_seconds",
+            "When the key or secret of a connection ends, where anybody says so",
+            turn.parts.clients.all().into_iter().filter_map(|(id, key)| {
+                let ends = key.client.key_ends()?.0 as f64 / 1000.0;
+                Some((OfIntegration { integration: id.to_string() }, ends))
+            }),
+        );
+        self.each(
             "circuit_open",
             "1 while nothing but endings is sent, because calls failed in a row",
             all.iter().map(|i| (of(i), flag(i.circuit_open))),

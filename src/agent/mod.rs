@@ -24,6 +24,7 @@ mod insights;
 mod intake;
 mod inventory;
 mod journal_log;
+mod keeper;
 mod meters;
 mod offers;
 mod opening;

@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// What tells one content of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     inode: (u64, u64),
     length: u64,
     written: (i64, i64),
@@ -92,7 +92,7 @@ pub(super) fn watch_file(file: PathBuf, reload: mpsc::Sender<()>, mut stop: watc
     });
 }
 
-async fn stamp(file: &Path) -> Option<Stamp> {
+pub(super) async fn stamp(file: &Path) -> Option<Stamp> {
     // Not on the loop's own thread: a file system that hangs must not delay an ending.
     tokio::fs::metadata(file).await.ok().map(|found| Stamp::of(&found))
 }

@@ -1,7 +1,7 @@
 //! Tells the control plane how things stand, every few seconds to minutes, and takes its pace and its
 //! newer key sets.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 
@@ -21,7 +21,12 @@ use crate::{
         verify::Verifier,
         wire::{IntegrationStatus, JournalHead, Offers, RecoverReason, StatusAnswer, StatusRequest, Utc},
     },
-    engine::{action::Raise, grant::Phase, time::Timestamp},
+    engine::{
+        action::Raise,
+        grant::Phase,
+        ids::{IntegrationId, OrgId},
+        time::Timestamp,
+    },
     ledger::{Head, Ledger},
 };
 
@@ -49,6 +54,8 @@ pub(super) struct Snapshot {
     pub(super) base: u64,
     /// Jobs issued before this instant are of a life that may be forgotten.
     jobs_from: Option<Timestamp>,
+    /// The organization of each integration, once one has answered.
+    pub(super) pinned: BTreeMap<IntegrationId, OrgId>,
     /// Why the control plane is to be asked what it believes to be live.
     pub(super) recover: Option<RecoverReason>,
 }
@@ -76,6 +83,7 @@ impl Snapshot {
             claims: count(known.claims.len()),
             base: known.base,
             jobs_from: known.jobs_from,
+            pinned: turn.engine.state().organizations.clone(),
             recover: recovery::reason(known),
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     control::poll::ControlEvent,
     engine::{
         Engine, Restored,
-        action::{Action, Raise, Step},
+        action::{Action, Raise, Step, Warning},
         ids::IntegrationId,
         input::Input,
         inventory::Inventory,
@@ -48,6 +48,8 @@ pub(super) struct Ears {
     pub(super) admin: mpsc::Receiver<Query>,
     pub(super) reload: mpsc::Receiver<()>,
     pub(super) inventories: mpsc::Receiver<Delivered>,
+    /// Integrations whose key is another one now.
+    pub(super) keys: mpsc::Receiver<IntegrationId>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -115,6 +117,10 @@ impl Turn {
                 Some(integration) = ears.hints.recv() => self.feed(Input::Hint(integration)),
                 Some(query) = ears.admin.recv() => self.asked(query).await,
                 Some(()) = ears.reload.recv() => self.reload(),
+                Some(integration) = ears.keys.recv() => {
+                    self.parts.broken.remove(&integration);
+                    self.feed(Input::CredentialChanged(integration));
+                }
                 Some((jobs, counts)) = ears.inventories.recv() => self.feed(Input::Inventoried(jobs, counts)),
                 () = tokio::time::sleep(nap) => {
                     self.feed(Input::Tick);
@@ -170,6 +176,11 @@ impl Turn {
                 Action::Lower(lower) => self.parts.executor.lower(lower),
                 Action::Requeue(seq) => self.parts.requeue(ledger::Seq(seq.0)),
                 Action::Inventory(inventory) => self.hand_over(*inventory),
+                Action::Warn(Warning::CredentialRefused(integration)) => {
+                    let key = self.parts.clients.current(&integration);
+                    journal_log::key_refused(&integration, key.as_ref().map(|key| key.client.key()));
+                    self.parts.keepers.refused(&integration);
+                }
                 Action::Warn(warning) => journal_log::warning(&warning),
             }
         }

@@ -32,6 +32,7 @@ pub(super) async fn answer(turn: &Turn, query: Query) {
         Query::Health(to) => drop(to.send(health(turn))),
         Query::Metrics(to) => drop(to.send(meters::text(turn).await)),
         Query::RotateKey(to) => rotate_key(turn, to),
+        Query::Connections(name, to) => turn.parts.keepers.rotate(name.as_deref(), to),
         Query::Deed(..) | Query::Decide(..) => {} // the loop's own: it changes things
     }
 }
@@ -128,10 +129,13 @@ fn doubts(engine: &Engine) -> Vec<String> {
 }
 
 fn integration(turn: &Turn, view: crate::engine::views::IntegrationView, now: Now) -> IntegrationView {
+    let key = turn.parts.clients.current(&view.id);
+    let ends = key.as_ref().and_then(|key| key.client.key_ends());
     let paused = if view.wrong_org {
         Some("the key belongs to another organization than the pinned one".to_owned())
     } else if view.credential_refused {
-        Some("JumpCloud does not accept the key".to_owned())
+        let key = key.as_ref().map_or_else(String::new, |key| format!(" {}", key.client.key()));
+        Some(format!("JumpCloud does not accept the key{key}"))
     } else {
         turn.parts.broken.get(&view.id).cloned()
     };
@@ -145,6 +149,9 @@ fn integration(turn: &Turn, view: crate::engine::views::IntegrationView, now: No
         last_observed_at: seen.map(utc),
         raises_paused: paused,
         rate: u32::try_from(view.rate).unwrap_or(u32::MAX),
+        key: key.map(|key| key.client.key().to_owned()),
+        key_ends_at: ends.map(utc),
+        key_days_left: ends.map(|ends| (ends.0 - now.wall.0).div_euclid(24 * 60 * 60 * 1000)),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         enroll::{self, About, EnrollError, TokenSource},
         identity::Identity,
     },
+    secrets::Source,
 };
 
 /// Where the agent token comes from; standard input when neither is given.
@@ -36,8 +37,8 @@ pub(super) struct Args {
 impl Args {
     fn source(&self) -> TokenSource {
         match (&self.token_file, &self.token_credential) {
-            (Some(file), _) => TokenSource::File(file.clone()),
-            (None, Some(name)) => TokenSource::Credential(name.clone()),
+            (Some(file), _) => TokenSource::From(Source::File(file.clone())),
+            (None, Some(name)) => TokenSource::From(Source::Credential(name.clone())),
             (None, None) => TokenSource::Stdin,
         }
     }

@@ -6,6 +6,7 @@
 mod audit;
 mod check;
 mod config_show;
+mod connection;
 mod drain;
 mod enroll;
 pub mod exit;
@@ -114,6 +115,9 @@ enum Command {
     Health(health::Args),
     /// Change the key by which the control plane knows this agent
     RotateKey,
+    /// Test the keys of JumpCloud, or take new ones into use
+    #[command(subcommand)]
+    Connection(connection::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -166,6 +170,9 @@ impl Cli {
             Command::Drain(args) => drain::run(&global.load()?.config, &args, global.output).await,
             Command::Health(args) => health::run(&global.load()?.config, &args, global.output).await,
             Command::RotateKey => rotate_key::run(&global.load()?.config, global.output).await,
+            Command::Connection(command) => {
+                connection::run(&global.load()?.config, &command, global.output).await
+            }
             Command::Config(ConfigCommand::Show) => config_show::run(&global.load()?, global.output),
             Command::Policy(command) => policy::run(&global.load()?.config, &command, global.output),
             Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output),

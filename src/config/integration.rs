@@ -6,14 +6,19 @@
 use std::{collections::BTreeMap, fs};
 
 use super::{
-    ConfigError, ConnectionSource, Integration,
+    ConfigError, Integration,
     duration::SECOND,
-    proxy, raw, template,
+    proxy, raw,
+    source::Said,
+    template,
     validate::{Check, HOUR},
 };
-use crate::engine::{
-    ids::{Email, IntegrationId, RoleName},
-    settings::{IntegrationSettings, RoleMode},
+use crate::{
+    engine::{
+        ids::{Email, IntegrationId, RoleName},
+        settings::{IntegrationSettings, RoleMode},
+    },
+    secrets::Source,
 };
 
 /// Keys that the connection's `options` may hold instead.
@@ -33,7 +38,7 @@ pub(super) fn all(check: &Check<'_>, raw: &[raw::Integration]) -> Result<Vec<Int
             if is_same(&earlier.connection, &one.connection) {
                 let (key, shown) = shown(&one.connection);
                 let found =
-                    format!("{shown:?}, which integration {:?} reads too", earlier.settings.id.as_str());
+                    format!("{shown}, which integration {:?} reads too", earlier.settings.id.as_str());
                 return Err(check.bad(&format!("{at}.{key}"), "a connection of its own", &found));
             }
         }
@@ -62,13 +67,12 @@ fn integration(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<In
         template::check(text)
             .map_err(|expected| check.bad(&key("email_template"), &expected, &format!("{text:?}")))?;
     }
-    let way = (raw.proxy.as_ref(), raw.proxy_auth_file.as_ref());
-    let (proxy, proxy_auth_file) = proxy::keys(check, at, way)?;
+    let (proxy, proxy_auth) = way(check, at, raw)?;
     let said = SHARED.into_iter().filter_map(|name| Some((name, check.merged.origin(&key(name))?)));
     Ok(Integration {
         connection: connection(check, at, raw)?,
         proxy,
-        proxy_auth_file,
+        proxy_auth,
         page_size: raw.page_size,
         insights: raw.insights,
         said: said.collect::<BTreeMap<_, _>>(),
@@ -90,25 +94,36 @@ fn integration(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<In
     })
 }
 
-fn connection(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<ConnectionSource, ConfigError> {
-    let expected = "exactly one of `connection_file` and `connection_credential`";
-    match (&raw.connection_file, &raw.connection_credential) {
-        (Some(file), None) => Ok(ConnectionSource::File(check.path(&format!("{at}.connection_file"), file)?)),
-        (None, Some(name)) => {
-            // Becomes a file name in the credentials directory.
-            let key = format!("{at}.connection_credential");
-            check.name(&key, name, IntegrationId::new)?;
-            Ok(ConnectionSource::Credential(name.clone()))
-        }
-        (None, None) => Err(check.bad(at, expected, "neither")),
-        (Some(_), Some(_)) => Err(check.bad(at, expected, "both")),
-    }
+fn way(
+    check: &Check<'_>,
+    at: &str,
+    raw: &raw::Integration,
+) -> Result<(proxy::Proxy, Option<Source>), ConfigError> {
+    let auth = Said {
+        at,
+        of: "proxy_auth",
+        file: raw.proxy_auth_file.as_ref(),
+        credential: raw.proxy_auth_credential.as_ref(),
+        command: raw.proxy_auth_command.as_ref(),
+    };
+    proxy::keys(check, raw.proxy.as_deref(), &auth)
 }
 
-fn is_same(one: &ConnectionSource, other: &ConnectionSource) -> bool {
+fn connection(check: &Check<'_>, at: &str, raw: &raw::Integration) -> Result<Source, ConfigError> {
+    let said = Said {
+        at,
+        of: "connection",
+        file: raw.connection_file.as_ref(),
+        credential: raw.connection_credential.as_ref(),
+        command: raw.connection_command.as_ref(),
+    };
+    said.needed(check)
+}
+
+fn is_same(one: &Source, other: &Source) -> bool {
     match (one, other) {
         // Also by another way to the same file, if it is there already.
-        (ConnectionSource::File(one), ConnectionSource::File(other)) => {
+        (Source::File(one), Source::File(other)) => {
             let real = |path| fs::canonicalize(path).ok();
             one == other || real(one).is_some_and(|one| Some(one) == real(other))
         }
@@ -116,10 +131,11 @@ fn is_same(one: &ConnectionSource, other: &ConnectionSource) -> bool {
     }
 }
 
-fn shown(connection: &ConnectionSource) -> (&'static str, String) {
+fn shown(connection: &Source) -> (&'static str, String) {
     match connection {
-        ConnectionSource::File(path) => ("connection_file", path.display().to_string()),
-        ConnectionSource::Credential(name) => ("connection_credential", name.clone()),
+        Source::File(path) => ("connection_file", format!("{:?}", path.display().to_string())),
+        Source::Credential(name) => ("connection_credential", format!("{name:?}")),
+        Source::Command(command) => ("connection_command", format!("the same call of {}", command.program())),
     }
 }
 

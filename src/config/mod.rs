@@ -6,7 +6,8 @@
 //!
 //! Refuses: unknown keys, durations without a unit, two integrations of one name or connection, a
 //! control plane or proxy that is no https (http is for loopback and for proxies). Secrets have no key here:
-//! they lie in files and credentials that this configuration only names.
+//! they come from files, credentials and
+//! commands that this configuration only names.
 
 mod duration;
 mod error;
@@ -16,6 +17,7 @@ pub mod policy_file;
 mod proxy;
 mod raw;
 mod show;
+mod source;
 pub mod template;
 mod validate;
 
@@ -24,9 +26,12 @@ mod tests;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use crate::engine::{
-    settings::{IntegrationSettings, Settings, Timing},
-    time::Millis,
+use crate::{
+    engine::{
+        settings::{IntegrationSettings, Settings, Timing},
+        time::Millis,
+    },
+    secrets::Source,
 };
 
 pub use error::ConfigError;
@@ -86,7 +91,7 @@ pub struct ControlPlane {
     /// The way out, for everything that has none of its own.
     pub proxy: Proxy,
     /// User name and password for that proxy.
-    pub proxy_auth_file: Option<PathBuf>,
+    pub proxy_auth: Option<Source>,
     /// What is reached without any proxy.
     pub no_proxy: Vec<String>,
 }
@@ -96,27 +101,18 @@ pub struct ControlPlane {
 pub struct Integration {
     /// What the engine needs to know.
     pub settings: IntegrationSettings,
-    /// Where the connection JSON lies.
-    pub connection: ConnectionSource,
+    /// Where the connection JSON comes from.
+    pub connection: Source,
     /// The way to it.
     pub proxy: Proxy,
     /// User name and password for its own proxy.
-    pub proxy_auth_file: Option<PathBuf>,
+    pub proxy_auth: Option<Source>,
     /// Accounts in one page of a listing.
     pub page_size: u32,
     /// Whether Directory Insights is asked for hints.
     pub insights: bool,
     /// Which of the keys that the connection's `options` may hold too somebody wrote, and where.
     pub said: BTreeMap<&'static str, String>,
-}
-
-/// Where the connection JSON of an integration lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectionSource {
-    /// A file that only the daemon may read.
-    File(PathBuf),
-    /// A systemd credential of this name, in `$CREDENTIALS_DIRECTORY`.
-    Credential(String),
 }
 
 /// What the daemon takes from itself at its start.
@@ -173,8 +169,11 @@ impl Config {
 
     /// Whether the daemon starts programs: then it leaves itself, and so them, more of the system.
     #[must_use]
-    pub const fn runs_commands(&self) -> bool {
-        false
+    pub fn runs_commands(&self) -> bool {
+        let control_plane = self.control_plane.proxy_auth.iter();
+        let integrations = self.integrations.iter();
+        let sources = integrations.flat_map(|i| [Some(&i.connection), i.proxy_auth.as_ref()]).flatten();
+        sources.chain(control_plane).any(|source| matches!(source, Source::Command(_)))
     }
 
     /// The part that the engine is started with, before the connections have had their say.

@@ -7,18 +7,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-};
+use std::net::IpAddr;
 
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::{Config, ConfigError, Integration, show, validate::Check};
+use super::{Config, ConfigError, Integration, show, source::Said, validate::Check};
 use crate::{
     http::ProxyOptions,
-    secrets::{self, Secret},
+    secrets::{Secret, Source},
 };
 
 /// Which way a channel's requests take.
@@ -51,7 +48,7 @@ pub struct Environment {
     pub set: Vec<&'static str>,
 }
 
-/// What lies in a `proxy_auth_file`.
+/// What a `proxy_auth_…` holds.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
@@ -66,7 +63,7 @@ impl Config {
     /// Why it cannot be found out, for the operator.
     pub fn proxy_of_control_plane(&self) -> Result<Option<ProxyOptions>, String> {
         let plane = &self.control_plane;
-        self.way("control_plane", &plane.proxy, plane.proxy_auth_file.as_deref())
+        self.way("control_plane", &plane.proxy, plane.proxy_auth.as_ref())
     }
 
     /// The proxy of an integration.
@@ -78,7 +75,7 @@ impl Config {
             return self.proxy_of_control_plane();
         }
         let section = format!("integration {}", integration.settings.id);
-        self.way(&section, &integration.proxy, integration.proxy_auth_file.as_deref())
+        self.way(&section, &integration.proxy, integration.proxy_auth.as_ref())
     }
 
     /// Variables that other programs would follow and this one does not, if nobody chose a way.
@@ -93,7 +90,7 @@ impl Config {
         &self,
         section: &str,
         proxy: &Proxy,
-        auth_file: Option<&Path>,
+        auth: Option<&Source>,
     ) -> Result<Option<ProxyOptions>, String> {
         let key = format!("{section}: proxy");
         let mut except = self.control_plane.no_proxy.clone();
@@ -110,10 +107,11 @@ impl Config {
         options.except = except;
         options.said_by = said_by;
         options.auth_by = format!("{section}: proxy_auth_file");
-        if let Some(path) = auth_file {
-            let read = read(path).map_err(|problem| format!("{section}: proxy_auth_file: {problem}"))?;
+        if let Some(source) = auth {
+            let read = read(source)
+                .map_err(|problem| format!("{section}: proxy_auth_{}: {problem}", source.kind()))?;
             (options.user, options.password) = (Some(read.0), Some(read.1));
-            options.auth_by = path.display().to_string();
+            options.auth_by = source.to_string();
         } else if options.user.is_some() {
             options.auth_by.clone_from(&options.said_by);
         }
@@ -198,14 +196,14 @@ impl std::fmt::Debug for ProxyUrl {
     }
 }
 
-/// The `proxy` of a section, and the file beside it.
+/// The `proxy` of a section, and who is shown to it.
 pub(super) fn keys(
     check: &Check<'_>,
-    section: &str,
-    (proxy, auth_file): (Option<&String>, Option<&String>),
-) -> Result<(Proxy, Option<PathBuf>), ConfigError> {
-    let key = format!("{section}.proxy");
-    let proxy = match proxy.map(String::as_str) {
+    proxy: Option<&str>,
+    auth: &Said<'_>,
+) -> Result<(Proxy, Option<Source>), ConfigError> {
+    let key = format!("{}.proxy", auth.at);
+    let proxy = match proxy {
         None => Proxy::Unsaid,
         Some("direct") => Proxy::Direct,
         Some("environment") => Proxy::Environment,
@@ -214,17 +212,15 @@ pub(super) fn keys(
             check.bad(&key, expected, &format!("{text:?}"))
         })?),
     };
-    let Some(text) = auth_file else { return Ok((proxy, None)) };
-    let key = format!("{section}.proxy_auth_file");
-    let path = check.path(&key, text)?;
+    let Some((source, key)) = auth.one(check)? else { return Ok((proxy, None)) };
     match &proxy {
         Proxy::Unsaid | Proxy::Direct => {
-            Err(check.bad(&key, "a proxy in the same section", "a password file for no proxy"))
+            Err(check.bad(&key, "a proxy in the same section", "a password for no proxy"))
         }
         Proxy::Own(url) if url.split().user.is_some() => {
             Err(check.bad(&key, "user name and password in one place", "a user name in `proxy` too"))
         }
-        _ => Ok((proxy, Some(path))),
+        _ => Ok((proxy, Some(source))),
     }
 }
 
@@ -263,14 +259,14 @@ fn assumed(text: &str) -> Option<ProxyUrl> {
     if text.contains("://") { ProxyUrl::new(text) } else { ProxyUrl::new(&format!("http://{text}")) }
 }
 
-fn read(path: &Path) -> Result<(String, Secret), String> {
-    let text = secrets::read_private(path).map_err(|error| error.to_string())?;
+fn read(source: &Source) -> Result<(String, Secret), String> {
+    let text = source.read().map_err(|error| error.to_string())?;
     // The parser's own words would quote what is there.
-    let expected = || format!("{}: expected {{\"user\": \"…\", \"password\": \"…\"}}", path.display());
+    let expected = || format!("{source}: expected {{\"user\": \"…\", \"password\": \"…\"}}");
     let Credentials { user, password } = serde_json::from_str(text.expose()).map_err(|_| expected())?;
     let password = Secret::new(password);
     if user.is_empty() || user.contains(':') || user.chars().any(char::is_control) {
-        return Err(format!("{}: `user` is empty, or holds a colon", path.display()));
+        return Err(format!("{source}: `user` is empty, or holds a colon"));
     }
     Ok((user, password))
 }

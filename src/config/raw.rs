@@ -27,6 +27,7 @@ pub(super) struct Agent {
     pub(super) control_socket: String,
     pub(super) control_group: Option<String>,
     pub(super) name: Option<String>,
+    pub(super) command_timeout: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub(super) struct ControlPlane {
     pub(super) report_interval: String,
     pub(super) proxy: Option<String>,
     pub(super) proxy_auth_file: Option<String>,
+    pub(super) proxy_auth_credential: Option<String>,
+    pub(super) proxy_auth_command: Option<Vec<String>>,
     pub(super) no_proxy: Vec<String>,
 }
 
@@ -48,8 +51,11 @@ pub(super) struct Integration {
     pub(super) name: String,
     pub(super) connection_file: Option<String>,
     pub(super) connection_credential: Option<String>,
+    pub(super) connection_command: Option<Vec<String>>,
     pub(super) proxy: Option<String>,
     pub(super) proxy_auth_file: Option<String>,
+    pub(super) proxy_auth_credential: Option<String>,
+    pub(super) proxy_auth_command: Option<Vec<String>>,
     pub(super) roles: Vec<String>,
     pub(super) role_mode: String,
     pub(super) role_order: Vec<Vec<String>>,
@@ -106,6 +112,7 @@ impl Default for Agent {
             control_socket: "/run/ephemerald/control.sock".into(),
             control_group: None,
             name: None,
+            command_timeout: "10s".into(),
         }
     }
 }
@@ -120,6 +127,8 @@ impl Default for ControlPlane {
             report_interval: "30s".into(),
             proxy: None,
             proxy_auth_file: None,
+            proxy_auth_credential: None,
+            proxy_auth_command: None,
             no_proxy: Vec::new(),
         }
     }
@@ -131,8 +140,11 @@ impl Default for Integration {
             name: String::new(),
             connection_file: None,
             connection_credential: None,
+            connection_command: None,
             proxy: None,
             proxy_auth_file: None,
+            proxy_auth_credential: None,
+            proxy_auth_command: None,
             roles: Vec::new(),
             role_mode: "single".into(),
             role_order: Vec::new(),

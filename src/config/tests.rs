@@ -75,7 +75,7 @@ fn an_array_replaces_the_array_of_an_earlier_layer() {
     let loaded = Config::load(&sources(dir.path(), one, &[("10.toml", two)])).unwrap();
     let [integration] = loaded.config.integrations.as_slice() else { panic!("one integration") };
     assert_eq!(integration.settings.id.as_str(), "two");
-    assert_eq!(integration.connection, ConnectionSource::Credential("two.json".into()));
+    assert_eq!(integration.connection, Source::Credential("two.json".into()));
     assert_eq!(integration.settings.role_order.len(), 1);
     assert!(origin(&loaded, "integration.0.name").ends_with("10.toml"));
     assert_eq!(origin(&loaded, "integration.0.floor_role"), "default");
@@ -110,7 +110,13 @@ fn each_bad_value_is_refused_with_file_key_expected_and_found() {
         ("[log]\nformat = \"xml\"".to_owned(), "\"auto\" or \"json\" or \"human\""),
         ("[log]\nlevel = \"a=b=c\"".to_owned(), "`log.level`"),
         ("[[integration]]\nname = \"a\"".to_owned(), "`integration.0`: expected exactly one of"),
-        (format!("{integration}connection_credential = \"c\""), "found both"),
+        (format!("{integration}connection_credential = \"c\""), "found two of them"),
+        ("[[integration]]\nname = \"a\"\nconnection_command = []".to_owned(), "found an empty list"),
+        (
+            "[[integration]]\nname = \"a\"\nconnection_command = [\"./vault\"]".to_owned(),
+            "`integration.0.connection_command`: expected a program",
+        ),
+        ("[agent]\ncommand_timeout = \"2m\"".to_owned(), "`agent.command_timeout`: expected a duration"),
         (format!("{integration}{integration}"), "`integration.1.name`"),
         (format!("{integration}rate_limit = 0"), "`integration.0.rate_limit`"),
         (format!("{integration}rate_limit = \"fast\""), "rate_limit"),
@@ -145,6 +151,10 @@ fn two_integrations_that_read_the_same_connection_are_refused() {
         (at(&file), at(&around)),
         ("connection_file = \"/not/there\"".to_owned(), "connection_file = \"/not//there\"".to_owned()),
         ("connection_credential = \"jc\"".to_owned(), "connection_credential = \"jc\"".to_owned()),
+        (
+            "connection_command = [\"vault\", \"a\"]".to_owned(),
+            "connection_command = [\"vault\", \"a\"]".to_owned(),
+        ),
     ] {
         let said = refused(&(block("a", &one) + &block("b", &other)));
         assert!(

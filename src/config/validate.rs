@@ -13,6 +13,7 @@ use super::{
     integration,
     layers::Merged,
     proxy, raw, show,
+    source::{self, Said},
 };
 use crate::engine::{ids::BadName, settings::Timing, time::Millis};
 
@@ -23,6 +24,7 @@ const BRIEF: RangeInclusive<Millis> = Millis(1)..=HOUR;
 pub(super) fn config(merged: &Merged) -> Result<Config, ConfigError> {
     let check = Check { merged };
     let raw = &merged.raw;
+    source::patience(&check)?; // also while there is no command
     Ok(Config {
         agent: agent(&check, &raw.agent)?,
         control_plane: control_plane(&check, &raw.control_plane)?,
@@ -48,8 +50,14 @@ fn agent(check: &Check<'_>, raw: &raw::Agent) -> Result<Agent, ConfigError> {
 fn control_plane(check: &Check<'_>, raw: &raw::ControlPlane) -> Result<ControlPlane, ConfigError> {
     let url = raw.url.as_ref().map(|text| check.server("control_plane.url", text)).transpose()?;
     let ca_file = raw.ca_file.as_ref().map(|text| check.path("control_plane.ca_file", text)).transpose()?;
-    let said = (raw.proxy.as_ref(), raw.proxy_auth_file.as_ref());
-    let (proxy, proxy_auth_file) = proxy::keys(check, "control_plane", said)?;
+    let auth = Said {
+        at: "control_plane",
+        of: "proxy_auth",
+        file: raw.proxy_auth_file.as_ref(),
+        credential: raw.proxy_auth_credential.as_ref(),
+        command: raw.proxy_auth_command.as_ref(),
+    };
+    let (proxy, proxy_auth) = proxy::keys(check, raw.proxy.as_deref(), &auth)?;
     if raw.ca_only && ca_file.is_none() {
         let expected = "`ca_file` beside it: it names what is trusted";
         return Err(check.bad("control_plane.ca_only", expected, "no ca_file"));
@@ -67,7 +75,7 @@ fn control_plane(check: &Check<'_>, raw: &raw::ControlPlane) -> Result<ControlPl
             &(SECOND..=HOUR),
         )?,
         proxy,
-        proxy_auth_file,
+        proxy_auth,
         no_proxy: proxy::exceptions(check, "control_plane.no_proxy", &raw.no_proxy)?,
     })
 }

@@ -6,7 +6,7 @@
 
 use std::{
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use zeroize::Zeroizing;
@@ -20,16 +20,14 @@ use super::{
 };
 use crate::{
     engine::time::Timestamp,
-    secrets::{self, SecretError},
+    secrets::{Secret, SecretError, Source},
 };
 
 /// Where the agent token is read from; never an argument, where every user of the machine sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenSource {
-    /// A file that only we can read.
-    File(PathBuf),
-    /// A systemd credential.
-    Credential(String),
+    /// A file, a credential or a program.
+    From(Source),
     /// Standard input, up to its end.
     Stdin,
 }
@@ -41,12 +39,12 @@ impl TokenSource {
     /// [`EnrollError::Secret`], [`EnrollError::Stdin`] or [`EnrollError::Token`].
     pub fn read(&self) -> Result<AgentToken, EnrollError> {
         let text = match self {
-            Self::File(path) => secrets::read_private(path)?,
-            Self::Credential(name) => secrets::read_private(&secrets::credential(name)?)?,
+            Self::From(source) => source.read()?,
             Self::Stdin => {
-                let mut text = String::new();
+                // As large as it may be from the start: growing would leave copies.
+                let mut text = Zeroizing::new(String::with_capacity(64 * 1024 + 64));
                 io::stdin().take(MAX_TOKEN_BYTES).read_to_string(&mut text).map_err(EnrollError::Stdin)?;
-                secrets::Secret::new(text)
+                Secret::new(text.as_str().to_owned())
             }
         };
         Ok(AgentToken::parse(text.expose())?)

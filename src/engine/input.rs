@@ -32,6 +32,8 @@ pub enum Input {
     /// Somebody else seems to have changed an administrator there: look soon. Changes no state and is
     /// no observation; the listing that follows is.
     Hint(IntegrationId),
+    /// Another key is in use there: whose it is must be asked before anything is raised.
+    CredentialChanged(IntegrationId),
     /// Authenticated time of the control plane, a second witness for the wall clock.
     ControlTime(Timestamp),
     /// Everything up to this record is durable.

@@ -218,6 +218,7 @@ impl Engine {
             Input::Operator(deed, order) => self.operator(deed, &order),
             Input::Policy(policy) => self.take_policy(policy.map(|p| *p)),
             Input::Hint(integration) => self.hinted(&integration),
+            Input::CredentialChanged(integration) => self.credential_changed(&integration),
             Input::ControlTime(theirs) => self.witness(theirs),
             Input::Durable(upto) => self.durable(upto),
             Input::LedgerDown => self.ledger_down(),

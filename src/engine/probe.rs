@@ -89,6 +89,26 @@ impl Engine {
         tenant.observe_at = tenant.observe_at.min(at);
     }
 
+    /// Whose the old key was says nothing about the new one: raises wait for its answer, endings for nothing.
+    pub(super) fn credential_changed(&mut self, integration: &IntegrationId) {
+        let now = self.now.boot;
+        if let Some(tenant) = self.tenants.get_mut(integration) {
+            tenant.whoami.last = None;
+            tenant.org_seen = None;
+            tenant.budget.worked();
+            for not_before in [
+                &mut tenant.whoami.not_before,
+                &mut tenant.roles.not_before,
+                &mut tenant.listing.not_before,
+                &mut tenant.survey.not_before,
+            ] {
+                *not_before = now;
+            }
+        }
+        self.probe_all(integration);
+        self.look_everywhere(integration);
+    }
+
     pub(super) fn pump_all(&mut self) {
         for integration in self.tenants.keys().cloned().collect::<Vec<_>>() {
             self.pump(&integration);

@@ -15,7 +15,7 @@ pub struct Settings {
 }
 
 /// One JumpCloud organization.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IntegrationSettings {
     /// Its name in the configuration and in jobs.
     pub id: IntegrationId,

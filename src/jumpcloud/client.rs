@@ -1,7 +1,10 @@
 //! One administrator at a time: read, create, set roles, delete.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,9 +23,9 @@ use super::{
 use crate::{
     engine::{
         action::RoleField,
-        ids::{AccountId, Email, RoleName},
+        ids::{AccountId, Email, OrgId, RoleName},
         observed::{Fault, FaultClass, ObservedAccount, ReadOutcome, WriteOutcome},
-        time::{BootTime, Millis, Now},
+        time::{BootTime, Millis, Now, Timestamp},
     },
     http::{Answer, Door, DoorError, DoorOptions, ProxyOptions},
 };
@@ -45,6 +48,12 @@ pub struct Client {
     pub(super) file: String,
     /// When the end of the key was told last.
     pub(super) told: AtomicU64,
+    /// The key's name: a part of its digest.
+    pub(super) key: String,
+    /// When the key ends, as far as anybody said; 0: not known.
+    pub(super) ends: AtomicI64,
+    /// The organization that JumpCloud named last.
+    pub(super) seen: Mutex<Option<OrgId>>,
 }
 
 /// What a client works with, beside its connection.
@@ -88,6 +97,9 @@ impl Client {
             whole_totals_at: AtomicU64::new(0),
             file: connection.origin.clone(),
             told: AtomicU64::new(0),
+            key: connection.credential.digest(),
+            ends: AtomicI64::new(connection.expires_at.map_or(0, |at| at.0)),
+            seen: Mutex::default(),
         })
     }
 
@@ -188,6 +200,24 @@ impl Client {
     pub async fn token(&self) -> Option<Result<Millis, TokenProblem>> {
         let tokens = self.line.auth.tokens()?;
         Some(tokens.get().await.map(|_| tokens.life().unwrap_or_default()))
+    }
+
+    /// The key's name in messages: the first 8 digits of the SHA-256 of the whole key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The organization that JumpCloud named as this key's.
+    #[must_use]
+    pub fn seen_organization(&self) -> Option<OrgId> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// When the key ends, as JumpCloud or the connection says.
+    #[must_use]
+    pub fn key_ends(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.ends.load(Ordering::Relaxed))).filter(|at| at.0 != 0)
     }
 
     /// The origin, for messages.

@@ -6,7 +6,10 @@
 //! `WrongOrganization`; if that cannot be read, no organization is named, and nothing is raised.
 //! Refuses to take an outage for an answer that tells less: who we are decides what is protected.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use reqwest::Method;
 
@@ -31,7 +34,7 @@ const SOON: Millis = Millis(14 * DAY.0);
 pub struct Me {
     /// Who it is.
     pub who: WhoAmI,
-    /// When the API key runs out, where it has an end and shows it.
+    /// When the key or secret runs out, by JumpCloud's word or else by the connection's.
     pub key_ends: Option<Timestamp>,
 }
 
@@ -78,9 +81,15 @@ impl Client {
         if own.account.is_none() && org.is_none() && !self.is_service_account() {
             return Err(outcome::garbled(200));
         }
-        self.tell_end(own.key_ends);
+        if org.is_some() {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = org.clone();
+        }
+        if let Some(ends) = own.key_ends {
+            self.ends.store(ends.0, Ordering::Relaxed);
+        }
+        self.tell_end(self.key_ends());
         let who = WhoAmI { account: own.account, email: own.email, role: own.role, org };
-        Ok(Me { who, key_ends: own.key_ends })
+        Ok(Me { who, key_ends: self.key_ends() })
     }
 
     /// All organizations of the credential, by their ids.
@@ -103,6 +112,7 @@ impl Client {
         let days = ends.since(now.wall).0 / DAY.0;
         tracing::error!(
             connection = self.file,
+            key = self.key,
             days,
             "JumpCloud: the API key expires soon; without a new one no access can be taken away"
         );

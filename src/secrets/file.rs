@@ -1,20 +1,27 @@
 //! Secrets from files: systemd credentials, container secrets, plain files of mode 0600.
+//!
+//! Refuses a symbolic link, with one exception: in the credentials directory, whose owner vouches for what is
+//! in it, a link that the kernel can follow without ever leaving that directory. Kubernetes mounts each key of
+//! a Secret so (`key -> ..data/key`), because that is how a new value comes in at one stroke.
 
 use std::{
     fs::File,
     io::Read as _,
-    os::unix::fs::MetadataExt as _,
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::{Component, Path, PathBuf},
     sync::OnceLock,
 };
 
-use rustix::fs::{Mode, OFlags};
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags},
+    io::Errno,
+};
 use zeroize::Zeroizing;
 
-use super::Secret;
+use super::{CommandError, Secret};
 
 /// The largest secret that is read.
-const MAX_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_BYTES: u64 = 64 * 1024;
 
 /// Why a secret cannot be used. Names the file, never its content.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +35,7 @@ pub enum SecretError {
         problem: String,
     },
     /// It is no plain file.
-    #[error("{path} is {found}, expected a regular file (symbolic links are refused)", path = path.display())]
+    #[error("{path} is {found}, expected a regular file (a symbolic link only within $CREDENTIALS_DIRECTORY)", path = path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -69,6 +76,9 @@ pub enum SecretError {
         /// The credential.
         name: String,
     },
+    /// A program gave none.
+    #[error(transparent)]
+    Command(#[from] CommandError),
 }
 
 /// Reads a secret text from a file that only we (or root) can read; trailing line ends are dropped.
@@ -91,23 +101,47 @@ pub fn read_private(path: &Path) -> Result<Secret, SecretError> {
 /// # Errors
 /// [`SecretError`].
 pub fn read_private_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    read_beside(path, credentials().as_deref())
+}
+
+/// Reads a file that may lie in this credentials directory.
+fn read_beside(path: &Path, credentials: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let failed = |problem: String| SecretError::Read { path: path.to_owned(), problem };
-    // Opened without following a link, then judged by the open file: no window between the two.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let opened = match rustix::fs::open(path, flags, Mode::empty()) {
-        Err(rustix::io::Errno::LOOP) => {
-            return Err(SecretError::NotAFile { path: path.to_owned(), found: "a symbolic link" });
-        }
-        opened => opened.map_err(|e| failed(e.to_string()))?,
-    };
-    let mut file = File::from(opened);
-    judge(path, &file.metadata().map_err(|e| failed(e.to_string()))?)?;
+    let vouched = credentials.filter(|dir| lies_in(path, dir));
+    let mut file = File::from(open(path, vouched)?);
+    judge(path, &file.metadata().map_err(|e| failed(e.to_string()))?, vouched.is_some())?;
     let mut bytes = Zeroizing::new(Vec::new());
     (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
     match bytes.len() as u64 {
         0 => Err(SecretError::Size { path: path.to_owned(), found: "nothing" }),
         n if n > MAX_BYTES => Err(SecretError::Size { path: path.to_owned(), found: "more than 64 KiB" }),
         _ => Ok(bytes),
+    }
+}
+
+/// Opens a file, which is judged afterwards: no window between the two. A link is not followed, except within
+/// a credentials directory and not out of it.
+fn open(path: &Path, vouched: Option<&Path>) -> Result<OwnedFd, SecretError> {
+    let failed = |error: Errno| SecretError::Read { path: path.to_owned(), problem: error.to_string() };
+    let link = |found| SecretError::NotAFile { path: path.to_owned(), found };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    match rustix::fs::open(path, flags | OFlags::NOFOLLOW, Mode::empty()) {
+        Err(Errno::LOOP) => {}
+        opened => return opened.map_err(failed),
+    }
+    let Some((dir, within)) = vouched.and_then(|dir| Some((dir, path.strip_prefix(dir).ok()?))) else {
+        return Err(link("a symbolic link"));
+    };
+    let base = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let base = rustix::fs::open(dir, base, Mode::empty()).map_err(failed)?;
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(base, within, flags, Mode::empty(), how) {
+        Err(Errno::XDEV) => Err(link("a symbolic link that leads out of $CREDENTIALS_DIRECTORY")),
+        Err(Errno::LOOP) => Err(link("a symbolic link that leads nowhere")),
+        Err(Errno::NOSYS | Errno::PERM) => {
+            Err(link("a symbolic link, which this kernel or sandbox cannot follow safely (openat2)"))
+        }
+        opened => opened.map_err(failed),
     }
 }
 
@@ -124,26 +158,28 @@ pub fn trust_owner_of(state_dir: &Path) {
     }
 }
 
-/// Where a systemd credential lies.
+/// Where a credential lies.
 ///
 /// # Errors
 /// [`SecretError::NoCredentials`] outside a unit that loads credentials.
 pub fn credential(name: &str) -> Result<PathBuf, SecretError> {
-    let dir = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|d| !d.is_empty());
-    dir.map(|dir| PathBuf::from(dir).join(name))
-        .ok_or_else(|| SecretError::NoCredentials { name: name.to_owned() })
+    let dir = credentials();
+    dir.map(|dir| dir.join(name)).ok_or_else(|| SecretError::NoCredentials { name: name.to_owned() })
 }
 
-fn judge(path: &Path, meta: &std::fs::Metadata) -> Result<(), SecretError> {
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").filter(|dir| !dir.is_empty()).map(PathBuf::from)
+}
+
+/// `vouched`: it lies in the credentials directory, which systemd or the container's author guards as a whole;
+/// its files may be 0440.
+fn judge(path: &Path, meta: &std::fs::Metadata, vouched: bool) -> Result<(), SecretError> {
     if !meta.is_file() {
         let found = if meta.is_dir() { "a directory" } else { "not a regular file" };
         return Err(SecretError::NotAFile { path: path.to_owned(), found });
     }
-    // systemd guards its credentials directory itself; its files may be 0440.
-    let by_systemd =
-        std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|dir| lies_in(path, Path::new(&dir)));
     let mode = meta.mode() & 0o7777;
-    if mode & 0o077 != 0 && !by_systemd {
+    if mode & 0o077 != 0 && !vouched {
         return Err(SecretError::Mode { path: path.to_owned(), mode });
     }
     let me = rustix::process::geteuid().as_raw();
@@ -199,6 +235,48 @@ mod tests {
         assert!(!lies_in(Path::new("/etc/main"), Path::new("")));
         assert!(!lies_in(Path::new("run/main"), Path::new("run")));
         assert!(!lies_in(&dir.join("../../../etc/main"), dir));
+    }
+
+    /// As the kubelet writes it: `main.json -> ..data/main.json`, `..data -> ..2026_11_26`.
+    fn mounted_secret(dir: &Path) -> PathBuf {
+        let version = dir.join("..2026_11_26");
+        std::fs::create_dir(&version).unwrap();
+        write(&version, "main.json", 0o440, "s3cret\n");
+        symlink("..2026_11_26", dir.join("..data")).unwrap();
+        symlink("..data/main.json", dir.join("main.json")).unwrap();
+        dir.join("main.json")
+    }
+
+    #[test]
+    fn a_key_of_a_mounted_kubernetes_secret_is_read_in_the_credentials_directory_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = mounted_secret(dir.path());
+        assert_eq!(read_beside(&path, Some(dir.path())).unwrap().as_slice(), b"s3cret\n");
+        // The same mount without somebody who vouches for it: the link and, behind it, the mode.
+        assert!(matches!(read_beside(&path, None), Err(SecretError::NotAFile { .. })));
+        let behind = dir.path().join("..data/main.json");
+        assert!(matches!(read_beside(&behind, None), Err(SecretError::Mode { .. })));
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert!(matches!(read_beside(&path, Some(elsewhere.path())), Err(SecretError::NotAFile { .. })));
+    }
+
+    #[test]
+    fn a_link_out_of_the_credentials_directory_is_refused_whichever_way_it_leads_out() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let target = write(outside.path(), "other", 0o600, "s3cret");
+        let name = outside.path().file_name().unwrap();
+        let climbing = Path::new("..").join(name).join("other");
+        symlink(outside.path(), dir.path().join("folder")).unwrap();
+        for (link, target) in
+            [("absolute", target.as_path()), ("climbing", &climbing), ("by", Path::new("folder/other"))]
+        {
+            symlink(target, dir.path().join(link)).unwrap();
+            let error = read_beside(&dir.path().join(link), Some(dir.path())).unwrap_err().to_string();
+            assert!(error.contains("leads out of") && !error.contains("s3cret"), "{link}: {error}");
+        }
+        symlink("round", dir.path().join("round")).unwrap();
+        let error = read_beside(&dir.path().join("round"), Some(dir.path())).unwrap_err().to_string();
+        assert!(error.contains("leads nowhere"), "{error}");
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! Secrets: one type that cannot be printed, the places they come from, and the tag key.
 //!
-//! Refuses: a secret in argv, environment or configuration; a secret file that others can read.
+//! Refuses: a secret in argv, environment or configuration; a secret file that others can read; a program
+//! that others can change.
 
+mod command;
 mod file;
 pub(crate) mod forms;
 pub mod guard;
 mod receipt;
+mod source;
 mod tag;
 
 use zeroize::Zeroize;
 
+pub use command::{Command, CommandError, KEPT, PATH};
 pub use file::{SecretError, credential, read_private, read_private_bytes, trust_owner_of};
+pub use source::Source;
 pub use tag::{TagError, TagKey};
 
 /// Text that must not be seen. Not `Clone`, not `Display`, not `Serialize`; `Debug` shows nothing;
@@ -38,6 +43,18 @@ impl Secret {
     #[must_use]
     pub fn duplicate(&self) -> Self {
         Self::new(self.text.to_string())
+    }
+
+    /// Names the secret without telling it: the first 8 hexadecimal digits of the SHA-256 of the whole of it.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.sha256().as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Tells one secret from another without keeping it.
+    #[must_use]
+    pub fn sha256(&self) -> aws_lc_rs::digest::Digest {
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.text.as_bytes())
     }
 
     /// Compares in constant time.
@@ -69,5 +86,12 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(***)");
         assert!(secret.same_as(&secret.duplicate()));
         assert!(!secret.same_as(&Secret::new("canary-7f3b".to_owned())));
+    }
+
+    #[test]
+    fn a_secret_is_named_by_the_digest_of_the_whole_of_it() {
+        // `printf canary-7f3a | sha256sum`
+        assert_eq!(Secret::new("canary-7f3a".to_owned()).digest(), "59fb5173");
+        assert_ne!(Secret::new("canary-7f3b".to_owned()).digest(), "59fb5173");
     }
 }

@@ -47,7 +47,12 @@ impl Agent {
 
     /// Runs another subcommand with the agent's configuration; what it prints goes to the log too.
     pub(crate) async fn command(&self, args: &[&str]) -> Said {
-        let output = self.program().args(args).output().await.unwrap();
+        self.command_in(&[], args).await
+    }
+
+    /// The same with this in its environment, too.
+    pub(crate) async fn command_in(&self, environment: &[(OsString, OsString)], args: &[&str]) -> Said {
+        let output = self.program().args(args).envs(environment.iter().cloned()).output().await.unwrap();
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();

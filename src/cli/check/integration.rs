@@ -77,7 +77,7 @@ fn place(connection: &Connection) -> Verdict {
         Credential::ApiKey(_) => "API key",
         Credential::ServiceAccount { .. } => "service account",
     };
-    Verdict::ok(format!("{} ({region}), {by}", connection.place.url))
+    Verdict::ok(format!("{} ({region}), {by}, from {}", connection.place.url, connection.origin))
 }
 
 /// Without a credential: for the first, unauthenticated look.

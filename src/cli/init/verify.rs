@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 
 use super::{place::Place, plan::Plan, write};
 use crate::{
-    config::{Config, ConnectionSource, Sources, policy_file},
+    config::{Config, Sources, policy_file},
     jumpcloud::Connection,
-    secrets::Secret,
+    secrets::{Secret, Source},
 };
 
 /// Loads everything.
@@ -33,8 +33,8 @@ pub(super) fn loads(plan: &Plan, place: &Place) -> Result<(), String> {
     let policy = policy.ok_or_else(|| overridden(place, "policy.file or agent.state_dir"))?;
     policy_file::load(&policy).map_err(|error| error.to_string())?;
     let connections = config.integrations.iter().filter_map(|integration| match &integration.connection {
-        ConnectionSource::File(path) => here(path),
-        ConnectionSource::Credential(_) => None,
+        Source::File(path) => here(path),
+        Source::Credential(_) | Source::Command(_) => None,
     });
     let mut read = 0;
     for path in connections {

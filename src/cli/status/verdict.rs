@@ -4,6 +4,9 @@
 
 use crate::admin::view::StatusView;
 
+/// A key that ends within so many days is a problem.
+const SOON: i64 = 14;
+
 /// What a person should do something about, or should know.
 pub(super) struct Problem {
     pub(super) what: String,
@@ -106,6 +109,11 @@ fn access_of(count: u64) -> String {
 fn integrations(status: &StatusView, found: &mut Verdict) {
     for integration in &status.integrations {
         let name = &integration.name;
+        if let Some(days @ ..SOON) = integration.key_days_left {
+            let advice = "make a new one and put it where the connection comes from; without it no access can be taken away";
+            let when = if days < 0 { "has ended".to_owned() } else { format!("ends in {days} days") };
+            found.bad(format!("integration {name}: its key {when}"), advice);
+        }
         if let Some(why) = &integration.raises_paused {
             let advice = format!("`ephemerald check`; until then nothing is granted in {name}");
             found.bad(format!("integration {name}: {why}"), advice);

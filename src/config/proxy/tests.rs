@@ -107,6 +107,26 @@ fn user_and_password_come_from_a_file_that_nobody_else_reads() {
 }
 
 #[test]
+fn user_and_password_may_come_from_a_program_or_a_credential_but_from_one_place_only() {
+    let printed = r#"proxy_auth_command = ["echo", '{"user": "agent", "password": "hunter2"}']"#;
+    let config = loaded(&format!("proxy = \"http://p:1\"\n{printed}"), "", &[]).unwrap();
+    let proxy = config.proxy_of_control_plane().unwrap().unwrap();
+    assert_eq!((proxy.user.as_deref(), proxy.auth_by.as_str()), (Some("agent"), "command echo"));
+    assert_eq!(proxy.password.unwrap().expose(), "hunter2");
+    let failing = "proxy = \"http://p:1\"\nproxy_auth_command = [\"false\"]";
+    let said = loaded(failing, "", &[]).unwrap().proxy_of_control_plane().unwrap_err();
+    assert!(said.contains("control_plane: proxy_auth_command: command false: exit status: 1"), "{said}");
+    let named = "proxy = \"http://p:1\"\nproxy_auth_credential = \"no-such.json\"";
+    let said = loaded(named, "", &[]).unwrap().proxy_of_control_plane().unwrap_err();
+    assert!(said.contains("proxy_auth_credential: ") && said.contains("no-such.json"), "{said}");
+    let said = loaded(&format!("{named}\n{printed}"), "", &[]).unwrap_err().to_string();
+    assert!(
+        said.contains("exactly one of `proxy_auth_file`") && said.contains("found two of them"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_a_url_spells_with_percents_is_sent_as_it_is_meant() {
     let config = loaded("proxy = \"http://us%40er:p%3Aw%2541@p:1\"", "", &[]).unwrap();
     let proxy = config.proxy_of_control_plane().unwrap().unwrap();

@@ -4,12 +4,13 @@
 use super::error::{ConnectionError, Teller};
 
 /// The keys of the object.
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "url",
     "region",
     "token",
     "client_id",
     "client_secret",
+    "expires_at",
     "org_id",
     "ssl_ca_cert",
     "ssl_ca_cert_content",

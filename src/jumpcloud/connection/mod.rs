@@ -14,9 +14,14 @@ mod tests;
 
 use std::path::PathBuf;
 
+use aws_lc_rs::digest::Digest;
 use serde_json::{Map, Value};
 
-use crate::{engine::ids::OrgId, secrets::Secret, strict};
+use crate::{
+    engine::{ids::OrgId, time::Timestamp},
+    secrets::Secret,
+    strict,
+};
 pub use error::ConnectionError;
 use error::Teller;
 pub use options::Options;
@@ -29,6 +34,8 @@ pub struct Connection {
     pub place: Place,
     /// How the agent shows who it is.
     pub credential: Credential,
+    /// When the credential ends by the word of who made it: JumpCloud shows an API key's end, not a secret's.
+    pub expires_at: Option<Timestamp>,
     /// Sent as `x-org-id`; only multi-tenant credentials need it.
     pub org_id: Option<OrgId>,
     /// More certificate authorities, PEM.
@@ -41,6 +48,8 @@ pub struct Connection {
     pub options: Options,
     /// The file, for messages.
     pub origin: String,
+    /// Tells whether another reading is the same, to the byte.
+    pub print: Digest,
 }
 
 /// How the agent shows who it is.
@@ -55,6 +64,16 @@ pub enum Credential {
         /// The other one.
         client_secret: Secret,
     },
+}
+
+impl Credential {
+    /// Names the key, or the secret, by the first 8 digits of its SHA-256.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        match self {
+            Self::ApiKey(secret) | Self::ServiceAccount { client_secret: secret, .. } => secret.digest(),
+        }
+    }
 }
 
 impl Connection {
@@ -103,12 +122,14 @@ impl Connection {
         Ok(Self {
             place,
             credential,
+            expires_at: text.get("expires_at")?.map(|text| end(teller, text)).transpose()?,
             org_id: org_id.map_err(|_| teller.value("org_id", "an organization id"))?,
             ca_pem,
             ca_file: text.get("ssl_ca_cert")?.map(PathBuf::from),
             ca_only,
             options: Options::parse(teller, options)?,
             origin: origin.to_owned(),
+            print: json.sha256(),
         })
     }
 }
@@ -172,6 +193,14 @@ impl<'a> Texts<'a> {
         let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         if fits { Ok(Secret::new(text.to_owned())) } else { Err(self.teller.value(key, expected)) }
     }
+}
+
+/// A date is its first instant: the earlier warning.
+fn end(teller: Teller<'_>, text: &str) -> Result<Timestamp, ConnectionError> {
+    let instant = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let found = instant(text).or_else(|| instant(&format!("{text}T00:00:00Z")));
+    let expected = "a date such as 2027-01-31, or RFC 3339";
+    found.map(|at| Timestamp(at.as_millisecond())).ok_or_else(|| teller.value("expires_at", expected))
 }
 
 fn ca(

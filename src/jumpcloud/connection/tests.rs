@@ -170,3 +170,16 @@ fn a_bad_connection_names_the_file_and_the_key_and_never_a_value() {
     let said = parse(r#"{"url": ["canary"], "token": "canary"}"#).unwrap_err().to_string();
     assert!(said.contains("`url`: expected a text") && !said.contains("canary"), "{said}");
 }
+
+#[test]
+fn the_end_of_a_secret_may_be_said_and_a_key_is_named_by_its_digest() {
+    let at_noon = at(US, r#", "expires_at": "2027-01-31T12:00:00+02:00""#).unwrap();
+    assert_eq!(at_noon.expires_at.unwrap().0, 1_801_389_600_000);
+    let day = at(US, r#", "expires_at": "2027-01-31""#).unwrap();
+    assert_eq!(day.expires_at.unwrap().0, 1_801_353_600_000, "its first instant");
+    let said = at(US, r#", "expires_at": "canary""#).unwrap_err().to_string();
+    assert!(said.contains("`expires_at`: expected a date") && !said.contains("canary"), "{said}");
+    let service = parse(r#"{"region": "eu", "client_id": "id-1", "client_secret": "canary"}"#).unwrap();
+    assert_eq!(day.credential.digest(), service.credential.digest());
+    assert_ne!(day.print.as_ref(), at_noon.print.as_ref(), "another text is another reading");
+}
