@@ -131,8 +131,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let connected = connect(&config);
     let (hinting, hints) = mpsc::channel(16);
     let mut tasks = Watcher::start_all(&connected.clients, &hinting, &stop);
-    let (ends, wires) = talk::wires();
-    let LoopEnds { control, delivered: inventories, senders } = ends;
+    let (LoopEnds { control, delivered: inventories, senders }, wires) = talk::wires();
     let tag_key = tag_key(&config.agent.state_dir);
     let channels = (Arc::clone(&ledger), reports);
     let mut parts = parts(&config, connected, channels, senders, identity.as_ref(), tag_key);
