@@ -49,6 +49,8 @@ const VARIABLES: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR", "TZDIR", "CREDENTI
 /// What is restricted where the kernel can. Nothing newer: a right that a later kernel knows is not tried here.
 const KNOWN: ABI = ABI::V6;
 
+const ABSENT: &str = "the kernel does not offer it; it needs Linux 5.19 or later with `landlock` among its security modules (lsm=), and a container whose list of system calls has landlock_*";
+
 /// Confines this thread and its children, or says why not.
 pub(super) fn confine(plan: &Plan) -> Standing {
     match restrict(plan) {
@@ -61,9 +63,9 @@ pub(super) fn confine(plan: &Plan) -> Standing {
         Ok(RulesetStatus::NotEnforced) => {
             Standing::Missing("the kernel took the rules and holds none".to_owned())
         }
-        Err(error) => Standing::Missing(format!(
-            "{error}; it needs Linux 5.19 or later with `landlock` among its security modules (lsm=)"
-        )),
+        // The library's own word is which bits it could not have.
+        Err(RulesetError::HandleAccesses(_)) => Standing::Missing(ABSENT.to_owned()),
+        Err(error) => Standing::Missing(error.to_string()),
     }
 }
 
