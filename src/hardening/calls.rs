@@ -1,9 +1,8 @@
 //! The system calls that the daemon needs, in groups with the reason of each, and those that nothing started by it
 //! may ever make.
 //!
-//! The list was found by tracing the daemon in every story (start, enrolment's answer, polling, grants, reload,
-//! a ledger that is lost, reopened and restored, the metrics' listener, proxies, orders), as a static program
-//! (musl) and as a dynamic one (glibc), and by reading what the libraries fall back to.
+//! The list was found by tracing the dynamic program (glibc) in the stories of its start, keys, grants and orders, by playing
+//! every other story under it, by playing the static program (musl) in its image, and by reading what the libraries fall back to.
 //!
 //! Refuses to name a call without a reason: a new one goes into the group that explains it, or makes one.
 

@@ -18,8 +18,10 @@ use super::{
 
 pub(super) const SERVICE: &str = r#", "client_id": "client-1", "client_secret": "canary-secret""#;
 
+/// No token of these tests is the beginning of another one: the door would take the longer for the shorter, which belongs to
+/// another test's server.
 pub(super) fn token(lives: u64) -> String {
-    format!(r#"{{"access_token": "canary-token", "token_type": "bearer", "expires_in": {lives}}}"#)
+    format!(r#"{{"access_token": "canary-only-token", "token_type": "bearer", "expires_in": {lives}}}"#)
 }
 
 /// A token endpoint that numbers its tokens, in front of an API that answers as told.
@@ -28,7 +30,7 @@ async fn service(lives: u64, api: impl Fn(&Heard) -> Given + Send + Sync + 'stat
     JumpCloud::answering(move |heard| {
         if heard.line == "POST /oauth2/token" {
             let n = made.fetch_add(1, Ordering::Relaxed) + 1;
-            return (200, token(lives).replace("canary-token", &format!("canary-token-{n}"))).into();
+            return (200, token(lives).replace("canary-only-token", &format!("canary-token-{n}"))).into();
         }
         api(heard)
     })
