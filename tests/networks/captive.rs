@@ -21,7 +21,7 @@ use reqwest::Method;
 
 use crate::{
     authority::Authority,
-    bench::{KEY, Server, options, says},
+    bench::{Server, options, says},
 };
 
 const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\r\n<html></html>";
@@ -64,7 +64,7 @@ async fn a_portal_s_page_is_no_listing_and_no_proof_of_absence() {
     let server = portal(&authority, PAGE).await;
     let pem = serde_json::to_string(&authority.pem).unwrap();
     let json = format!(
-        r#"{{"url": "{}", "token": "{KEY}", "ssl_ca_cert_content": {pem}, "ssl_ca_only": true}}"#,
+        r#"{{"url": "{}", "token": "jca_networks_captive", "ssl_ca_cert_content": {pem}, "ssl_ca_only": true}}"#,
         server.origin()
     );
     let connection = Connection::parse(&Secret::new(json), "networks.json").unwrap();

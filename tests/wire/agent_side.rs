@@ -54,7 +54,12 @@ pub(crate) fn options(origin: &str, authority: &Authority) -> DoorOptions {
 
 pub(crate) fn door(origin: &str, authority: &Authority) -> Door {
     listen();
-    Door::new(options(origin, authority)).unwrap()
+    carrying(Door::new(options(origin, authority)).unwrap())
+}
+
+/// The key is meant for its origin: other tests of this process have a client with the same one.
+pub(crate) fn carrying(door: Door) -> Door {
+    door.carrying(&Secret::new(KEY.to_owned()))
 }
 
 /// A request that carries both kinds of credential.

@@ -6,7 +6,7 @@ use ephemerald::http::{Door, SendFault};
 use reqwest::Method;
 
 use crate::{
-    agent_side::{assert_log_is_clean, options, request},
+    agent_side::{assert_log_is_clean, carrying, options, request},
     certs::Authority,
     h2,
     pipe::End,
@@ -140,7 +140,8 @@ async fn every_answer_without_end_meets_a_limit_and_may_have_been_carried_out() 
             (options.read_timeout, options.total_timeout) =
                 (Duration::from_secs(20), Duration::from_secs(20));
         }
-        let fault = Door::new(options).unwrap().send(request(Method::PUT, "/")).await.expect_err(what);
+        let fault =
+            carrying(Door::new(options).unwrap()).send(request(Method::PUT, "/")).await.expect_err(what);
         let text = fault.to_string();
         match (&fault, meets) {
             (SendFault::TooLarge { limit }, Meets::Size) => assert_eq!(*limit, 1 << 20, "{what}"),
