@@ -44,7 +44,7 @@ macro_rules! older {
 pub const GROUPS: &[Group] = &[
     Group {
         reason: "files: the ledger and its log, keys, the policy, certificates, names",
-        calls: calls!(SYS_openat SYS_close SYS_read SYS_write SYS_pread64 SYS_pwrite64 SYS_readv SYS_writev SYS_lseek
+        calls: calls!(SYS_openat SYS_openat2 SYS_close SYS_read SYS_write SYS_pread64 SYS_pwrite64 SYS_readv SYS_writev SYS_lseek
             SYS_fstat SYS_newfstatat SYS_statx SYS_fcntl SYS_getdents64 SYS_faccessat SYS_faccessat2 SYS_readlinkat
             SYS_getcwd SYS_statfs SYS_fstatfs SYS_fadvise64),
         older: older!(SYS_open SYS_stat SYS_lstat SYS_access SYS_readlink),
