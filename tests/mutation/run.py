@@ -223,7 +223,7 @@ def built():
 def killer(programs, n):
     """The suite that notices mutant `n`, or None."""
     for name, args, extra in SUITES:
-        env = dict(os.environ, EPHEMERALD_MUTANT=str(n), **extra)
+        env = dict(os.environ, EPHEMERALD_MUTANT=str(n), CARGO_MANIFEST_DIR=str(COPY), **extra)
         run = [str(programs[name]), "-q", *args]
         try:
             done = subprocess.run(run, cwd=COPY, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=LIMIT)
