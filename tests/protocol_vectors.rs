@@ -33,6 +33,8 @@ use generate::{
 mod files;
 #[path = "protocol_vectors/generate.rs"]
 mod generate;
+#[path = "protocol_vectors/refusals.rs"]
+mod refusals;
 
 fn docs() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/protocol")
