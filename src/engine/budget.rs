@@ -175,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn a_slowed_rate_comes_back_one_step_at_a_time() {
+        let mut budget = Budget::new(100, BootTime(0));
+        budget.throttled(Millis(1_000), BootTime(0));
+        assert_eq!(budget.rate(), 50);
+        for (at, rate) in
+            [(RECOVERY.0, 60), (RECOVERY.0 + 1, 60), (2 * RECOVERY.0, 70), (2 * RECOVERY.0 + 9, 70)]
+        {
+            budget.take(Lane::Lower, BootTime(at));
+            assert_eq!(budget.rate(), rate, "at {at}");
+        }
+    }
+
+    #[test]
     fn a_long_listing_is_paid_by_those_who_observe_and_never_by_lowers() {
         let now = BootTime(0);
         let mut budget = Budget::new(8, now);

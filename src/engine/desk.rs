@@ -33,8 +33,6 @@ pub(super) struct Desk {
     pub awaits_listing: Option<BootTime>,
     /// The first complete listing that did not show the account began then.
     pub absent_since: Option<BootTime>,
-    /// Proven absent: two complete listings agree.
-    pub absent: bool,
     /// A raise that was certainly not carried out and may be made again.
     pub reraise: bool,
     /// When the last look of the watch was made, as its age then.

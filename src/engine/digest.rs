@@ -28,7 +28,6 @@ impl Engine {
             return; // overtaken by a write of ours
         }
         desk.absent_since = None;
-        desk.absent = false;
         desk.awaits_listing = None;
         let began = sighting.at;
         let recorded = self.state.accounts.get(at).map(|a| &a.email);
@@ -205,7 +204,6 @@ impl Engine {
         self.watch(at);
         if let Some(desk) = self.desks.get_mut(at) {
             desk.calm();
-            desk.absent = false;
             desk.absent_since = None;
         }
     }

@@ -89,7 +89,6 @@ impl Engine {
                 desk.seen = None;
             }
             None => {
-                desk.absent = true;
                 desk.seen = None;
                 self.digest_absence(at);
             }

@@ -83,7 +83,6 @@ impl Engine {
         desk.written_at = now;
         desk.seen = None;
         desk.absent_since = None;
-        desk.absent = false;
         desk.readback = true;
         if !attempt.effect.is_raise() {
             // How soon a throttled tenant is asked again is the budget's to say, lowers first.

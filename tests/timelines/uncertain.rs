@@ -139,3 +139,17 @@ fn a_late_raise_that_carries_the_role_of_another_grant_brings_neither_back() {
     check!(w, w.roles_of(&ada), ["Billing Only"]);
     check!(w, w.records("baseline_moved").len(), 0);
 }
+
+#[test]
+fn a_throttled_lower_is_not_repeated_before_its_time() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.fates = vec![Fate::Fine, Fate::Throttled];
+    w.grant("ada@example.com", "Manager", 10);
+    w.run(10 * MINUTE + 200);
+    check!(w, w.cloud.writes, 2);
+    w.run(500);
+    check!(w, w.cloud.writes, 2);
+    w.run(MINUTE);
+    check!(w, (w.cloud.writes, w.roles_of(&ada)), (3, vec!["Read Only".to_owned()]));
+}
