@@ -3,36 +3,30 @@
 //! Each [`Secret`](super::Secret) is known here from its making to its end; nobody has to remember to say so. What is
 //! kept is no copy: a keyed hash of a form's first bytes, and the digest of the whole form.
 //!
-//! Refuses to tell which text it was: a hit names the secret by a truncated digest of it, as alarms do. Looks for nothing
-//! shorter than [`SHORTEST`]: a short password would take innocent words out.
+//! Refuses to tell which text it was: a hit names the secret by a truncated digest of it, as alarms do. Does not look for
+//! what is shorter than [`SHORTEST`], nor for letters and spaces alone: that may be the name of a role or of a person, and no
+//! password may stop an ending.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    fmt::Write as _,
     hash::{BuildHasher as _, RandomState},
     sync::{LazyLock, Mutex, PoisonError, RwLock},
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::forms::{self, ANCHOR};
+use super::{
+    forms::{self, ANCHOR},
+    short,
+};
 
 /// The shortest secret that is looked for, in bytes.
 pub const SHORTEST: usize = 12;
-/// How many hits wait to be told; more are counted only.
+/// How many hits wait to be told; a flood of more says nothing that these do not.
 const TOLD: usize = 64;
 
 static KNOWN: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
 static HITS: Mutex<VecDeque<Hit>> = Mutex::new(VecDeque::new());
-
-/// The first eight hexadecimal digits of a secret's SHA-256: enough to tell two keys apart, too little to be one.
-#[must_use]
-pub fn fingerprint(secret: &str) -> String {
-    digest(&SHA256, secret.as_bytes()).as_ref().iter().take(4).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 /// A way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,7 +65,7 @@ impl Outlet {
 pub struct Hit {
     /// Where it was stopped.
     pub outlet: Outlet,
-    /// Which secret: [`fingerprint`].
+    /// Which secret, as [`Secret::digest`](super::Secret::digest) names it.
     pub secret: String,
 }
 
@@ -102,7 +96,7 @@ impl Watch {
     fn on(secret: &str, origin: Option<String>) -> Self {
         let secret = secret.trim();
         let watch = Self { digest: sha256(secret.as_bytes()), origin };
-        if secret.len() >= SHORTEST {
+        if is_looked_for(secret) {
             write(|known| known.learn(&watch, || forms::of(secret)));
         }
         watch
@@ -144,6 +138,10 @@ pub fn hits() -> Vec<Hit> {
 
 fn write(change: impl FnOnce(&mut Known)) {
     change(&mut KNOWN.write().unwrap_or_else(PoisonError::into_inner));
+}
+
+fn is_looked_for(secret: &str) -> bool {
+    secret.len() >= SHORTEST && !secret.chars().all(|c| c.is_alphabetic() || c == ' ')
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -215,16 +213,15 @@ impl Known {
             let first: &[u8; ANCHOR] = window.try_into().ok()?;
             let here =
                 |form: &&Form| bytes.get(at..at + form.length).is_some_and(|text| sha256(text) == form.sum);
-            let form = self.forms.get(&self.key.hash_one(first))?.iter().find(here)?;
-            let entry = self.secrets.get(&form.of)?;
-            let home = to.is_some_and(|to| entry.origins.iter().any(|origin| origin == to));
-            (!home).then(|| {
-                form.of.iter().take(4).fold(String::new(), |mut text, byte| {
-                    let _ = write!(text, "{byte:02x}");
-                    text
-                })
-            })
+            // Several may begin here, and one that is at home vouches for none of the others.
+            let mut forms = self.forms.get(&self.key.hash_one(first))?.iter().filter(here);
+            forms.find(|form| !self.is_at_home(form, to)).map(|form| short(&form.of))
         })
+    }
+
+    fn is_at_home(&self, form: &Form, to: Option<&str>) -> bool {
+        let origins = self.secrets.get(&form.of).map_or(&[][..], |secret| &secret.origins);
+        to.is_some_and(|to| origins.iter().any(|origin| origin == to))
     }
 }
 
@@ -275,6 +272,9 @@ mod tests {
         assert!(!to("https://home.example"));
         let home = Watch::for_origin(text, "https://home.example");
         assert!(to("https://home.example") && !to("https://elsewhere.example") && held(text));
+        let longer = Secret::new(format!("{text}-and-more"));
+        let both = judge(Outlet::Request, longer.expose().as_bytes(), Some("https://home.example"));
+        assert_eq!(both.unwrap_err().secret, longer.digest(), "one that begins with it is another one");
         drop(home);
         assert!(!to("https://home.example"));
     }
@@ -283,10 +283,12 @@ mod tests {
     fn a_short_one_is_not_looked_for_and_a_hit_does_not_show_it() {
         let _short = Secret::new("pass-word-1".to_owned());
         assert!(!held("the pass-word-1 is short"));
+        let _name = Secret::new("Administrator With Billing".to_owned());
+        assert!(!held("{\"roleName\":\"Administrator With Billing\"}"), "an ending may have to write it");
         let text = "guard-canary-long-enough";
-        let _long = Secret::new(text.to_owned());
+        let long = Secret::new(text.to_owned());
         let hit = judge(Outlet::Probe, text.as_bytes(), None).unwrap_err();
-        assert_eq!((hit.outlet, hit.secret.as_str()), (Outlet::Probe, fingerprint(text).as_str()));
+        assert_eq!((hit.outlet, hit.secret.as_str()), (Outlet::Probe, long.digest().as_str()));
         assert!(hits().contains(&hit));
     }
 }

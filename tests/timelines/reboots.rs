@@ -2,6 +2,7 @@
 //! that never reached the disk.
 
 use ephemerald::engine::{
+    ids::{AccountId, GrantId},
     input::Input,
     order::{Deed, Order, Peer, Selection},
     settings::RoleMode,
@@ -15,14 +16,20 @@ fn step_back(w: &mut World, ms: i64) {
     w.input(Input::Tick);
 }
 
-#[test]
-fn a_clock_that_steps_back_after_a_reboot_lengthens_no_grant_that_began_before_it() {
+/// A grant of an hour, and the machine started anew in its eleventh minute.
+fn an_hour_that_a_reboot_interrupts() -> (World, AccountId, GrantId) {
     let mut w = world(RoleMode::Single);
     let ada = w.hire("ada@example.com", &["Read Only"]);
     let g = w.grant("ada@example.com", "Manager", 60);
     w.run(10 * MINUTE);
     w.reboot_after(MINUTE);
     w.start();
+    (w, ada, g)
+}
+
+#[test]
+fn a_clock_that_steps_back_after_a_reboot_lengthens_no_grant_that_began_before_it() {
+    let (mut w, ada, g) = an_hour_that_a_reboot_interrupts();
     w.run(MINUTE);
     step_back(&mut w, 60 * 60_000);
     w.run(47 * MINUTE);
@@ -33,12 +40,7 @@ fn a_clock_that_steps_back_after_a_reboot_lengthens_no_grant_that_began_before_i
 
 #[test]
 fn nor_does_it_if_the_process_dies_after_the_step_and_the_newest_record_is_too_old_to_show_it() {
-    let mut w = world(RoleMode::Single);
-    let ada = w.hire("ada@example.com", &["Read Only"]);
-    let g = w.grant("ada@example.com", "Manager", 60);
-    w.run(10 * MINUTE);
-    w.reboot_after(MINUTE);
-    w.start();
+    let (mut w, ada, g) = an_hour_that_a_reboot_interrupts();
     w.run(5 * MINUTE - 10_000); // since the last record of the time
     step_back(&mut w, 5 * 60_000 + 40_000);
     w.crash();
