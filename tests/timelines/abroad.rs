@@ -1,6 +1,12 @@
 //! T10: the key is swapped for another organization's.
 
-use ephemerald::engine::{action::Warning, input::Input, job::Job, settings::RoleMode};
+use ephemerald::engine::{
+    action::Warning,
+    input::Input,
+    job::{Job, Target},
+    observed::FaultClass,
+    settings::RoleMode,
+};
 
 use super::{
     MINUTE, world,
@@ -107,4 +113,20 @@ fn an_organization_whose_word_is_old_is_asked_again_before_anything_is_raised() 
     w.grant("ada@example.com", "Manager", 30);
     w.run(MINUTE);
     check!(w, w.result("j2").as_deref(), Some("granted"));
+}
+
+#[test]
+fn until_a_new_key_has_said_whose_it_is_nobody_is_raised_by_what_the_old_one_said() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.owner = "ada@example.com";
+    w.org_unreadable = Some(FaultClass::Ambiguous); // accounts can be read, and nobody says whose the key is
+    w.input(Input::CredentialChanged(jc()));
+    w.grant_to(Target::Account(ada.clone()), "Manager", 30);
+    w.run(20_000);
+    check!(w, (w.result("j1"), w.cloud.writes), (None, 0));
+    w.org_unreadable = None;
+    w.run(MINUTE);
+    check!(w, w.result("j1").as_deref(), Some("rejected/own_account"));
+    check!(w, w.roles_of(&ada), ["Read Only"]);
 }

@@ -65,15 +65,12 @@ impl World {
         match what {
             Look::WhoAmI if self.down => Outcome::WhoAmI(Err(lost())),
             Look::WhoAmI if unreadable.is_some() => Outcome::WhoAmI(Err(unreadable.unwrap())),
-            Look::WhoAmI => {
-                let owner = self.cloud.by_email("owner@example.com");
-                Outcome::WhoAmI(Ok(WhoAmI {
-                    account: owner,
-                    email: Some(email("owner@example.com")),
-                    role: None,
-                    org,
-                }))
-            }
+            Look::WhoAmI => Outcome::WhoAmI(Ok(WhoAmI {
+                account: self.cloud.by_email(self.owner),
+                email: Some(email(self.owner)),
+                role: None,
+                org,
+            })),
             Look::Roles if self.down => Outcome::Roles(Err(lost())),
             Look::Roles if self.serves_roles => Outcome::Roles(Ok(roles())),
             Look::Roles => Outcome::Roles(Err(forbidden())),

@@ -86,6 +86,8 @@ pub(crate) struct World {
     pub(crate) nameless: bool,
     /// The key is another organization's.
     pub(crate) abroad: bool,
+    /// Whose the key is.
+    pub(crate) owner: &'static str,
     /// The journal takes no records.
     pub(crate) ledger_down: bool,
     /// What becomes of calls to every other integration than `jc`.
@@ -154,6 +156,7 @@ impl World {
             org_unreadable: None,
             nameless: false,
             abroad: false,
+            owner: "owner@example.com",
             ledger_down: false,
             neighbour: Neighbour::Silent,
             listing_takes: (0, 1),
