@@ -1,7 +1,10 @@
 //! A key of JumpCloud is exchanged while the agent runs: what is taken, what is not, and what an ending does
 //! meanwhile. Keys are named by a part of their digest everywhere.
 
-use ephemerald::{sandbox::jumpcloud::Edit, secrets::Secret};
+use ephemerald::{
+    sandbox::{control_plane::RequestView, jumpcloud::Edit},
+    secrets::Secret,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -165,14 +168,20 @@ fn second_owner(world: &World, key: &str) {
     world.cloud.change(SECOND, &edit).unwrap();
 }
 
-#[tokio::test]
-async fn the_key_of_before_is_used_again_if_the_newest_one_dies() {
+/// An agent that has taken the second owner's key, and a grant of three seconds.
+async fn granted_with_a_second_owners_key() -> (World, RequestView) {
     let world = World::ready().await;
     second_owner(&world, NEW);
     write(&world, NEW);
     world.logs("connection: a new key is in use").await;
     let request = world.approved(Ask::role("dmitri@example.com", "Manager", 3)).await;
     world.about(&request, "granted").await;
+    (world, request)
+}
+
+#[tokio::test]
+async fn the_key_of_before_is_used_again_if_the_newest_one_dies() {
+    let (world, request) = granted_with_a_second_owners_key().await;
 
     second_owner(&world, "jca_nobody_has_this_one");
 
@@ -203,12 +212,7 @@ async fn the_account_behind_the_new_key_is_not_raised_from_the_first_moment_on()
 
 #[tokio::test]
 async fn an_ending_is_carried_out_with_the_key_of_before_although_nobody_says_whose_that_is() {
-    let world = World::ready().await;
-    second_owner(&world, NEW);
-    write(&world, NEW);
-    world.logs("connection: a new key is in use").await;
-    let request = world.approved(Ask::role("dmitri@example.com", "Manager", 3)).await;
-    world.about(&request, "granted").await;
+    let (world, request) = granted_with_a_second_owners_key().await;
 
     let silent =
         json!({"path_prefix": "/api/users/getSelf", "fault": {"kind": "error_before", "status": 500}});
