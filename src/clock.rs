@@ -87,6 +87,11 @@ mod tests {
     }
 
     #[test]
+    fn without_the_kernels_id_every_process_counts_as_a_boot_of_its_own() {
+        assert_ne!(never_seen(), never_seen());
+    }
+
+    #[test]
     fn two_boots_have_two_ids() {
         assert_ne!(digest_of(b"a\n"), digest_of(b"b\n"));
     }

@@ -115,6 +115,28 @@ fn one_seed() {
     assert!(judged.violation.is_none(), "{}\n{:?}", judged.story, judged.violation);
 }
 
+/// For tests/mutation: what happens in each of so many seeds, as a line of numbers (records and roles, warnings,
+/// reads), or in one seed in full. A mutant that breaks no invariant may still change what is done.
+#[test]
+fn traces() {
+    let number = |name| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    let whole = |seed| {
+        let mut run = Run::new(seed);
+        let _ = catch_unwind(AssertUnwindSafe(|| run.whole()));
+        run
+    };
+    for seed in 0..number("EPHEMERALD_TRACES").unwrap_or(0) {
+        let run = whole(seed);
+        let warnings = run::hash(&format!("{:?}", run.world.warnings));
+        println!("seed {seed} {:x} {warnings:x} {}", run.trace_hash(), run.world.cloud.reads);
+    }
+    if let Some(seed) = number("EPHEMERALD_TRACE") {
+        let run = whole(seed);
+        let warnings = run.world.warnings.iter().map(|w| format!("{w:?}\n")).collect::<String>();
+        println!("{}{warnings}{} reads", run.world.story(), run.world.cloud.reads);
+    }
+}
+
 struct Judged {
     seed: u64,
     seen: BTreeMap<&'static str, u64>,

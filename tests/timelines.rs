@@ -26,6 +26,8 @@ macro_rules! check {
 
 #[path = "timelines/abroad.rs"]
 mod abroad;
+#[path = "timelines/answers.rs"]
+mod answers;
 #[path = "timelines/crowds.rs"]
 mod crowds;
 #[path = "timelines/extend.rs"]

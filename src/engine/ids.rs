@@ -151,3 +151,22 @@ impl Email {
         self.0.rsplit_once('@').map_or("", |(local, _)| local)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_the_longest_length_is_taken_and_one_of_a_character_more_is_not() {
+        for (longest, takes) in [
+            (128, (|t: &str| GrantId::new(t).is_ok()) as fn(&str) -> bool),
+            (256, |t| RoleName::new(t).is_ok()),
+            (64, |t| AccountId::new(t).is_ok()),
+            (500, |t| Remark::new(t).is_ok()),
+        ] {
+            assert!(takes(&"a".repeat(longest)), "{longest}");
+            assert!(!takes(&"a".repeat(longest + 1)), "{longest} and one");
+            assert!(!takes(""), "nothing");
+        }
+    }
+}

@@ -209,7 +209,7 @@ impl Engine {
             self.answer(&pending.job, ResultCode::Rejected, Some(Rule::Credential), evidence);
         } else if pending.handed {
             self.answer(&pending.job, ResultCode::Failed, Some(Rule::NotDelivered), evidence);
-        } else if pending.job.start_by <= self.now.wall {
+        } else if pending.job.start_by <= self.now.wall && !self.has_read_in_vain(&pending) {
             self.answer(&pending.job, ResultCode::ExpiredBeforeStart, None, evidence);
         } else {
             self.answer(&pending.job, ResultCode::Failed, Some(Rule::NotObservable), evidence);

@@ -79,6 +79,11 @@ impl Engine {
         (pending.job.ask == Ask::Sync && begun && self.now.boot < until).then_some(until)
     }
 
+    /// Whether a sync had all the time that one may have once it has begun: it did begin.
+    pub(super) fn has_read_in_vain(&self, pending: &Pending) -> bool {
+        pending.job.ask == Ask::Sync && self.now.boot >= pending.received + SYNC_PATIENCE
+    }
+
     fn reading_since(&self, integration: &IntegrationId, received: BootTime) -> bool {
         self.tenants.get(integration).is_some_and(|tenant| {
             let flights = [tenant.survey.flight, tenant.listing.flight];

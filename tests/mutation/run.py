@@ -9,7 +9,8 @@ statement left out, a function's truth turned round. One mutant a line at most; 
 is dropped and told.
 
 A mutant is killed when a suite fails, panics or does not end. Suites run in order until one kills. Survivors are printed with
-their line; docs/testing.md says what became of them. Refuses to touch the working tree: it works in target/mutation.
+their line, and with what they do otherwise than the crate without them in simulated seeds, if anything: that breaks no
+invariant. docs/testing.md says what became of them. Refuses to touch the working tree: it works in target/mutation.
 """
 import argparse
 import os
@@ -32,6 +33,10 @@ SUITES = [
     ("lib", ["--skip", "planted"], {}),
     ("policy", [], {"EPHEMERALD_CASES": "200"}),
     ("operator", [], {}),
+    ("odd_tenants", [], {}),
+    ("reviewed", [], {}),
+    ("hints", [], {}),
+    ("elsewhere", [], {}),
     ("overlaps", [], {"EPHEMERALD_CASES": "1000"}),
     ("drift", [], {"EPHEMERALD_CASES": "1000"}),
     ("recovery", ["timelines"], {}),
@@ -41,6 +46,7 @@ SUITES = [
     ("simulation", ["every_invariant"], {"EPHEMERALD_SEEDS": "600"}),
 ]
 LIMIT = 240  # seconds for one suite: beyond it a mutant hangs
+TRACES = 300  # seeds in which a survivor's deeds are compared with those of the crate without it
 
 SWITCH = '''//! Written by tests/mutation/run.py.
 #![allow(missing_docs)]
@@ -234,6 +240,25 @@ def killer(programs, n):
     return None
 
 
+def simulated(programs, n, **named):
+    env = dict(os.environ, EPHEMERALD_MUTANT=str(n), CARGO_MANIFEST_DIR=str(COPY), **named)
+    run = [str(programs["simulation"]), "--exact", "traces", "--nocapture"]
+    return subprocess.run(run, cwd=COPY, env=env, capture_output=True, text=True, timeout=4 * LIMIT).stdout.splitlines()
+
+
+def departure(programs, n, usual):
+    """Where a survivor does something else than the crate without it, in the simulation; the first line that differs."""
+    seeds = simulated(programs, n, EPHEMERALD_TRACES=str(TRACES))
+    for seed, (with_it, without) in enumerate(zip(seeds, usual)):
+        if with_it != without:
+            stories = [simulated(programs, which, EPHEMERALD_TRACE=str(seed)) for which in (n, 0)]
+            changed = [(a, b) for a, b in zip(*stories) if a != b and not a.startswith("test ")]
+            count = sum(a != b for a, b in zip(seeds, usual))
+            a, b = changed[0] if changed else ("the end", "the end")
+            return f"departs in {count} of {TRACES} seeds, in {seed}:\n       {a[:300]}\n       instead of {b[:300]}"
+    return f"does the same in {TRACES} seeds"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sample", type=int, default=0, help="how many, chosen by the seed; all if absent")
@@ -260,15 +285,23 @@ def main():
     if args.sample and args.sample < len(chosen):
         # In the order in which they were drawn: whoever stops early has a smaller sample, not another one.
         chosen = chance.sample(chosen, args.sample)
+    usual = simulated(programs, 0, EPHEMERALD_TRACES=str(TRACES))
     survivors, by = [], {}
     begun = time.time()
     side_by_side = ThreadPoolExecutor(args.jobs)
-    noticed_by = side_by_side.map(lambda mutant: killer(programs, mutant[0]), chosen)
-    for (n, path, i, kind, old, _), noticed in zip(chosen, noticed_by):
+
+
+    def judged(mutant):
+        noticed = killer(programs, mutant[0])
+        return noticed, None if noticed else departure(programs, mutant[0], usual)
+
+    for (n, path, i, kind, old, _), (noticed, departs) in zip(chosen, side_by_side.map(judged, chosen)):
         by[noticed] = by.get(noticed, 0) + 1
         if noticed is None:
             survivors.append(n)
         print(f"{n:4} {noticed or 'SURVIVED'}: {path}:{i + 1} {kind}: {old.strip()}", flush=True)
+        if departs:
+            print(f"       {departs}", flush=True)
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} killed in {time.time() - begun:.0f} s; by {by}")
 
 

@@ -242,6 +242,35 @@ fn a_claim_that_an_operator_has_revoked_loses_its_role_and_gets_nothing_back() {
 }
 
 #[test]
+fn after_a_life_that_was_proven_to_be_forgotten_every_account_is_to_be_explained() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Manager"]);
+    w.hire("bob@example.com", &["Read Only"]);
+    let ends_at = w.now.wall.0 + 60_000;
+    w.input(believed(vec![proven(held(&ada, "g-lost", "Manager", &["Read Only"], ends_at))]));
+    w.run(10 * MINUTE);
+    assert_eq!(w.roles_of(&ada), ["Read Only"], "{}", w.story());
+    w.input(believed(vec![]));
+    does(&mut w, Deed::Acknowledge { unheard: false });
+    w.grant("bob@example.com", "Manager", 5); // j1
+    w.run(5_000);
+    assert_eq!(w.result("j1").as_deref(), Some("rejected/account_barred"), "{}", w.story());
+}
+
+#[test]
+fn what_a_receipt_says_of_the_time_before_is_given_back_where_no_roles_compare() {
+    let mut w = World::new(RoleMode::Single);
+    w.serves_roles = false;
+    w.start();
+    w.run(1_000);
+    let ada = w.hire("ada@example.com", &["Manager"]);
+    let ends_at = w.now.wall.0 + 60_000;
+    w.input(believed(vec![proven(held(&ada, "g-lost", "Manager", &["Help Desk"], ends_at))]));
+    w.run(10 * MINUTE);
+    assert_eq!(w.roles_of(&ada), ["Help Desk"], "{}", w.story());
+}
+
+#[test]
 fn receipts_of_another_organization_and_old_ones_wait_for_an_operator() {
     let mut w = world(RoleMode::Single);
     let ada = w.hire("ada@example.com", &["Manager"]);
@@ -308,13 +337,14 @@ fn a_restored_ledger_that_does_not_know_a_live_grant_is_older_than_it_was() {
 #[test]
 fn a_finding_is_doubted_once_and_the_alarm_is_repeated_until_somebody_acts() {
     let mut w = world(RoleMode::Single);
-    for _ in 0..3 {
+    let alarms = |w: &World| w.warnings.iter().filter(|w| format!("{w:?}").contains("RevokeOnly")).count();
+    for starts in 1..4 {
         w.crash();
         w.findings = vec![finding(Cause::Damaged, "row:3")];
         w.start();
+        assert_eq!(alarms(&w), starts, "each start says it at once");
     }
     assert_eq!(w.records("ledger_doubted").len(), 1);
-    let alarms = |w: &World| w.warnings.iter().filter(|w| format!("{w:?}").contains("RevokeOnly")).count();
     let before = alarms(&w);
     w.run(10 * MINUTE);
     assert!(alarms(&w) >= before + 8, "{:?}", w.warnings);

@@ -254,8 +254,13 @@ impl Run {
 
     /// The whole trace as one number: equal for equal seeds.
     pub(crate) fn trace_hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(self.world.story().as_bytes());
-        hasher.finish()
+        hash(&self.world.story())
     }
+}
+
+/// A text as one number.
+pub(crate) fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }

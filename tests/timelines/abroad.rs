@@ -130,3 +130,20 @@ fn until_a_new_key_has_said_whose_it_is_nobody_is_raised_by_what_the_old_one_sai
     check!(w, w.result("j1").as_deref(), Some("rejected/own_account"));
     check!(w, w.roles_of(&ada), ["Read Only"]);
 }
+
+#[test]
+fn a_new_key_is_tried_at_once_although_the_circuit_is_broken() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    w.down = true;
+    w.sync();
+    w.run(MINUTE);
+    w.down = false;
+    let reads = w.cloud.reads;
+    w.input(Input::CredentialChanged(jc()));
+    check!(w, w.cloud.reads, reads + 3);
+    w.run(100);
+    w.grant("ada@example.com", "Manager", 5); // j2
+    w.run(500);
+    check!(w, w.result("j2").as_deref(), Some("granted"));
+}

@@ -88,3 +88,20 @@ fn that_the_floor_is_written_instead_is_said_once_however_often_it_is_tried() {
     let said = w.warnings.iter().filter(|w| matches!(w, Warning::FloorInstead(_))).count();
     check!(w, said, 1);
 }
+
+#[test]
+fn what_was_lost_to_the_floor_does_not_come_back_with_the_next_grants_end() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Help Desk"]);
+    w.grant("ada@example.com", "Manager", 30);
+    w.run(MINUTE);
+    w.cloud.refuses = Some((role("Help Desk"), FaultClass::Refused));
+    w.run(33 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+    w.cloud.refuses = None;
+    w.grant("ada@example.com", "Manager", 30); // j2
+    w.run(MINUTE);
+    check!(w, w.result("j2").as_deref(), Some("granted"));
+    w.run(33 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+}

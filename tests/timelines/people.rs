@@ -3,13 +3,14 @@
 use ephemerald::engine::{
     action::Warning,
     ids::{AccountId, GrantId},
+    input::Input,
     record::{GrantGone, Record},
     settings::RoleMode,
 };
 
 use super::{
     MINUTE, world,
-    world::{Fate, World, role},
+    world::{Fate, World, email, jc, role},
 };
 
 fn gone(w: &World) -> GrantGone {
@@ -183,11 +184,13 @@ fn one_of_many() -> (World, AccountId, GrantId) {
 #[test]
 fn a_listing_that_suddenly_shows_less_than_half_proves_nobody_gone_until_it_has_been_so_for_a_while() {
     let (mut w, ada, g) = one_of_many();
+    let cut = |w: &World| w.warnings.iter().any(|w| matches!(w, Warning::ListingCut(_)));
+    check!(w, cut(&w), false);
     w.listing_shows = 3;
     w.cloud.admins.remove(&ada);
     w.run(9 * MINUTE);
     check!(w, w.ended(&g), None);
-    assert!(w.warnings.iter().any(|w| matches!(w, Warning::ListingCut(_))), "{}", w.story());
+    check!(w, cut(&w), true);
     w.run(9 * MINUTE);
     check!(w, w.ended(&g).as_deref(), Some("target_gone"));
 }
@@ -198,4 +201,34 @@ fn one_that_is_lost_from_a_long_enough_listing_is_gone_at_once() {
     w.cloud.admins.remove(&ada);
     w.run(6 * MINUTE);
     check!(w, w.ended(&g).as_deref(), Some("target_gone"));
+}
+
+#[test]
+fn two_listings_that_do_not_show_an_account_with_one_between_that_does_prove_nothing() {
+    let (mut w, ada, g) = one_of_many();
+    let all = w.cloud.admins.len();
+    for shows in [all - 1, all, all - 1, all, all - 1, all] {
+        w.listing_shows = shows;
+        w.input(Input::Hint(jc()));
+        w.run(10_000);
+    }
+    check!(w, (w.ended(&g), w.roles_of(&ada)), (None, vec!["Manager".to_owned()]));
+}
+
+#[test]
+fn another_account_under_the_address_of_ours_is_told_and_left_alone() {
+    let mut w = world(RoleMode::Single);
+    let g = w.grant_ephemeral(30, "Help Desk");
+    w.run(5_000);
+    let stranger = |w: &World| w.warnings.iter().any(|w| matches!(w, Warning::Stranger(_)));
+    check!(w, stranger(&w), false);
+    let ours = w.cloud.by_email("ada+tag1@example.com").unwrap();
+    w.cloud.admins.get_mut(&ours).unwrap().email = email("mine@elsewhere.example");
+    let theirs = w.hire("ada+tag1@example.com", &["Manager"]);
+    w.cloud.admins.get_mut(&theirs).unwrap().tagged = false;
+    w.run(2 * MINUTE);
+    check!(w, stranger(&w), true);
+    w.run(30 * MINUTE);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&theirs)), (Some("expired"), vec!["Manager".to_owned()]));
+    check!(w, w.cloud.admins.contains_key(&ours), false);
 }

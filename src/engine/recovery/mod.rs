@@ -151,6 +151,9 @@ impl State {
         let Fact::GrantAdopted(adoption) = fact else { return };
         let (held, terms) = (&adoption.held, adoption.held.terms());
         let account = self.accounts.entry(held.at()).or_insert_with(|| held.account());
+        // What was there before us may be given back: it is part of what our key authenticates.
+        let lost = held.baseline.iter().filter(|role| !account.displaced.contains(role));
+        account.displaced.extend(lost.cloned().collect::<Vec<_>>());
         if account.sent.iter().all(|sent| sent.role != held.role) {
             account.sent.push(Sent { role: held.role.clone(), ambiguous: true, raised: true });
         }
@@ -168,13 +171,9 @@ impl Held {
         AccountRef { integration: self.integration.clone(), account: self.account.clone() }
     }
 
-    /// The account as it is held for the grant's ending. What was there before us may be given back:
-    /// it is part of what our key authenticates.
+    /// The account as it is held for the grant's ending.
     fn account(&self) -> Account {
-        let mut account =
-            Account::new(Some(self.id.clone()), self.email.clone(), self.baseline.clone(), self.plural);
-        account.displaced.clone_from(&self.baseline);
-        account
+        Account::new(Some(self.id.clone()), self.email.clone(), self.baseline.clone(), self.plural)
     }
 
     /// The terms that its ending needs. Of its beginning nothing is known; the wall clock alone ends it.

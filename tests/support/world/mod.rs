@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) answers: BTreeMap<JobId, Vec<(ResultCode, Option<Rule>)>>,
     pub(crate) all: Vec<Entry>,
     pub(crate) warnings: Vec<Warning>,
+    /// Records whose result was told again.
+    pub(crate) requeued: Vec<Seq>,
     pub(crate) cloud: JumpCloud,
     pub(crate) fates: Vec<Fate>,
     pub(crate) default_fate: Fate,
@@ -149,6 +151,7 @@ impl World {
             answers: BTreeMap::new(),
             all: Vec::new(),
             warnings: Vec::new(),
+            requeued: Vec::new(),
             cloud: JumpCloud::default(),
             fates: Vec::new(),
             default_fate: Fate::Fine,
@@ -317,7 +320,7 @@ impl World {
                     self.send_lower(&lower);
                 }
                 Action::Warn(warning) => self.warnings.push(warning),
-                Action::Requeue(_) => {}
+                Action::Requeue(seq) => self.requeued.push(seq),
             }
         }
     }
