@@ -6,6 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ephemerald::secrets::{
+    Secret,
+    guard::{self, Outlet},
+};
+
 /// Where they are.
 pub(crate) struct Files {
     pub(crate) root: PathBuf,
@@ -45,6 +50,21 @@ impl Files {
     /// What the agent printed so far.
     pub(crate) fn log_text(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Looks for a secret, in every usual encoding, in all that the agent printed and in every file below its state
+    /// directory.
+    pub(crate) fn hold_nowhere(&self, secret: &str) {
+        let _known = Secret::new(secret.to_owned());
+        let mut paths = vec![self.log.clone(), self.state.clone()];
+        while let Some(path) = paths.pop() {
+            if let Ok(entries) = fs::read_dir(&path) {
+                paths.extend(entries.map(|entry| entry.unwrap().path()));
+            } else if let Ok(content) = fs::read(&path) {
+                let found = guard::judge(Outlet::Output, &content, None);
+                assert!(found.is_ok(), "the connection's key is in {}", path.display());
+            }
+        }
     }
 }
 

@@ -168,6 +168,15 @@ impl World {
     }
 }
 
+/// However a story went, and however often its agent was killed in it: nothing that is left behind holds the key.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.files.hold_nowhere(&self.api_key);
+        }
+    }
+}
+
 /// A simulated part and the way to stop it: dropping `stop` ends it.
 pub(crate) struct Part {
     stop: oneshot::Sender<()>,
