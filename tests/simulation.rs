@@ -98,7 +98,8 @@ fn every_invariant_holds_in_every_seed() {
 
 #[test]
 fn the_same_seed_twice_is_the_same_run() {
-    for seed in 0..12 {
+    // In 111 calls are given up as lost at one instant: their order was once left to chance.
+    for seed in (0..8).chain(108..114) {
         let twice = [0, 1].map(|_| {
             let mut run = Run::new(seed);
             run.whole();

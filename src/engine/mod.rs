@@ -99,7 +99,8 @@ pub struct Engine {
     tenants: BTreeMap<IntegrationId, Tenant>,
     desks: BTreeMap<AccountRef, Desk>,
     pending: BTreeMap<JobId, Pending>,
-    calls: HashMap<CallId, Flight>,
+    /// In the order in which they were made: calls that are given up at one instant are given up in it.
+    calls: BTreeMap<CallId, Flight>,
     next_call: u64,
     refused: HashSet<Digest>,
     dealings: recovery::Dealings,
@@ -182,7 +183,7 @@ impl Engine {
             alarms: Alarms::new(now.boot),
             desks: BTreeMap::new(),
             pending: BTreeMap::new(),
-            calls: HashMap::new(),
+            calls: BTreeMap::new(),
             next_call: (seed & 0xffff_ffff) << 24,
             refused: HashSet::new(),
             dealings: recovery::Dealings::default(),
