@@ -50,6 +50,8 @@ mod people;
 mod reboots;
 #[path = "timelines/replay.rs"]
 mod replay;
+#[path = "timelines/standing.rs"]
+mod standing;
 #[path = "timelines/sync.rs"]
 mod sync;
 #[path = "timelines/uncertain.rs"]

@@ -188,6 +188,14 @@ mod tests {
     }
 
     #[test]
+    fn what_came_back_in_a_quiet_time_counts_before_the_rate_is_halved_again() {
+        let mut budget = Budget::new(100, BootTime(0));
+        budget.throttled(Millis(1_000), BootTime(0));
+        budget.throttled(Millis(1_000), BootTime(100 * RECOVERY.0));
+        assert_eq!(budget.rate(), 50);
+    }
+
+    #[test]
     fn a_long_listing_is_paid_by_those_who_observe_and_never_by_lowers() {
         let now = BootTime(0);
         let mut budget = Budget::new(8, now);

@@ -1,0 +1,77 @@
+//! How an integration stands, as its operator is told, and how often it is asked while it does not answer.
+
+use ephemerald::engine::{
+    input::Input,
+    job::{Ask, Job},
+    observed::FaultClass,
+    settings::RoleMode,
+    views::IntegrationView,
+};
+
+use super::{MINUTE, world};
+use crate::world::{World, jc};
+
+fn view(w: &World) -> IntegrationView {
+    w.engine.as_ref().unwrap().integrations().find(|view| view.id == jc()).unwrap()
+}
+
+fn test(w: &mut World) {
+    let job = Job { ask: Ask::Test, ..w.next_job() };
+    w.input(Input::Job(Box::new(job)));
+}
+
+#[test]
+fn an_integration_is_told_as_it_answered_last() {
+    let mut w = world(RoleMode::Single);
+    let owner = w.cloud.by_email("owner@example.com");
+    test(&mut w);
+    w.run(40);
+    let told = view(&w);
+    check!(w, (told.answered_at, told.own_account), (Some(w.now.boot), owner));
+    check!(w, (told.fault.is_none(), told.credential_refused, told.circuit_open), (true, false, false));
+    w.org_unreadable = Some(FaultClass::Credential);
+    test(&mut w);
+    w.run(2_000);
+    let told = view(&w);
+    check!(w, (told.fault.map(|f| f.class), told.credential_refused), (Some(FaultClass::Credential), true));
+    w.org_unreadable = None;
+    w.run(MINUTE);
+    let told = view(&w);
+    check!(w, (told.fault.is_none(), told.credential_refused), (true, false));
+}
+
+/// Reads that are tried once more before the circuit breaks, in an outage in which a test waits for all three of its
+/// answers.
+fn asked_in_an_outage(w: &mut World) -> u64 {
+    w.down = true;
+    test(w);
+    let before = w.cloud.reads;
+    w.run(1_500);
+    let asked = w.cloud.reads - before;
+    w.run(5 * MINUTE);
+    w.down = false;
+    w.run(MINUTE);
+    test(w);
+    w.run(MINUTE);
+    asked
+}
+
+#[test]
+fn an_outage_is_asked_after_as_patiently_as_the_one_before_and_no_more() {
+    let mut w = world(RoleMode::Single);
+    for _ in 0..5 {
+        check!(w, asked_in_an_outage(&mut w), 3);
+    }
+}
+
+#[test]
+fn a_failing_read_is_tried_again_ever_more_seldom() {
+    let mut w = world(RoleMode::Single);
+    w.down = true;
+    test(&mut w);
+    w.run(MINUTE);
+    let before = w.cloud.reads;
+    w.run(MINUTE);
+    let asked = w.cloud.reads - before;
+    assert!((3..=15).contains(&asked), "three reads, each every 11 to 15 seconds: {asked}");
+}
