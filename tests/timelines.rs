@@ -32,6 +32,8 @@ mod answers;
 mod crowds;
 #[path = "timelines/extend.rs"]
 mod extend;
+#[path = "timelines/fold.rs"]
+mod fold;
 #[path = "timelines/ladder.rs"]
 mod ladder;
 #[path = "timelines/machine.rs"]
