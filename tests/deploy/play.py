@@ -138,6 +138,18 @@ def probe(daemon, name):
     return daemon.run(daemon.said[name]["exec"]["command"])
 
 
+def another_key(node, made, daemon):
+    """The kubelet's swap of a Secret: the daemon reads it at once, and takes no key that JumpCloud does not."""
+    secret = node.secrets["ephemerald-connection"]
+    good = secret["connection.json"]
+    secret["connection.json"] = json.dumps(json.loads(good) | {"token": "jca_no_key_of_this_organization"})
+    made.update("credentials")
+    told = until(lambda: "the newest key is not taken" in daemon.log)
+    expect("a new key in the Secret reaches the running daemon", told, daemon.log[-2000:])
+    secret["connection.json"] = good
+    made.update("credentials")
+
+
 def first_life(node, helm, url, plane, objects, stack):
     made, code, said, daemon = begin(node, objects, stack)
     expect("the init container enrols", code == 0 and said.startswith("Enrolled as "), said)
@@ -160,6 +172,7 @@ def first_life(node, helm, url, plane, objects, stack):
     expect("a new policy reaches the running daemon", until(lambda: "policy: changed" in daemon.log), daemon.log[-2000:])
     ready = until(lambda: probe(daemon, "readinessProbe")[0] == 0)
     expect("the readiness probe succeeds once something may be granted", ready, probe(daemon, "readinessProbe")[1])
+    another_key(node, made, daemon)
     grant_and_revoke(plane, daemon)
     freeze_and_thaw(daemon)
     expect("SIGTERM ends it well within the grace period", daemon.stop() == 0, daemon.log[-2000:])

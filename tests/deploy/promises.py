@@ -69,11 +69,14 @@ def one_agent(objects, values):
         if init["name"] == "enroll" and "--if-needed" not in init["args"]:
             found.append("StatefulSet: the second start would enrol again")
     if token:
-        volume = next((v for v in pod_spec["volumes"] if v["name"] == "agent-token"), {})
-        if volume.get("secret", {}).get("optional") is not True:
+        volumes = {v["name"]: (v.get("projected") or {}).get("sources") or [] for v in pod_spec["volumes"]}
+        of_token = {name: [s["secret"] for s in sources if s.get("secret", {}).get("name") == token] for name, sources in volumes.items()}
+        if any(secret.get("optional") is not True for secrets in of_token.values() for secret in secrets):
             found.append("StatefulSet: an agent whose token was deleted would not start")
-        if any(m["name"] == "agent-token" for m in pod_spec["containers"][0]["volumeMounts"]):
+        if any(of_token[m["name"]] for m in pod_spec["containers"][0]["volumeMounts"] if m["name"] in of_token):
             found.append("StatefulSet: the daemon has the agent token")
+        if not any(of_token.values()):
+            found.append("StatefulSet: the agent token is mounted nowhere")
     if "checksum/config" not in spec["template"]["metadata"]["annotations"]:
         found.append("StatefulSet: a new configuration would not start it anew")
     return found
@@ -176,10 +179,14 @@ def credentials(objects, config):
     for thing in objects:
         if thing["kind"] not in {"Pod", "StatefulSet"}:
             continue
-        for container in template_of(thing)[1]["containers"]:
-            paths = {mount["mountPath"] for mount in container["volumeMounts"]}
+        pod = template_of(thing)[1]
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        for container in [*(pod.get("initContainers") or []), *pod["containers"]]:
+            mounted = [m["name"] for m in container["volumeMounts"] if m["mountPath"] == "/credentials"]
+            sources = [source for name in mounted for source in volumes[name]["projected"]["sources"]]
+            paths = {item["path"] for source in sources for item in source["secret"]["items"]}
             for one in config.get("integration") or []:
-                if f"/credentials/{one.get('connection_credential')}" not in paths:
+                if one.get("connection_credential") not in paths:
                     found.append(f"{thing['kind']}: the credential of {one['name']} is not mounted")
     return found
 

@@ -85,7 +85,7 @@ def one_container(container):
 
 
 def private_files(spec, volumes):
-    """Secrets are single files (no links), not for others, and never below a folder that is mounted whole."""
+    """Secrets are not for others, and are mounted as folders, so that a new one reaches the running daemon."""
     secret = set()
     for name, volume in volumes.items():
         sources = (volume.get("projected") or {}).get("sources") or []
@@ -96,7 +96,7 @@ def private_files(spec, volumes):
                 yield f"volume {name}: secrets have the mode {mode}"
     for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
         for mount in container.get("volumeMounts") or []:
-            if mount["name"] in secret and not (mount.get("subPath") and mount.get("readOnly")):
-                yield f"container {container['name']}: {mount['mountPath']}: a secret mounted as links, or writable"
+            if mount["name"] in secret and (mount.get("subPath") or not mount.get("readOnly")):
+                yield f"container {container['name']}: {mount['mountPath']}: a new secret would not reach it, or it is writable"
             if mount["mountPath"].startswith("/etc/ephemerald") and (mount.get("subPath") or not mount.get("readOnly")):
                 yield f"container {container['name']}: {mount['mountPath']}: a new policy would not reach it"

@@ -72,7 +72,8 @@ SPOILT = {
         lambda o: daemon(o)["env"].append({"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}),
         "TOKEN holds a secret",
     ),
-    "a secret as links": (lambda o: without(mount(o, "/credentials/main.json"), "subPath"), "mounted as links"),
+    "a secret by subPath": (lambda o: mount(o, "/credentials").update(subPath="main.json"), "new secret would not reach it"),
+    "a writable secret": (lambda o: without(mount(o, "/credentials"), "readOnly"), "or it is writable"),
     "a secret for all": (
         lambda o: next(v for v in spec(o)["volumes"] if v["name"] == "credentials")["projected"].update(defaultMode=0o444),
         "secrets have the mode",
@@ -95,7 +96,7 @@ SPOILT = {
     "state nowhere": (lambda o: mount(o, "/var/lib/ephemerald").update(mountPath="/var/lib"), "on no volume"),
     "enrols at each start": (lambda o: spec(o)["initContainers"][0]["args"].remove("--if-needed"), "enrol again"),
     "needs the token for ever": (
-        lambda o: next(v for v in spec(o)["volumes"] if v["name"] == "agent-token")["secret"].update(optional=False),
+        lambda o: next(v for v in spec(o)["volumes"] if v["name"] == "enrolment")["projected"]["sources"][-1]["secret"].update(optional=False),
         "would not start",
     ),
     "the daemon has the token": (

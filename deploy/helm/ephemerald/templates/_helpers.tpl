@@ -113,27 +113,32 @@ resources:
               path: policy.toml
 {{- end -}}
 
+{{/* What a projected volume of the agent's credentials is made of. */}}
+{{- define "ephemerald.credentials" -}}
+{{- range .Values.connections }}
+- secret:
+    name: {{ .secretName }}
+    items:
+      - key: {{ .key | default "connection.json" }}
+        path: {{ .name }}.json
+{{- end }}
+{{- with .Values.proxy.credentials }}
+{{- if .secretName }}
+- secret:
+    name: {{ .secretName }}
+    items:
+      - key: {{ .key }}
+        path: proxy-credentials
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "ephemerald.credentialsVolume" -}}
 - name: credentials
   projected:
     defaultMode: 0440
     sources:
-      {{- range .Values.connections }}
-      - secret:
-          name: {{ .secretName }}
-          items:
-            - key: {{ .key | default "connection.json" }}
-              path: {{ .name }}.json
-      {{- end }}
-      {{- with .Values.proxy.credentials }}
-      {{- if .secretName }}
-      - secret:
-          name: {{ .secretName }}
-          items:
-            - key: {{ .key }}
-              path: proxy-credentials
-      {{- end }}
-      {{- end }}
+      {{- include "ephemerald.credentials" . | nindent 6 }}
 {{- if .Values.ca.configMapName }}
 - name: ca
   configMap:
@@ -144,28 +149,22 @@ resources:
 {{- end }}
 {{- end -}}
 
-{{/* By subPath, because the daemon refuses a secret that is a symbolic link, as a folder of secrets has them. */}}
+{{/* As folders, not by subPath: a new policy or a new key reaches the daemon while it runs. */}}
 {{- define "ephemerald.mounts" -}}
 - name: config
   mountPath: /etc/ephemerald
   readOnly: true
-{{- range .Values.connections }}
-- name: credentials
-  mountPath: /credentials/{{ .name }}.json
-  subPath: {{ .name }}.json
-  readOnly: true
-{{- end }}
-{{- if .Values.proxy.credentials.secretName }}
-- name: credentials
-  mountPath: /credentials/proxy-credentials
-  subPath: proxy-credentials
-  readOnly: true
-{{- end }}
 {{- if .Values.ca.configMapName }}
 - name: ca
   mountPath: /etc/ephemerald-ca
   readOnly: true
 {{- end }}
+{{- end -}}
+
+{{- define "ephemerald.credentialsMount" -}}
+- name: credentials
+  mountPath: /credentials
+  readOnly: true
 {{- end -}}
 
 {{- define "ephemerald.placement" -}}
