@@ -207,6 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn a_long_listing_is_paid_first_with_what_has_gathered_since_the_last_request() {
+        let paid_after = |idle: u64| {
+            let mut budget = Budget::new(8, BootTime(0));
+            while budget.take(Lane::Lower, BootTime(0)) {}
+            budget.debit(99, BootTime(idle));
+            budget.ready_at(Lane::Observe, BootTime(idle)).since(BootTime(idle))
+        };
+        assert!(paid_after(10_000).0 + 500 < paid_after(0).0);
+    }
+
+    #[test]
     fn a_row_of_failures_breaks_the_circuit_for_everything_but_lowers() {
         let now = BootTime(0);
         let mut budget = Budget::new(8, now);
@@ -245,6 +256,7 @@ mod tests {
         let mut budget = Budget::new(8, BootTime(0));
         budget.throttled(Millis::from_secs(60), BootTime(0));
         assert_eq!(budget.rate(), 4);
+        assert!(!budget.take(Lane::Lower, BootTime(0)), "the burst is gone");
         assert_eq!(budget.ready_at(Lane::Raise, BootTime(0)), BootTime(60_000));
         assert!(budget.ready_at(Lane::Lower, BootTime(0)) <= BootTime(15_000));
         assert!(

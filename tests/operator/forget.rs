@@ -56,6 +56,8 @@ fn a_grant_that_was_given_up_is_recorded_watched_alarmed_and_bars_its_account() 
     let Record::GrantForgotten(record) = w.records("grant_forgotten")[0] else { panic!("another record") };
     assert_eq!((&record.about.grant, &record.order), (&grant, &order()));
     assert_eq!(w.result(job.as_str()).as_deref(), Some("failed/not_confirmed"), "every job is answered");
+    let in_hand = w.engine.as_ref().unwrap().jobs_in_hand();
+    assert!(in_hand.iter().all(|(waiting, _)| *waiting != job), "and no longer in hand: {in_hand:?}");
     assert_eq!(told(&w), 1);
     w.run(3 * 60 * MINUTE);
     assert!(told(&w) >= 3, "said again and again: {}", told(&w));

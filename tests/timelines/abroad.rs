@@ -10,7 +10,7 @@ use ephemerald::engine::{
 
 use super::{
     MINUTE, world,
-    world::{World, jc},
+    world::{World, jc, role},
 };
 
 fn warned(w: &World) -> usize {
@@ -146,4 +146,28 @@ fn a_new_key_is_tried_at_once_although_the_circuit_is_broken() {
     w.grant("ada@example.com", "Manager", 5); // j2
     w.run(500);
     check!(w, w.result("j2").as_deref(), Some("granted"));
+}
+
+#[test]
+fn a_new_key_is_asked_whose_it_is_although_nothing_waits_for_the_answer() {
+    let mut w = world(RoleMode::Single);
+    w.run(MINUTE);
+    let reads = w.cloud.reads;
+    w.input(Input::CredentialChanged(jc()));
+    check!(w, w.cloud.reads, reads + 3);
+}
+
+#[test]
+fn an_ending_that_the_old_key_could_not_make_is_made_with_the_new_one_at_once() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 5);
+    w.run(MINUTE);
+    w.cloud.refuses = Some((role("Read Only"), FaultClass::Credential));
+    w.run(30 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Manager"]);
+    w.cloud.refuses = None;
+    w.input(Input::CredentialChanged(jc()));
+    w.run(500);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
 }

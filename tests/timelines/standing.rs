@@ -1,6 +1,7 @@
 //! How an integration stands, as its operator is told, and how often it is asked while it does not answer.
 
 use ephemerald::engine::{
+    action::Warning,
     input::Input,
     job::{Ask, Job},
     observed::FaultClass,
@@ -34,10 +35,14 @@ fn an_integration_is_told_as_it_answered_last() {
     w.run(2_000);
     let told = view(&w);
     check!(w, (told.fault.map(|f| f.class), told.credential_refused), (Some(FaultClass::Credential), true));
+    let said = |w: &World| w.warnings.iter().filter(|w| matches!(w, Warning::CredentialRefused(_))).count();
+    w.run(10 * MINUTE);
+    check!(w, said(&w), 1); // and not at each try
     w.org_unreadable = None;
     w.run(MINUTE);
     let told = view(&w);
     check!(w, (told.fault.is_none(), told.credential_refused), (true, false));
+    check!(w, said(&w), 1);
 }
 
 /// Reads that are tried once more before the circuit breaks, in an outage in which a test waits for all three of its

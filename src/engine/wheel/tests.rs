@@ -279,6 +279,19 @@ fn a_timer_inserted_late_while_work_is_left_over_fires_too() {
 }
 
 #[test]
+fn equal_deadlines_beyond_every_slot_fire_in_the_order_of_insertion_whatever_was_cancelled_before() {
+    let mut wheel = Wheel::new(0);
+    let far = 4 * WINDOW;
+    let first = wheel.insert(far, 1);
+    wheel.insert(far, 2);
+    wheel.cancel(first);
+    wheel.insert(far, 3); // in the place that the first has left
+    let mut fired = Vec::new();
+    while wheel.advance(far, 100, &mut fired) {}
+    assert_eq!(fired.iter().map(|f| f.item).collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
 fn a_far_timer_keeps_its_turn_among_near_ones() {
     let mut wheel = Wheel::new(WINDOW - 1_000);
     wheel.insert(WINDOW + 1_000_010, 2_u32);
