@@ -185,6 +185,10 @@ mod tests {
             budget.take(Lane::Lower, BootTime(at));
             assert_eq!(budget.rate(), rate, "at {at}");
         }
+        let late = BootTime(100 * RECOVERY.0 - 1);
+        budget.throttled(Millis(1_000), late);
+        budget.take(Lane::Lower, late + Millis(2));
+        assert_eq!(budget.rate(), 50, "it counts from the 429, and not from before");
     }
 
     #[test]

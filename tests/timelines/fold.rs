@@ -124,3 +124,15 @@ fn an_account_whose_baseline_a_person_moved_is_known_to_be_edited() {
         (true, vec![role("Administrator")])
     );
 }
+
+#[test]
+fn a_grant_that_failed_has_had_its_answer_though_its_account_is_still_looked_after() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    w.cloud.refuses = Some((role("Manager"), FaultClass::Refused));
+    let g = w.grant("ada@example.com", "Manager", 30);
+    w.run(1_000);
+    check!(w, w.result("j1").as_deref(), Some("failed/refused_by_jumpcloud"));
+    check!(w, (grant(&w, &g).answered, grant(&w, &g).phase.is_live()), (true, false));
+    check!(w, w.engine.as_ref().unwrap().jobs_in_hand(), []);
+}

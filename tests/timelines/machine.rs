@@ -129,6 +129,20 @@ fn an_account_whose_own_row_cannot_be_read_has_again_what_its_grant_says_that_it
 }
 
 #[test]
+fn it_is_given_back_also_where_the_roles_can_no_longer_be_compared() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Help Desk"]);
+    let g = w.grant("ada@example.com", "Manager", 30);
+    w.run(10 * MINUTE);
+    w.crash();
+    w.durable.retain(|entry| entry.record.kind() != "account_opened");
+    w.serves_roles = false;
+    w.start();
+    w.run(25 * MINUTE);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Help Desk".to_owned()]));
+}
+
+#[test]
 fn a_revoke_that_came_while_the_clock_was_dead_is_not_forgotten_before_its_answer() {
     let mut w = world(RoleMode::Single);
     let ada = w.hire("ada@example.com", &["Read Only"]);

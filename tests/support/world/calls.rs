@@ -84,7 +84,7 @@ impl World {
                 Outcome::List(Ok(Listing {
                     accounts,
                     complete: self.listing_complete,
-                    org,
+                    org: org.filter(|_| !self.nameless_listings),
                     requests: self.listing_takes.1,
                     tagged: self.cloud.tagged(),
                     throttled: false,

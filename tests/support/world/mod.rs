@@ -86,6 +86,8 @@ pub(crate) struct World {
     pub(crate) org_unreadable: Option<FaultClass>,
     /// Answers do not say which organization they are of.
     pub(crate) nameless: bool,
+    /// Nor do listings, while whoever asks for the organization itself is told.
+    pub(crate) nameless_listings: bool,
     /// The key is another organization's.
     pub(crate) abroad: bool,
     /// Whose the key is.
@@ -158,6 +160,7 @@ impl World {
             down: false,
             org_unreadable: None,
             nameless: false,
+            nameless_listings: false,
             abroad: false,
             owner: "owner@example.com",
             ledger_down: false,
