@@ -91,3 +91,31 @@ fn where_listings_do_not_name_their_organization_a_raise_asks_for_it_before_it_w
     w.run(2_000);
     check!(w, w.result("j1").as_deref(), Some("granted"));
 }
+
+#[test]
+fn a_key_that_is_taken_again_is_known_to_be_from_the_first_answer_and_not_from_a_long_listing() {
+    let mut w = world(RoleMode::Single);
+    w.org_unreadable = Some(FaultClass::Credential);
+    test(&mut w);
+    w.run(MINUTE);
+    check!(w, view(&w).credential_refused, true);
+    w.org_unreadable = None;
+    w.listing_takes = (MINUTE, 300);
+    w.input(Input::CredentialChanged(jc()));
+    w.run(200);
+    check!(w, view(&w).credential_refused, false);
+}
+
+#[test]
+fn whoever_needs_a_listing_waits_for_the_one_under_way_or_for_the_next_and_asks_for_none_of_his_own() {
+    let mut w = world(RoleMode::Single);
+    w.listing_takes = (10_000, 10);
+    let before = w.cloud.reads;
+    for n in 0..8 {
+        w.grant(&format!("person{n}@example.com"), "Manager", 5);
+        w.run(1_000);
+    }
+    check!(w, w.cloud.reads - before, 1);
+    w.run(10_000);
+    check!(w, w.cloud.reads - before, 2);
+}
