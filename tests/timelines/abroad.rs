@@ -171,3 +171,15 @@ fn an_ending_that_the_old_key_could_not_make_is_made_with_the_new_one_at_once() 
     w.run(500);
     check!(w, w.roles_of(&ada), ["Read Only"]);
 }
+
+#[test]
+fn a_wrong_organization_is_asked_again_a_few_times_a_minute_and_no_more() {
+    let mut w = world(RoleMode::Single);
+    w.abroad = true;
+    w.input(Input::CredentialChanged(jc()));
+    w.run(5_000);
+    let reads = w.cloud.reads;
+    w.run(5 * MINUTE);
+    let asked = w.cloud.reads - reads;
+    assert!((15..=40).contains(&asked), "{asked} reads in five minutes");
+}

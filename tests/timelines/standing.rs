@@ -119,3 +119,23 @@ fn whoever_needs_a_listing_waits_for_the_one_under_way_or_for_the_next_and_asks_
     w.run(10_000);
     check!(w, w.cloud.reads - before, 2);
 }
+
+#[test]
+fn an_integration_of_which_nobody_holds_anything_is_looked_over_six_times_an_hour() {
+    let mut w = world(RoleMode::Single);
+    w.run(MINUTE);
+    let reads = w.cloud.reads;
+    w.run(60 * MINUTE);
+    check!(w, w.cloud.reads - reads, 6);
+}
+
+#[test]
+fn a_held_account_is_looked_at_once_in_each_interval() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 120);
+    w.run(5 * MINUTE);
+    let reads = w.cloud.reads;
+    w.run(60 * MINUTE);
+    check!(w, w.cloud.reads - reads, 60); // the look for accounts that nobody knows is in them
+}
