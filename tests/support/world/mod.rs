@@ -98,6 +98,12 @@ pub(crate) struct World {
     pub(crate) listing_takes: (u64, u32),
     /// Whether a listing shows all there is.
     pub(crate) listing_complete: bool,
+    /// Whether a request of a listing was refused because there were too many, and taken later.
+    pub(crate) listing_throttled: bool,
+    /// Listings do not say which organization they are of.
+    pub(crate) listings_nameless: bool,
+    /// Whether the answer to a creation tells the new account's id.
+    pub(crate) tells_ids: bool,
     /// How many accounts a listing shows at most.
     pub(crate) listing_shows: usize,
     /// Whether the tenant serves its roles.
@@ -164,6 +170,9 @@ impl World {
             neighbour: Neighbour::Silent,
             listing_takes: (0, 1),
             listing_complete: true,
+            listing_throttled: false,
+            listings_nameless: false,
+            tells_ids: false,
             listing_shows: usize::MAX,
             serves_roles: true,
             inventories: Vec::new(),
