@@ -26,8 +26,12 @@ macro_rules! check {
 
 #[path = "timelines/abroad.rs"]
 mod abroad;
+#[path = "timelines/absence.rs"]
+mod absence;
 #[path = "timelines/answers.rs"]
 mod answers;
+#[path = "timelines/costs.rs"]
+mod costs;
 #[path = "timelines/crowds.rs"]
 mod crowds;
 #[path = "timelines/extend.rs"]
@@ -36,6 +40,8 @@ mod extend;
 mod fold;
 #[path = "timelines/ladder.rs"]
 mod ladder;
+#[path = "timelines/looks.rs"]
+mod looks;
 #[path = "timelines/machine.rs"]
 mod machine;
 #[path = "timelines/neighbours.rs"]
@@ -46,8 +52,12 @@ mod old_states;
 mod orphans;
 #[path = "timelines/overlaps.rs"]
 mod overlaps;
+#[path = "timelines/patience.rs"]
+mod patience;
 #[path = "timelines/people.rs"]
 mod people;
+#[path = "timelines/raises.rs"]
+mod raises;
 #[path = "timelines/reboots.rs"]
 mod reboots;
 #[path = "timelines/replay.rs"]

@@ -1,6 +1,6 @@
 //! Accounts with our tag that no grant explains.
 
-use ephemerald::engine::{input::Input, job::Target, policy::Policy, settings::RoleMode};
+use ephemerald::engine::{action::Warning, input::Input, job::Target, policy::Policy, settings::RoleMode};
 
 use super::{MINUTE, world};
 use crate::world::{World, email, open_policy, role};
@@ -115,4 +115,30 @@ fn an_account_with_our_tag_that_nobody_knows_is_raised_no_further() {
     w.grant_to(Target::Email(email(ADDRESS)), "Administrator", 30);
     w.run(MINUTE);
     check!(w, w.result("j1").as_deref(), Some("rejected/account_barred"));
+}
+
+#[test]
+fn an_orphan_that_is_to_go_is_deleted_by_the_listing_that_finds_it_and_nothing_counts_as_missed() {
+    let mut w = world(RoleMode::Single);
+    with(&mut w, |policy| policy.ephemeral.as_mut().unwrap().delete_unknown = true);
+    stray(&mut w);
+    w.sync(); // a listing
+    w.run(500);
+    check!(w, w.cloud.by_email(ADDRESS), None);
+    w.run(2 * MINUTE);
+    let missed = w.warnings.iter().filter(|warning| matches!(warning, Warning::WheelMiss(_))).count();
+    check!(w, missed, 0);
+}
+
+#[test]
+fn an_orphan_that_is_to_go_by_a_later_policy_is_an_ending_from_then_on_and_no_orphan_any_more() {
+    let mut w = world(RoleMode::Single);
+    stray(&mut w);
+    w.run(11 * MINUTE);
+    let told = |w: &World| ["orphan_found", "orphan_over", "grant_ending"].map(|kind| w.records(kind).len());
+    check!(w, told(&w), [1, 0, 0]);
+    w.cloud.keeps_accounts = true;
+    with(&mut w, |policy| policy.ephemeral.as_mut().unwrap().delete_unknown = true);
+    w.run(10 * MINUTE);
+    check!(w, told(&w), [1, 1, 1]);
 }

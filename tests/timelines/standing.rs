@@ -85,7 +85,7 @@ fn a_failing_read_is_tried_again_ever_more_seldom() {
 fn where_listings_do_not_name_their_organization_a_raise_asks_for_it_before_it_waits_in_vain() {
     let mut w = world(RoleMode::Single);
     w.hire("ada@example.com", &["Read Only"]);
-    w.nameless_listings = true;
+    w.listings_nameless = true;
     w.run(30 * MINUTE);
     w.grant("ada@example.com", "Manager", 5);
     w.run(2_000);

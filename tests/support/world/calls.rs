@@ -8,7 +8,7 @@ use ephemerald::engine::{
     observed::{Fault, FaultClass, Listing, ObservedAccount, WhoAmI},
 };
 
-use super::{Event, Fate, Neighbour, ORG, OTHER_ORG, World, Write, cloud::roles, email};
+use super::{Event, Fate, JumpCloud, Neighbour, ORG, OTHER_ORG, World, Write, cloud::roles, email};
 
 impl World {
     pub(super) fn read(&mut self, call: CallId, what: &Look) {
@@ -84,10 +84,10 @@ impl World {
                 Outcome::List(Ok(Listing {
                     accounts,
                     complete: self.listing_complete,
-                    org: org.filter(|_| !self.nameless_listings),
+                    org: org.filter(|_| !self.listings_nameless),
                     requests: self.listing_takes.1,
                     tagged: self.cloud.tagged(),
-                    throttled: false,
+                    throttled: self.listing_throttled,
                 }))
             }
             Look::Get(_) if self.down => Outcome::Get(Err(lost())),
@@ -140,8 +140,9 @@ impl World {
             self.witness.faulty_at = self.elapsed;
         }
         let of = |class, status| Fault { class, status, retry_after_ms: None };
+        let id = self.tells_ids.then(|| JumpCloud::id_of_nth(self.cloud.made + 1));
         let answer = |result: Result<(), Fault>| {
-            if create { Outcome::Created(result.map(|()| None)) } else { Outcome::Written(result) }
+            if create { Outcome::Created(result.map(|()| id)) } else { Outcome::Written(result) }
         };
         if let (Fate::Lie | Fate::Refused, Write::Set(id, ..)) = (fate, &write) {
             *self.witness.in_vain.entry(id.clone()).or_default() += 1;

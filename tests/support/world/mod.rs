@@ -86,8 +86,6 @@ pub(crate) struct World {
     pub(crate) org_unreadable: Option<FaultClass>,
     /// Answers do not say which organization they are of.
     pub(crate) nameless: bool,
-    /// Nor do listings, while whoever asks for the organization itself is told.
-    pub(crate) nameless_listings: bool,
     /// The key is another organization's.
     pub(crate) abroad: bool,
     /// Whose the key is.
@@ -100,6 +98,12 @@ pub(crate) struct World {
     pub(crate) listing_takes: (u64, u32),
     /// Whether a listing shows all there is.
     pub(crate) listing_complete: bool,
+    /// Whether a request of a listing was refused because there were too many, and taken later.
+    pub(crate) listing_throttled: bool,
+    /// Listings do not say which organization they are of.
+    pub(crate) listings_nameless: bool,
+    /// Whether the answer to a creation tells the new account's id.
+    pub(crate) tells_ids: bool,
     /// How many accounts a listing shows at most.
     pub(crate) listing_shows: usize,
     /// Whether the tenant serves its roles.
@@ -160,13 +164,15 @@ impl World {
             down: false,
             org_unreadable: None,
             nameless: false,
-            nameless_listings: false,
             abroad: false,
             owner: "owner@example.com",
             ledger_down: false,
             neighbour: Neighbour::Silent,
             listing_takes: (0, 1),
             listing_complete: true,
+            listing_throttled: false,
+            listings_nameless: false,
+            tells_ids: false,
             listing_shows: usize::MAX,
             serves_roles: true,
             inventories: Vec::new(),
