@@ -39,11 +39,19 @@ pub(super) fn config(merged: &Merged) -> Result<Config, ConfigError> {
 }
 
 fn agent(check: &Check<'_>, raw: &raw::Agent) -> Result<Agent, ConfigError> {
+    let state_key = Said {
+        at: "agent",
+        of: "state_key",
+        file: raw.state_key_file.as_ref(),
+        credential: raw.state_key_credential.as_ref(),
+        command: raw.state_key_command.as_ref(),
+    };
     Ok(Agent {
         state_dir: check.path("agent.state_dir", &raw.state_dir)?,
         control_socket: check.path("agent.control_socket", &raw.control_socket)?,
         control_group: raw.control_group.clone(),
         name: raw.name.clone(),
+        state_key: state_key.one(check)?.map(|(source, _)| source),
     })
 }
 

@@ -21,7 +21,7 @@ use ephemerald::{
         state::State,
         time::{BootId, BootTime, Timestamp},
     },
-    ledger::{Batch, Event, Ledger, OnLoss, Opened, Options, Seq, codec},
+    ledger::{Batch, Event, Keying, Ledger, OnLoss, Opened, Options, Seq, codec},
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -55,7 +55,7 @@ fn corpus() -> PathBuf {
 pub(crate) type Parts = (Ledger<()>, Opened, mpsc::Receiver<Event<()>>);
 
 pub(crate) async fn open(dir: &Path, on_loss: OnLoss) -> Result<Parts, ephemerald::ledger::LedgerError> {
-    Ledger::open(dir, Options { created_at: START - 60_000, on_loss }).await
+    Ledger::open(dir, Options { created_at: START - 60_000, on_loss, key: Keying::None }).await
 }
 
 /// Writes the records of a world into a new ledger.
