@@ -75,11 +75,12 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
     }
     restored.state.ended = loaded.closed_accounts.iter().filter_map(|stream| ephemeral(stream)).collect();
     let unreadable = fold(&mut restored.state, loaded);
+    let unproven = loaded.trust != Trust::Chain && loaded.index_damaged;
     // A grant whose acceptance cannot be read is still ended, from its own checksummed prefix.
     for prefix in loaded.open.iter().filter(|o| o.intact).filter_map(|o| o.entry.revoke.as_ref()) {
         match serde_json::from_slice::<RevokePrefix>(prefix) {
             // An index that nobody vouches for has no account deleted: one of ours is found by its tag.
-            Ok(prefix) if loaded.trust == Trust::Nothing && !prefix.is_of_a_standing_account() => {}
+            Ok(prefix) if unproven && !prefix.is_of_a_standing_account() => {}
             Ok(prefix) => restored.state.adopt_unreadable(&prefix),
             Err(_) => {}
         }

@@ -4,6 +4,7 @@
 //! ```text
 //! row      MAC(hash of the row)                       the hash covers number, stream, content and all before it
 //! keyed    N, MAC(ledger, creation, N)                rows from N on are authenticated
+//! end      MAC(number and hash of the last row)       so far it was written with the key, and no less
 //! tables   MAC(end of the journal, sum of entries)    nothing was added to, taken from or changed in them
 //! ```
 //!
@@ -66,6 +67,11 @@ impl JournalKey {
         let mut all: Vec<&[u8]> = vec![b"ephemerald journal entry v1", table.as_bytes()];
         all.extend(fields);
         self.mac(&all)
+    }
+
+    /// An end of the journal.
+    pub(super) fn end(&self, head: &Head) -> [u8; 32] {
+        self.mac(&[b"ephemerald journal end v1", &head.seq.0.to_be_bytes(), &head.hash])
     }
 
     /// The tables as they are at an end of the journal.

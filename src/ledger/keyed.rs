@@ -24,6 +24,8 @@ pub(super) struct Proof {
     pub(super) from: Option<u64>,
     /// The sum over the tables, if they are what was written.
     pub(super) sum: Option<[u8; 32]>,
+    /// The last row that was written with the key, if it is there.
+    end: Option<Seq>,
 }
 
 impl Proof {
@@ -39,9 +41,26 @@ impl Proof {
             let from: u64 = from.parse().ok()?;
             (hex(&key.keyed(ledger_id, created_at, from)) == mac).then_some(from)
         });
-        let sum = sum(db, key)?;
-        let holds = schema::tables_proof(db)?.is_some_and(|stated| stated == hex(&key.tables(head, &sum)));
-        Ok(Self { from, sum: Some(sum).filter(|_| holds && from.is_some()) })
+        let Some(stated) = schema::tables_proof(db)?.filter(|_| from.is_some()) else {
+            return Ok(Self { from, ..Self::default() });
+        };
+        let (sum, (end, tables)) = (sum(db, key)?, stated.split_once(' ').unwrap_or_default());
+        let sum = Some(sum).filter(|sum| hex(&key.tables(head, sum)) == tables);
+        Ok(Self { from, sum, end: last(db, key, end)? })
+    }
+
+    /// Whether the journal is whole up to where it was last written with the key, so that each of its streams is there
+    /// with all of its rows, or with one that nobody vouches for. Walks all of it.
+    pub(super) fn is_whole(
+        &self,
+        db: &Connection,
+        key: &JournalKey,
+        genesis: Head,
+    ) -> rusqlite::Result<bool> {
+        let Some(end) = self.end else { return Ok(false) };
+        let (_, broken) = chain::walk(db, genesis, false, &mut |_| ())?;
+        let first = unproven(db, key, self, (Seq(0), 1))?;
+        Ok(broken.is_empty() && first.iter().all(|row| row.seq > end))
     }
 
     /// Whether a row that fits the chain may be believed.
@@ -55,17 +74,32 @@ impl Proof {
         let mut found = Vec::new();
         if self.from.is_none() {
             found.push(Unproven {
+                seq: Seq(0),
                 mark: format!("unkeyed:{end}"),
                 problem: "the state key has not authenticated this ledger: none of its rows is believed, nothing is written back; if it is yours, acknowledge it, stop the daemon and run `ephemerald state seal`".to_owned(),
             });
         } else if self.sum.is_none() {
             found.push(Unproven {
+                seq: Seq(0),
                 mark: format!("tables:{end}"),
-                problem: "the tables beside the journal are not what was written under the state key: something was changed, or written without it; nothing is written back. Acknowledge it, stop the daemon and run `ephemerald state seal`".to_owned(),
+                problem: "the tables beside the journal are not what was written under the state key: something was changed, or written without it; an account gets only back what is vouched for. Acknowledge it, stop the daemon and run `ephemerald state seal`".to_owned(),
             });
         }
         found
     }
+}
+
+/// The end of the journal that is stated, if that row is there.
+fn last(db: &Connection, key: &JournalKey, stated: &str) -> rusqlite::Result<Option<Seq>> {
+    let Some((seq, mac)) = stated.split_once(':') else { return Ok(None) };
+    let Ok(seq) = seq.parse().map(Seq) else { return Ok(None) };
+    if seq == Seq(0) {
+        return Ok(Some(seq)); // nothing can be missing
+    }
+    let sql = "SELECT hash FROM journal WHERE seq = ?1";
+    let hash = |row: &SqlRow<'_>| Ok(chain::bytes(row.get_ref(0)?).try_into().unwrap_or([0; 32]));
+    let hash = db.query_row(sql, [number(seq)], hash).optional()?;
+    Ok(hash.filter(|hash| hex(&key.end(&Head { seq, hash: *hash })) == mac).map(|_| seq))
 }
 
 /// Without the key: what is to be said of a ledger that has one, or should.
@@ -73,10 +107,12 @@ pub(super) fn without(db: &Connection, keying: &Keying, head: &Head) -> rusqlite
     let end = head.seq.0;
     Ok(match keying {
         Keying::Unreadable(why) => vec![Unproven {
+            seq: Seq(0),
             mark: format!("keyless:{end}"),
             problem: format!("the state key cannot be read ({why}): no row can be authenticated, nothing is written back; make it readable and start the daemon again"),
         }],
         Keying::None if schema::keyed_from(db)?.is_some() => vec![Unproven {
+            seq: Seq(0),
             mark: format!("keyless:{end}"),
             problem: "the ledger is authenticated with a state key, and the configuration names none: set agent.state_key_…, or run `ephemerald state unseal` with it".to_owned(),
         }],
@@ -105,7 +141,7 @@ pub(super) fn unproven(
 /// A row that the key does not vouch for. Another row in the same place is another finding.
 pub(super) fn not_authentic(seq: Seq, hash: &[u8]) -> Unproven {
     let hash = hex(hash.get(..8).unwrap_or(hash));
-    Unproven { mark: format!("mac:{}:{hash}", seq.0), problem: problem(seq) }
+    Unproven { seq, mark: format!("mac:{}:{hash}", seq.0), problem: problem(seq) }
 }
 
 /// What is said of such a row.
@@ -163,7 +199,8 @@ pub(super) fn state_tables(
     head: &Head,
     sum: &[u8; 32],
 ) -> rusqlite::Result<()> {
-    schema::set(db, "tables", &hex(&key.tables(head, sum)))
+    let (end, tables) = (hex(&key.end(head)), hex(&key.tables(head, sum)));
+    schema::set(db, "tables", &format!("{}:{end} {tables}", head.seq.0))
 }
 
 /// The part of one stream's entry in the sum.

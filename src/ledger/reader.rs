@@ -105,8 +105,11 @@ pub(super) fn load(db: &Connection, ledger_id: &str, keying: &Keying) -> rusqlit
     // One snapshot for all statements, while the writer goes on.
     let view = db.unchecked_transaction()?;
     let judge = Judge::of(&view, ledger_id, keying)?;
-    let mut loaded =
-        Loaded { closed_accounts: closed_accounts(&view)?, trust: judge.trust(keying), ..Loaded::default() };
+    let mut loaded = Loaded {
+        closed_accounts: closed_accounts(&view)?,
+        trust: judge.trust(&view, keying)?,
+        ..Loaded::default()
+    };
     // The columns of the second version: a ledger of the first is read by `check` as it is.
     if view.prepare("SELECT checksum FROM seen").is_ok() {
         indexes::seen(&view, &mut loaded)?;
@@ -114,6 +117,7 @@ pub(super) fn load(db: &Connection, ledger_id: &str, keying: &Keying) -> rusqlit
     }
     // An index that is not what was written says neither what is open nor where it begins.
     let changed = judge.key.is_some() && judge.proof.sum.is_none();
+    loaded.index_damaged |= changed;
     for (mut stream, counted) in indexes::open(&view, &mut loaded)? {
         if changed {
             stream.snapshot = Seq(0);
@@ -121,7 +125,7 @@ pub(super) fn load(db: &Connection, ledger_id: &str, keying: &Keying) -> rusqlit
         judge.load_stream(&view, &stream, Some(counted).filter(|_| !changed), &mut loaded);
         loaded.open.push(stream);
     }
-    if changed || loaded.open.iter().any(|open| !open.intact) || loaded.index_damaged {
+    if loaded.open.iter().any(|open| !open.intact) || loaded.index_damaged {
         judge.load_unlisted(&view, &mut loaded)?;
     }
     loaded.rows.sort_unstable_by_key(|row| row.seq);
@@ -169,12 +173,15 @@ impl<'a> Judge<'a> {
         Ok(Self { genesis, key: Some(key), proof })
     }
 
-    fn trust(&self, keying: &Keying) -> Trust {
-        match keying {
+    fn trust(&self, db: &Connection, keying: &Keying) -> rusqlite::Result<Trust> {
+        let genesis = Head { seq: Seq(0), hash: self.genesis };
+        Ok(match keying {
             Keying::None => Trust::Chain,
+            Keying::Unreadable(_) => Trust::Nothing,
             Keying::Known(_) if self.proof.sum.is_some() => Trust::Authentic,
-            Keying::Known(_) | Keying::Unreadable(_) => Trust::Nothing,
-        }
+            Keying::Known(key) if self.proof.is_whole(db, key, genesis)? => Trust::Authentic,
+            Keying::Known(_) => Trust::Nothing,
+        })
     }
 
     fn believes(&self, seq: Seq, hash: &[u8; 32], mac: &[u8]) -> bool {

@@ -161,7 +161,7 @@ pub struct Loaded {
     pub closed_accounts: Vec<String>,
     /// Every job id that is remembered, also those whose checksum does not hold: nothing is done twice.
     pub seen: Vec<SeenJob>,
-    /// An entry of the open index could not be read at all.
+    /// An entry of the open index could not be read at all, or the index is not what was written.
     pub index_damaged: bool,
     /// What could not be read, does not fit the chain or is not authentic; not among `rows`.
     pub quarantined: Vec<Quarantined>,
@@ -184,6 +184,8 @@ pub enum Trust {
 /// Something that the state key does not vouch for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unproven {
+    /// The row; 0: the ledger as a whole.
+    pub seq: Seq,
     /// Tells it from others.
     pub mark: String,
     /// What is wrong, and what to do.
