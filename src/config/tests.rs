@@ -105,6 +105,14 @@ fn each_bad_value_is_refused_with_file_key_expected_and_found() {
         ("[timing]\nsettle = 15".to_owned(), "found \"15\""),
         ("[timing]\nwatch = [\"2m\", \"1m\"]".to_owned(), "ascending"),
         ("[agent]\nstate_dir = \"state\"".to_owned(), "an absolute path, found \"state\""),
+        (
+            "[agent]\nstate_dir = \"/s\"\nstate_key_file = \"/s/k\"".to_owned(),
+            "`agent.state_key_file`: expected a file outside of agent.state_dir",
+        ),
+        (
+            "[agent]\nstate_key_file = \"/k\"\nstate_key_credential = \"k\"".to_owned(),
+            "exactly one of `state_key_file`, `state_key_credential` and `state_key_command`",
+        ),
         ("[control_plane]\nurl = \"http://cp.example\"".to_owned(), "https:// URL"),
         ("[control_plane]\npoll_max = \"2m\"".to_owned(), "to 55s"),
         ("[log]\nformat = \"xml\"".to_owned(), "\"auto\" or \"json\" or \"human\""),

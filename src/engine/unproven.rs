@@ -16,11 +16,11 @@ use super::{
 };
 
 impl State {
-    /// Ends the grants of these streams at `now`, or earlier.
-    pub fn end_unproven(&mut self, streams: &BTreeSet<&str>, now: Timestamp) {
+    /// Ends the grants of these streams at `last`, or earlier.
+    pub fn end_unproven(&mut self, streams: &BTreeSet<&str>, last: Timestamp) {
         let of_stream = |id: &_| streams.contains(format!("grant/{id}").as_str());
         for grant in self.grants.values_mut().filter(|grant| of_stream(&grant.terms.grant)) {
-            grant.end.at = grant.end.at.min(now);
+            grant.end.at = grant.end.at.min(last);
         }
     }
 

@@ -85,7 +85,7 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
             Err(_) => {}
         }
     }
-    distrust(&mut restored.state, loaded, Timestamp(opened.newest_at));
+    distrust(&mut restored.state, loaded);
     restored.findings = super::doubts::findings(opened, loaded, &unreadable);
     (restored, unreadable)
 }
@@ -111,7 +111,7 @@ fn fold(state: &mut State, loaded: &Loaded) -> Vec<super::Seq> {
 }
 
 /// What nobody vouches for may take away, and decides nothing else; every account that a grant needs is held.
-fn distrust(state: &mut State, loaded: &Loaded, now: Timestamp) {
+fn distrust(state: &mut State, loaded: &Loaded) {
     for row in loaded.quarantined.iter().filter_map(|bad| bad.unproven.as_ref()) {
         if let Some(prefix) = record(row).ok().and_then(|record| record.takes_away()) {
             state.adopt_unreadable(&prefix);
@@ -122,7 +122,9 @@ fn distrust(state: &mut State, loaded: &Loaded, now: Timestamp) {
         return;
     }
     let doubtful: BTreeSet<&str> = loaded.quarantined.iter().map(|bad| bad.stream.as_str()).collect();
-    state.end_unproven(&doubtful, now);
+    // The time of the last row that is believed: one that is not could name any.
+    let last = loaded.rows.iter().map(|row| Timestamp(row.at)).max().unwrap_or_default();
+    state.end_unproven(&doubtful, last);
     state.give_nothing_back(Some(&doubtful).filter(|_| loaded.trust == Trust::Authentic));
 }
 
