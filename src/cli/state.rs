@@ -4,7 +4,7 @@
 //! on; and to begin without being told that this is meant.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::Path,
 };
 
@@ -111,8 +111,7 @@ fn confirm(seal: Seal, dir: &Path) -> Result<(), Failure> {
         Seal::Lift => "Its records are protected by nothing but their chain from then on. Unseal",
     };
     let failed = |error: io::Error| Failure::new(Exit::Failed, error);
-    eprint!("{what} {}? Type yes: ", dir.display());
-    io::stderr().flush().map_err(failed)?;
+    output::hint(&format!("{what} {}? Type yes:", dir.display()));
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(failed)?;
     if answer.trim() == "yes" { Ok(()) } else { Err(Failure::new(Exit::Refused, "nothing was changed")) }

@@ -109,10 +109,6 @@ fn each_bad_value_is_refused_with_file_key_expected_and_found() {
             "[agent]\nstate_dir = \"/s\"\nstate_key_file = \"/s/k\"".to_owned(),
             "`agent.state_key_file`: expected a file outside of agent.state_dir",
         ),
-        (
-            "[agent]\nstate_key_file = \"/k\"\nstate_key_credential = \"k\"".to_owned(),
-            "exactly one of `state_key_file`, `state_key_credential` and `state_key_command`",
-        ),
         ("[control_plane]\nurl = \"http://cp.example\"".to_owned(), "https:// URL"),
         ("[control_plane]\npoll_max = \"2m\"".to_owned(), "to 55s"),
         ("[log]\nformat = \"xml\"".to_owned(), "\"auto\" or \"json\" or \"human\""),
@@ -143,6 +139,12 @@ fn each_bad_value_is_refused_with_file_key_expected_and_found() {
         let said = refused(&text);
         assert!(said.contains("ephemerald.toml") && said.contains(words), "{text:?}: {said}");
     }
+}
+
+#[test]
+fn a_state_key_comes_from_one_place_or_from_none() {
+    let said = refused("[agent]\nstate_key_file = \"/k\"\nstate_key_credential = \"k\"");
+    assert!(said.contains("exactly one of `state_key_file`, `state_key_credential`"), "{said}");
 }
 
 #[test]
