@@ -26,7 +26,7 @@ use ephemerald::{
     },
     http::{Door, DoorOptions},
     sandbox::control_plane::{Faults, JobSpec, Operator, Options, Running, SignWith, run},
-    secrets::Source,
+    secrets::{AtRest, Source},
 };
 use serde_json::json;
 use tokio::{
@@ -86,7 +86,7 @@ fn entropy(byte: u8) -> Zeroizing<[u8; 32]> {
 }
 
 async fn enrol(plane: &Plane, token: &AgentToken, dir: &Path) -> Result<(Identity, KeyPair), EnrollError> {
-    let key = enroll::prepare(dir, &entropy(9))?;
+    let key = enroll::prepare(dir, &entropy(9), &AtRest::Plain)?;
     let client = Client::unenrolled(plane.door(), key.clone(), speaker(), clock::now);
     let identity = enroll::enroll(&client, &key, token, About::default(), dir, clock::now().wall).await?;
     Ok((identity, key))
@@ -173,7 +173,7 @@ async fn an_enrolment_whose_answer_was_lost_is_repeated_with_the_same_key_and_ge
     assert!(matches!(enrol(&plane, &token, dir.path()).await, Err(EnrollError::Enrolled { .. })));
 
     let thief = tempfile::tempdir().unwrap();
-    let key = enroll::prepare(thief.path(), &entropy(8)).unwrap();
+    let key = enroll::prepare(thief.path(), &entropy(8), &AtRest::Plain).unwrap();
     let client = Client::unenrolled(plane.door(), key.clone(), speaker(), clock::now);
     let refused = enroll::enroll(&client, &key, &token, About::default(), thief.path(), Timestamp(0))
         .await
@@ -192,7 +192,7 @@ async fn a_root_other_than_the_tokens_is_refused_and_nothing_is_stored_but_the_k
     let refused = enrol(&plane, &token, dir.path()).await.unwrap_err();
     assert!(matches!(refused, EnrollError::Keys(KeyError::WrongRoot { .. })), "{refused}");
     assert_eq!(Identity::load(dir.path()).unwrap(), None);
-    assert!(load_key(dir.path()).unwrap().is_some());
+    assert!(load_key(dir.path(), &AtRest::Plain).unwrap().is_some());
 }
 
 #[tokio::test]
@@ -291,7 +291,7 @@ async fn an_agent_whose_clock_is_ten_years_off_enrols_reports_and_polls_by_the_n
     let (data, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let plane = Plane::start(data.path()).await;
     let token = plane.token().await;
-    let key = enroll::prepare(dir.path(), &entropy(9)).unwrap();
+    let key = enroll::prepare(dir.path(), &entropy(9), &AtRest::Plain).unwrap();
     let stranger = Client::unenrolled(plane.door(), key.clone(), speaker(), slow);
     let now = slow().wall;
     let about = About::default();

@@ -12,6 +12,7 @@ use super::{
     assemble::{AgentError, Parts, entropy, parts, tag_key},
     connect::connect,
     opening::{self, Book},
+    state_key,
     talk::{self, LoopEnds},
     turn::{Ears, Turn},
 };
@@ -34,8 +35,9 @@ pub async fn alone<T>(config: &Config, work: impl AsyncFnOnce(Line) -> T) -> Res
         return Err(LedgerError::Unreadable { path: file, problem: problem.to_owned() }.into());
     }
     // Nothing is begun anew here: a ledger that is lost is the daemon's to say.
+    let rest = state_key::read(config);
     let Book { ledger, events: ledger_seen, restored, .. } =
-        opening::open(&config.agent.state_dir, false).await?;
+        opening::open(&config.agent.state_dir, false, &state_key::keying(&rest)).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
     // The wires' other ends are held, so that the loop waits for them and not for nobody.
     let (LoopEnds { control, delivered: inventories, senders }, _wires) = talk::wires();
@@ -46,8 +48,9 @@ pub async fn alone<T>(config: &Config, work: impl AsyncFnOnce(Line) -> T) -> Res
     let (_changing, keys) = mpsc::channel(1);
     // Read and never made: what this process makes may be another user's.
     let dir = &config.agent.state_dir;
-    let tag_key = dir.join("tag.key").exists().then(|| tag_key(dir)).flatten();
-    let all = parts(config, connect(config), (Arc::clone(&ledger), reports), senders, None, tag_key);
+    let tag_key = dir.join(state_key::TAG_KEY).exists().then(|| tag_key(dir, &rest)).flatten();
+    let channels = (Arc::clone(&ledger), reports);
+    let all = parts(config, connect(config), channels, senders, None, (tag_key, rest));
     let parts = Parts { raises: false, ..all };
     let seed = entropy()?;
     let (engine, first) = Engine::new(parts.settings.clone(), restored, seed, clock::now());

@@ -20,6 +20,7 @@ use super::{
     keeper::{Ground, Keepers},
     opening::{self, Book},
     rotation::Ask,
+    state_key,
     status::Snapshot,
     talk::{self, LoopEnds, Talk},
     turn::{Ears, Turn},
@@ -43,7 +44,7 @@ use crate::{
     executor::{self, Clients, Executor},
     http::{Door, DoorOptions},
     ledger::{Ledger, LedgerError, Seq},
-    secrets::TagKey,
+    secrets::{AtRest, TagKey},
 };
 
 /// Jobs that an integration may have in hand at most.
@@ -84,6 +85,8 @@ pub(super) struct Parts {
     pub(super) policy: Option<Policy>,
     pub(super) policy_error: Option<String>,
     pub(super) tag_key: Option<Arc<TagKey>>,
+    /// How the agent's own keys lie on the disk.
+    pub(super) rest: AtRest,
     pub(super) outbox: Arc<Notify>,
     pub(super) wants: watch::Sender<Wants>,
     pub(super) snapshot: watch::Sender<Snapshot>,
@@ -121,8 +124,10 @@ impl Parts {
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
     at_rest::close(&config.agent.state_dir);
     let identity = identity(&config.agent.state_dir);
+    let rest = state_key::read(&config);
     let Book { ledger, opened, events: ledger_seen, mut restored } =
-        opening::open(&config.agent.state_dir, identity.is_some()).await?;
+        opening::open(&config.agent.state_dir, identity.is_some(), &state_key::keying(&rest)).await?;
+    state_key::settle(&config.agent.state_dir, &rest);
     let identity = identity
         .map(|identity| opening::recognise(identity, &opened, &mut restored, &config.agent.state_dir));
     let socket =
@@ -132,9 +137,9 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let (hinting, hints) = mpsc::channel(16);
     let mut tasks = Watcher::start_all(&connected.clients, &hinting, &stop);
     let (LoopEnds { control, delivered: inventories, senders }, wires) = talk::wires();
-    let tag_key = tag_key(&config.agent.state_dir);
+    let keys = (tag_key(&config.agent.state_dir, &rest), rest);
     let channels = (Arc::clone(&ledger), reports);
-    let mut parts = parts(&config, connected, channels, senders, identity.as_ref(), tag_key);
+    let mut parts = parts(&config, connected, channels, senders, identity.as_ref(), keys);
     let (keys, keepers) = keep(&config, &mut parts, &stop);
     tasks.extend(keepers);
     let (queries, admin) = mpsc::channel(16);
@@ -176,7 +181,7 @@ pub(super) fn parts(
     (ledger, reports): (Arc<Ledger<Raise>>, mpsc::UnboundedSender<executor::Report>),
     senders: talk::Senders,
     identity: Option<&Identity>,
-    tag_key: Option<Arc<TagKey>>,
+    (tag_key, rest): (Option<Arc<TagKey>>, AtRest),
 ) -> Parts {
     Parts {
         settings: connected.settings,
@@ -190,6 +195,7 @@ pub(super) fn parts(
         policy: None,
         policy_error: None,
         tag_key,
+        rest,
         outbox: Arc::new(Notify::new()),
         wants: senders.wants,
         snapshot: senders.snapshot,
@@ -267,8 +273,8 @@ fn identity(dir: &Path) -> Option<Identity> {
     }
 }
 
-pub(super) fn tag_key(dir: &Path) -> Option<Arc<TagKey>> {
-    match TagKey::load_or_create(&dir.join("tag.key")) {
+pub(super) fn tag_key(dir: &Path, rest: &AtRest) -> Option<Arc<TagKey>> {
+    match TagKey::load_or_create(&dir.join(state_key::TAG_KEY), rest) {
         Ok(key) => Some(Arc::new(key)),
         Err(error) => {
             tracing::error!(error = %error, "tag key: cannot be used; no ephemeral accounts, no receipts");

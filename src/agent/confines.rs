@@ -38,6 +38,7 @@ pub fn plan(config: &Config) -> Plan {
 fn read(config: &Config) -> Vec<PathBuf> {
     let mut all = vec![config.policy_file.clone()];
     all.extend(config.hardening.read.iter().cloned());
+    all.extend(config.agent.state_key.as_ref().and_then(file));
     all.extend(config.control_plane.ca_file.clone());
     all.extend(config.control_plane.proxy_auth.as_ref().and_then(file));
     for integration in &config.integrations {
@@ -79,7 +80,7 @@ mod tests {
         fs::write(at("main.json"), connection.replace('@', dir.path().to_str().unwrap())).unwrap();
         fs::set_permissions(at("main.json"), fs::Permissions::from_mode(0o600)).unwrap();
         let text = r#"
-            agent = { state_dir = "@/new/state", control_socket = "@/run/control.sock" }
+            agent = { state_dir = "@/new/state", control_socket = "@/run/control.sock", state_key_file = "@/state.key" }
             policy = { file = "@/policy.toml" }
             control_plane = { ca_file = "@/cp.pem", proxy = "http://p:3128", proxy_auth_file = "@/proxy.json" }
             telemetry = { listen = "127.0.0.1:9464" }
@@ -95,8 +96,16 @@ mod tests {
         fs::set_permissions(at("main-proxy.json"), fs::Permissions::from_mode(0o600)).unwrap();
         let sources = Sources { file: Some(at("ephemerald.toml")), ..Sources::default() };
         let plan = plan(&Config::load(&sources).unwrap().config);
-        let names =
-            ["policy.toml", "more", "cp.pem", "proxy.json", "main.json", "main-proxy.json", "jc/ca.pem"];
+        let names = [
+            "policy.toml",
+            "more",
+            "state.key",
+            "cp.pem",
+            "proxy.json",
+            "main.json",
+            "main-proxy.json",
+            "jc/ca.pem",
+        ];
         assert_eq!(plan.read, names.map(at));
         assert_eq!((plan.write, plan.sockets), (vec![at("new/state")], vec![at("run")]));
         assert_eq!(

@@ -11,7 +11,10 @@ use crate::{
     clock,
     control::identity::Identity,
     engine::{Restored, action::Raise, recovery::Finding, time::Timestamp},
-    ledger::{self, Event, Ledger, LedgerError, OnLoss, Opened, Options, codec, doubts},
+    ledger::{
+        self, Event, Keying, Ledger, LedgerError, OnLoss, Opened, Options, Unproven, VerifyReport, codec,
+        doubts,
+    },
 };
 
 /// An open ledger and the fold of it.
@@ -23,17 +26,17 @@ pub(super) struct Book {
 }
 
 /// Opens the ledger of a state directory. An enrolled agent goes on with a new one where its own is lost.
-pub(super) async fn open(dir: &Path, enrolled: bool) -> Result<Book, LedgerError> {
+pub(super) async fn open(dir: &Path, enrolled: bool, key: &Keying) -> Result<Book, LedgerError> {
     let on_loss = if enrolled { OnLoss::BeginAnew } else { OnLoss::Refuse };
-    match open_as(dir, on_loss).await {
+    match open_as(dir, on_loss, key).await {
         // It opens, and its content cannot be read: what is left of it is kept beside the new one.
-        Err(LedgerError::Unreadable { .. }) if enrolled => open_as(dir, OnLoss::Abandon).await,
+        Err(LedgerError::Unreadable { .. }) if enrolled => open_as(dir, OnLoss::Abandon, key).await,
         opened => opened,
     }
 }
 
-async fn open_as(dir: &Path, on_loss: OnLoss) -> Result<Book, LedgerError> {
-    let options = Options { created_at: clock::now().wall.0, on_loss };
+async fn open_as(dir: &Path, on_loss: OnLoss, key: &Keying) -> Result<Book, LedgerError> {
+    let options = Options { created_at: clock::now().wall.0, on_loss, key: key.clone() };
     let (ledger, opened, events) = Ledger::open(dir, options).await?;
     let ledger = Arc::new(ledger);
     match load(&ledger, &opened).await {
@@ -46,10 +49,10 @@ async fn open_as(dir: &Path, on_loss: OnLoss) -> Result<Book, LedgerError> {
 }
 
 /// Follows the whole chain on a thread of its own: opening looked at its end only.
-pub(super) fn verify_all(file: &Path, found: mpsc::Sender<Finding>) {
+pub(super) fn verify_all(file: &Path, key: Keying, found: mpsc::Sender<Finding>) {
     let file = file.to_owned();
-    let walk = move || match ledger::verify(&file) {
-        Ok(report) => {
+    let walk = move || match follow(&file, &key) {
+        Ok((report, unproven)) => {
             tracing::debug!(rows = report.rows, "journal: the whole chain was followed");
             if let Some(bad) = report.bad {
                 tracing::error!(
@@ -60,12 +63,20 @@ pub(super) fn verify_all(file: &Path, found: mpsc::Sender<Finding>) {
                 // A loop that is stopping needs no finding.
                 let _ = found.blocking_send(doubts::broken(&bad));
             }
+            for row in unproven {
+                let _ = found.blocking_send(doubts::unproven(&row));
+            }
         }
         Err(error) => tracing::error!(error = %error, "journal: its chain cannot be followed to the end"),
     };
     if let Err(error) = std::thread::Builder::new().name("ledger-verify".to_owned()).spawn(walk) {
         tracing::error!(error = %error, "journal: its chain is not followed at this start");
     }
+}
+
+fn follow(file: &Path, key: &Keying) -> Result<(VerifyReport, Vec<Unproven>), LedgerError> {
+    let unproven = key.known().map_or_else(|| Ok(Vec::new()), |key| ledger::authenticity(file, key))?;
+    Ok((ledger::verify(file)?, unproven))
 }
 
 /// Holds the identity's ledger against the one that was opened; the identity as it is from now on.
@@ -111,6 +122,12 @@ pub(super) async fn load(ledger: &Ledger<Raise>, opened: &Opened) -> Result<Rest
         tracing::error!(
             seq = seq.0,
             "journal: a row holds no record of this version; its grant must be looked at by a person, all others go on"
+        );
+    }
+    for bad in &opened.unproven {
+        tracing::error!(
+            problem = bad.problem,
+            "journal: the state key does not vouch for it; nothing is raised; see `ephemerald ledger check`"
         );
     }
     for bad in &opened.quarantined {

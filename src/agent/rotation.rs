@@ -23,6 +23,7 @@ use crate::{
         keys::KeyPair,
         wire::StatusRequest,
     },
+    secrets::AtRest,
 };
 
 /// Somebody at the machine asks for a new key, and waits for what came of it.
@@ -32,6 +33,7 @@ pub(super) type Ask = oneshot::Sender<RotationView>;
 pub(super) struct Rotation {
     client: Arc<Client>,
     dir: PathBuf,
+    rest: AtRest,
     /// A new key is on disk and has not come to its end.
     pending: bool,
     /// The key in force is not yet the one on disk.
@@ -50,18 +52,22 @@ enum Outcome {
 
 impl Rotation {
     /// Takes up what an earlier process left.
-    pub(super) fn resume(client: Arc<Client>, dir: PathBuf, identity: &mut Identity) -> Self {
+    pub(super) fn resume(
+        client: Arc<Client>,
+        (dir, rest): (PathBuf, AtRest),
+        identity: &mut Identity,
+    ) -> Self {
         if let Err(error) = key_file::tidy(&dir) {
             tracing::error!(error = %error, "agent key: the old key cannot be erased");
         }
-        let pending = match key_file::load_next(&dir) {
+        let pending = match key_file::load_next(&dir, &rest) {
             Ok(next) => next.is_some(),
             Err(error) => {
                 tracing::error!(error = %error, "agent key: the new key of an unfinished change cannot be read; the old one stays in force");
                 false
             }
         };
-        let mut rotation = Self { client, dir, pending, unwritten: false, stays: None };
+        let mut rotation = Self { client, dir, rest, pending, unwritten: false, stays: None };
         rotation.note_key(identity);
         rotation
     }
@@ -116,7 +122,7 @@ impl Rotation {
     fn make(&self) -> Result<KeyPair, IdentityError> {
         let mut entropy = Zeroizing::new([0; 32]);
         aws_lc_rs::rand::fill(&mut *entropy).expect("the system's random source does not fail after start");
-        key_file::prepare_next(&self.dir, &entropy)
+        key_file::prepare_next(&self.dir, &entropy, &self.rest)
     }
 
     async fn exchange(&mut self, next: KeyPair, status: &StatusRequest) -> Outcome {

@@ -88,7 +88,7 @@ impl Talk<'_> {
     }
 
     fn prepare(&self, identity: &Identity) -> Result<(Arc<Client>, Verifier), String> {
-        let key = load_key(&self.config.agent.state_dir).map_err(|e| e.to_string())?;
+        let key = load_key(&self.config.agent.state_dir, &self.parts.rest).map_err(|e| e.to_string())?;
         let key = key.ok_or("agent.key is missing: restore it from the backup, or enrol again")?;
         let url = control_url(self.config, identity);
         let door = Arc::new(control_door(self.config, &url)?);
@@ -154,7 +154,8 @@ impl Talk<'_> {
         let ledger = Arc::clone(&self.parts.ledger);
         let offers = offers(&self.parts.settings, self.parts.tag_key.is_some());
         let state_dir = self.config.agent.state_dir.clone();
-        let rotation = Rotation::resume(Arc::clone(&client), state_dir.clone(), &mut identity);
+        let own = (state_dir.clone(), self.parts.rest.clone());
+        let rotation = Rotation::resume(Arc::clone(&client), own, &mut identity);
         let reporter = self.reporter(&client, &wires, is_compared.clone());
         let recovery = self.recovery(&client, &wires, is_compared.clone());
         let line = Line {

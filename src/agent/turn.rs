@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     assemble::Parts, deeds::Unrecorded, heard::Contact, inventory::Delivered, journal_log, meters::Meters,
-    opening, parked::Parked, status::Snapshot, views,
+    opening, parked::Parked, state_key::keying, status::Snapshot, views,
 };
 use crate::{
     admin::server::Query,
@@ -102,7 +102,7 @@ impl Turn {
         if self.parts.raises {
             self.load_policy();
         }
-        opening::verify_all(&self.parts.ledger_file, self.found.0.clone());
+        opening::verify_all(&self.parts.ledger_file, keying(&self.parts.rest), self.found.0.clone());
         self.service.ready();
         loop {
             self.publish();

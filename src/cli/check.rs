@@ -49,6 +49,9 @@ async fn all(loaded: &Loaded, report: &mut Report) {
     part.step("configuration", local::configuration(loaded));
     let policy = local::policy(&config.policy_file, &mut part);
     part.step("state directory", local::state_dir(&config.agent.state_dir));
+    if let Some(source) = &config.agent.state_key {
+        part.step("state key", local::state_key(source, &config.agent.state_dir));
+    }
     let daemon = client::status(&config.agent.control_socket).await;
     part.step("daemon", local::daemon(&daemon));
     let daemon: Option<StatusView> = daemon.ok();

@@ -17,7 +17,7 @@ use crate::{
         enroll::{self, About, EnrollError, TokenSource},
         identity::Identity,
     },
-    secrets::Source,
+    secrets::{AtRest, Source},
 };
 
 /// Where the agent token comes from; standard input when neither is given.
@@ -64,7 +64,8 @@ pub(super) async fn run(config: &Config, args: &Args, form: Output) -> Result<Ex
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
         Failure::new(Exit::Config, format!("agent.state_dir: {}: cannot create it: {error}", dir.display()))
     })?;
-    let key = enroll::prepare(dir, &random()?).map_err(failure)?;
+    let rest = AtRest::read(config.agent.state_key.as_ref());
+    let key = enroll::prepare(dir, &random()?, &rest).map_err(failure)?;
     let instance = random::<8>()?.iter().map(|byte| format!("{byte:02x}")).collect();
     // No ledger yet: the daemon's first start is a later epoch.
     let speaker = Speaker { instance, epoch: 0 };

@@ -26,6 +26,7 @@ mod rotate_key;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod state;
 mod status;
 mod support;
 mod version;
@@ -130,6 +131,9 @@ enum Command {
     /// Check, back up and restore the ledger; decide what is in doubt
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Have the state key vouch for the ledger and seal the keys beside it, or take that back
+    #[command(subcommand)]
+    State(state::Command),
     /// Play the main job against a simulated JumpCloud, on this machine only
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
@@ -177,6 +181,7 @@ impl Cli {
             Command::Policy(command) => policy::run(&global.load()?.config, &command, global.output),
             Command::Audit(command) => audit::run(&global.load()?.config, &command, global.output),
             Command::Ledger(command) => ledger::run(&global.load()?.config, command, global.output).await,
+            Command::State(command) => state::run(&global.load()?.config, &command, global.output),
             #[cfg(feature = "sandbox")]
             Command::Sandbox(args) => sandbox::run(args, global.output).await,
             Command::SupportBundle(args) => support::run(global, &args).await,

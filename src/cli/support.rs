@@ -99,7 +99,7 @@ async fn of_the_agent(loaded: &Loaded, whole: &mut Value) {
     whole["health"] = or_problem(client::health(socket).await.map(|view| json!(view)));
     whole["grants"] = or_problem(client::grants(socket).await.map(|view| json!(view)));
     whole["metrics"] = or_problem(client::metrics(socket).await.map(|text| json!(text)));
-    whole["ledger"] = ledger::told(&config.agent.state_dir);
+    whole["ledger"] = ledger::told(config);
     whole["check"] = check::told(loaded).await;
 }
 

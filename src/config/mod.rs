@@ -73,6 +73,8 @@ pub struct Agent {
     pub control_group: Option<String>,
     /// What people call this agent; shown by the control plane.
     pub name: Option<String>,
+    /// Where the key comes from that authenticates the ledger and seals the keys beside it.
+    pub state_key: Option<Source>,
 }
 
 /// How the control plane is reached.
@@ -170,10 +172,10 @@ impl Config {
     /// Whether the daemon starts programs: then it leaves itself, and so them, more of the system.
     #[must_use]
     pub fn runs_commands(&self) -> bool {
-        let control_plane = self.control_plane.proxy_auth.iter();
+        let single = self.control_plane.proxy_auth.iter().chain(&self.agent.state_key);
         let integrations = self.integrations.iter();
         let sources = integrations.flat_map(|i| [Some(&i.connection), i.proxy_auth.as_ref()]).flatten();
-        sources.chain(control_plane).any(|source| matches!(source, Source::Command(_)))
+        sources.chain(single).any(|source| matches!(source, Source::Command(_)))
     }
 
     /// The part that the engine is started with, before the connections have had their say.

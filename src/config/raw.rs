@@ -27,6 +27,9 @@ pub(super) struct Agent {
     pub(super) control_socket: String,
     pub(super) control_group: Option<String>,
     pub(super) name: Option<String>,
+    pub(super) state_key_file: Option<String>,
+    pub(super) state_key_credential: Option<String>,
+    pub(super) state_key_command: Option<Vec<String>>,
     pub(super) command_timeout: String,
 }
 
@@ -112,6 +115,9 @@ impl Default for Agent {
             control_socket: "/run/ephemerald/control.sock".into(),
             control_group: None,
             name: None,
+            state_key_file: None,
+            state_key_credential: None,
+            state_key_command: None,
             command_timeout: "10s".into(),
         }
     }

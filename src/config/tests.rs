@@ -105,6 +105,10 @@ fn each_bad_value_is_refused_with_file_key_expected_and_found() {
         ("[timing]\nsettle = 15".to_owned(), "found \"15\""),
         ("[timing]\nwatch = [\"2m\", \"1m\"]".to_owned(), "ascending"),
         ("[agent]\nstate_dir = \"state\"".to_owned(), "an absolute path, found \"state\""),
+        (
+            "[agent]\nstate_dir = \"/s\"\nstate_key_file = \"/s/k\"".to_owned(),
+            "`agent.state_key_file`: expected a file outside of agent.state_dir",
+        ),
         ("[control_plane]\nurl = \"http://cp.example\"".to_owned(), "https:// URL"),
         ("[control_plane]\npoll_max = \"2m\"".to_owned(), "to 55s"),
         ("[log]\nformat = \"xml\"".to_owned(), "\"auto\" or \"json\" or \"human\""),
@@ -135,6 +139,12 @@ fn each_bad_value_is_refused_with_file_key_expected_and_found() {
         let said = refused(&text);
         assert!(said.contains("ephemerald.toml") && said.contains(words), "{text:?}: {said}");
     }
+}
+
+#[test]
+fn a_state_key_comes_from_one_place_or_from_none() {
+    let said = refused("[agent]\nstate_key_file = \"/k\"\nstate_key_credential = \"k\"");
+    assert!(said.contains("exactly one of `state_key_file`, `state_key_credential`"), "{said}");
 }
 
 #[test]

@@ -2,7 +2,11 @@
 //!
 //! Refuses: whatever [`super`] says; each refusal names the key and where it was written.
 
-use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
@@ -15,7 +19,10 @@ use super::{
     proxy, raw, show,
     source::{self, Said},
 };
-use crate::engine::{ids::BadName, settings::Timing, time::Millis};
+use crate::{
+    engine::{ids::BadName, settings::Timing, time::Millis},
+    secrets::Source,
+};
 
 pub(super) const HOUR: Millis = Millis(60 * 60 * 1000);
 const BRIEF: RangeInclusive<Millis> = Millis(1)..=HOUR;
@@ -39,12 +46,30 @@ pub(super) fn config(merged: &Merged) -> Result<Config, ConfigError> {
 }
 
 fn agent(check: &Check<'_>, raw: &raw::Agent) -> Result<Agent, ConfigError> {
+    let state_key = Said {
+        at: "agent",
+        of: "state_key",
+        file: raw.state_key_file.as_ref(),
+        credential: raw.state_key_credential.as_ref(),
+        command: raw.state_key_command.as_ref(),
+    };
+    let state_dir = check.path("agent.state_dir", &raw.state_dir)?;
+    let state_key = state_key.one(check)?.map(|(source, _)| source);
+    if let Some(Source::File(path)) = state_key.as_ref().filter(|source| beside(source, &state_dir)) {
+        let expected = "a file outside of agent.state_dir: beside what it protects it protects nothing";
+        return Err(check.bad("agent.state_key_file", expected, &format!("{path:?}")));
+    }
     Ok(Agent {
-        state_dir: check.path("agent.state_dir", &raw.state_dir)?,
+        state_dir,
         control_socket: check.path("agent.control_socket", &raw.control_socket)?,
         control_group: raw.control_group.clone(),
         name: raw.name.clone(),
+        state_key,
     })
+}
+
+fn beside(source: &Source, dir: &Path) -> bool {
+    matches!(source, Source::File(path) if path.starts_with(dir))
 }
 
 fn control_plane(check: &Check<'_>, raw: &raw::ControlPlane) -> Result<ControlPlane, ConfigError> {

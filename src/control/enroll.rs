@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     engine::time::Timestamp,
-    secrets::{Secret, SecretError, Source},
+    secrets::{AtRest, Secret, SecretError, Source},
 };
 
 /// Where the agent token is read from; never an argument, where every user of the machine sees it.
@@ -58,11 +58,11 @@ const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 ///
 /// # Errors
 /// [`EnrollError::Enrolled`] if the directory has an identity, else [`EnrollError::Identity`].
-pub fn prepare(dir: &Path, entropy: &Zeroizing<[u8; 32]>) -> Result<KeyPair, EnrollError> {
+pub fn prepare(dir: &Path, entropy: &Zeroizing<[u8; 32]>, rest: &AtRest) -> Result<KeyPair, EnrollError> {
     if let Some(identity) = Identity::load(dir)? {
         return Err(EnrollError::Enrolled { url: identity.url, agent: identity.agent_id.to_string() });
     }
-    Ok(load_or_create_key(dir, entropy)?)
+    Ok(load_or_create_key(dir, entropy, rest)?)
 }
 
 /// What an agent tells of itself.

@@ -18,7 +18,7 @@ use super::{
     keys::{KeyError, KeySet},
     wire::{Jwk, Utc},
 };
-use crate::engine::ids::AgentId;
+use crate::{engine::ids::AgentId, secrets::SealError};
 
 const IDENTITY_FILE: &str = "identity.json";
 const MAX_BYTES: u64 = 64 * 1024;
@@ -111,6 +111,14 @@ pub enum IdentityError {
         path: PathBuf,
         /// Its mode.
         mode: u32,
+    },
+    /// It is sealed, and cannot be opened; or cannot be sealed.
+    #[error("{path} {problem}", path = .path.display())]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: SealError,
     },
     /// Its content is not what we wrote.
     #[error("{path} {problem}", path = .path.display())]

@@ -1,5 +1,5 @@
 //! The agent's key on disk: `agent.key`, in force; `agent-next.key`, made and not yet proven to work;
-//! `agent-old.key`, on its way out. All 0600.
+//! `agent-old.key`, on its way out. All 0600, and sealed where there is a state key ([`AtRest`]).
 //!
 //! Whatever the moment of a crash, `agent.key` is whole and holds the old key or the new one, and the
 //! other one is still there until the new one has worked. Refuses to erase a key that is in force.
@@ -27,41 +27,54 @@ use super::{
     identity::{IdentityError, read_private, sync_dir, write_private},
     keys::KeyPair,
 };
+use crate::secrets::{AtRest, SealError};
 
-const KEY: &str = "agent.key";
-const NEXT: &str = "agent-next.key";
+/// The key in force.
+pub const KEY: &str = "agent.key";
+/// The key that is to follow.
+pub const NEXT: &str = "agent-next.key";
+/// Under which label they are sealed: one, since a key that is to follow becomes the one in force by its name.
+pub const LABEL: &str = "agent key";
 const OLD: &str = "agent-old.key";
 
 /// The agent's key of a directory; `None` if there is none.
 ///
 /// # Errors
 /// [`IdentityError`] names the file.
-pub fn load_key(dir: &Path) -> Result<Option<KeyPair>, IdentityError> {
-    load(&dir.join(KEY), "enrol again with a new agent token")
+pub fn load_key(dir: &Path, rest: &AtRest) -> Result<Option<KeyPair>, IdentityError> {
+    load(&dir.join(KEY), "enrol again with a new agent token", rest)
 }
 
 /// The agent's key of a directory, made and durable if there was none. `entropy` is 32 random bytes.
 ///
 /// # Errors
 /// [`IdentityError`] names the file.
-pub fn load_or_create_key(dir: &Path, entropy: &Zeroizing<[u8; 32]>) -> Result<KeyPair, IdentityError> {
-    load_or_create(&dir.join(KEY), "enrol again with a new agent token", entropy)
+pub fn load_or_create_key(
+    dir: &Path,
+    entropy: &Zeroizing<[u8; 32]>,
+    rest: &AtRest,
+) -> Result<KeyPair, IdentityError> {
+    load_or_create(&dir.join(KEY), "enrol again with a new agent token", entropy, rest)
 }
 
 /// The key of a change that has not come to its end; `None` if there is none.
 ///
 /// # Errors
 /// [`IdentityError`] names the file.
-pub fn load_next(dir: &Path) -> Result<Option<KeyPair>, IdentityError> {
-    load(&dir.join(NEXT), REMOVE)
+pub fn load_next(dir: &Path, rest: &AtRest) -> Result<Option<KeyPair>, IdentityError> {
+    load(&dir.join(NEXT), REMOVE, rest)
 }
 
 /// The key that is to follow, made and durable if there was none. `entropy` is 32 random bytes.
 ///
 /// # Errors
 /// [`IdentityError`] names the file.
-pub fn prepare_next(dir: &Path, entropy: &Zeroizing<[u8; 32]>) -> Result<KeyPair, IdentityError> {
-    load_or_create(&dir.join(NEXT), REMOVE, entropy)
+pub fn prepare_next(
+    dir: &Path,
+    entropy: &Zeroizing<[u8; 32]>,
+    rest: &AtRest,
+) -> Result<KeyPair, IdentityError> {
+    load_or_create(&dir.join(NEXT), REMOVE, entropy, rest)
 }
 
 const REMOVE: &str = "remove it: the key in force is agent.key";
@@ -103,8 +116,9 @@ pub fn tidy(dir: &Path) -> Result<(), IdentityError> {
     }
 }
 
-fn load(path: &Path, advice: &str) -> Result<Option<KeyPair>, IdentityError> {
-    let Some(text) = read_private(path)? else { return Ok(None) };
+fn load(path: &Path, advice: &str, rest: &AtRest) -> Result<Option<KeyPair>, IdentityError> {
+    let Some(stored) = read_private(path)? else { return Ok(None) };
+    let text = rest.open(LABEL, stored).map_err(|problem| unsealed(path, problem))?;
     let damaged = || IdentityError::Damaged {
         path: path.to_owned(),
         problem: format!("is not 43 characters of base64url; {advice}"),
@@ -118,16 +132,22 @@ fn load_or_create(
     path: &Path,
     advice: &str,
     entropy: &Zeroizing<[u8; 32]>,
+    rest: &AtRest,
 ) -> Result<KeyPair, IdentityError> {
-    if let Some(key) = load(path, advice)? {
+    if let Some(key) = load(path, advice, rest)? {
         return Ok(key);
     }
     let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(**entropy));
-    write_private(path, text.as_bytes())?;
-    load(path, advice)?.ok_or_else(|| IdentityError::Io {
+    let stored = rest.seal(LABEL, text.as_bytes()).map_err(|problem| unsealed(path, problem))?;
+    write_private(path, &stored)?;
+    load(path, advice, rest)?.ok_or_else(|| IdentityError::Io {
         path: path.to_owned(),
         source: io::Error::from(io::ErrorKind::NotFound),
     })
+}
+
+fn unsealed(path: &Path, problem: SealError) -> IdentityError {
+    IdentityError::Sealed { path: path.to_owned(), problem }
 }
 
 /// Which file a name stands for.
@@ -181,8 +201,8 @@ mod tests {
     #[test]
     fn the_same_key_presents_itself_again_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
-        let first = load_or_create_key(dir.path(), &entropy(1)).unwrap();
-        let again = load_or_create_key(dir.path(), &entropy(2)).unwrap();
+        let first = load_or_create_key(dir.path(), &entropy(1), &AtRest::Plain).unwrap();
+        let again = load_or_create_key(dir.path(), &entropy(2), &AtRest::Plain).unwrap();
         assert_eq!(first.public(), again.public());
         let mode = fs::metadata(dir.path().join(KEY)).unwrap().mode();
         assert_eq!(mode & 0o7777, 0o600);
@@ -193,37 +213,41 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("agent.new"), b"torn").unwrap();
         fs::write(dir.path().join("agent-next.new"), b"torn").unwrap();
-        load_or_create_key(dir.path(), &entropy(1)).unwrap();
-        prepare_next(dir.path(), &entropy(2)).unwrap();
-        assert_eq!(public(load_key(dir.path()).unwrap()), of(1));
-        assert_eq!(public(load_next(dir.path()).unwrap()), of(2));
+        load_or_create_key(dir.path(), &entropy(1), &AtRest::Plain).unwrap();
+        prepare_next(dir.path(), &entropy(2), &AtRest::Plain).unwrap();
+        assert_eq!(public(load_key(dir.path(), &AtRest::Plain).unwrap()), of(1));
+        assert_eq!(public(load_next(dir.path(), &AtRest::Plain).unwrap()), of(2));
         assert_eq!(names(dir.path()), [NEXT, KEY]);
     }
 
     #[test]
     fn a_key_that_others_can_read_is_refused_with_the_command_that_mends_it() {
         let dir = tempfile::tempdir().unwrap();
-        load_or_create_key(dir.path(), &entropy(1)).unwrap();
+        load_or_create_key(dir.path(), &entropy(1), &AtRest::Plain).unwrap();
         let path = dir.path().join(KEY);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = load_key(dir.path()).unwrap_err().to_string();
+        let error = load_key(dir.path(), &AtRest::Plain).unwrap_err().to_string();
         assert!(error.contains("0640") && error.contains("chmod 600"), "{error}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "short").unwrap();
-        assert!(matches!(load_key(dir.path()), Err(IdentityError::Damaged { .. })));
+        assert!(matches!(load_key(dir.path(), &AtRest::Plain), Err(IdentityError::Damaged { .. })));
     }
 
     #[test]
     fn a_new_key_takes_the_place_of_the_old_one_of_which_nothing_stays() {
         let dir = tempfile::tempdir().unwrap();
-        load_or_create_key(dir.path(), &entropy(1)).unwrap();
-        prepare_next(dir.path(), &entropy(2)).unwrap();
-        assert_eq!(public(Some(prepare_next(dir.path(), &entropy(3)).unwrap())), of(2), "not made anew");
+        load_or_create_key(dir.path(), &entropy(1), &AtRest::Plain).unwrap();
+        prepare_next(dir.path(), &entropy(2), &AtRest::Plain).unwrap();
+        assert_eq!(
+            public(Some(prepare_next(dir.path(), &entropy(3), &AtRest::Plain).unwrap())),
+            of(2),
+            "not made anew"
+        );
         let mut old = fs::File::open(dir.path().join(KEY)).unwrap();
 
         promote_next(dir.path()).unwrap();
 
-        assert_eq!(public(load_key(dir.path()).unwrap()), of(2));
+        assert_eq!(public(load_key(dir.path(), &AtRest::Plain).unwrap()), of(2));
         assert_eq!(names(dir.path()), [KEY]);
         let mut left = Vec::new();
         io::Read::read_to_end(&mut old, &mut left).unwrap();
@@ -233,10 +257,10 @@ mod tests {
     #[test]
     fn a_refused_key_is_erased_and_the_old_one_stays() {
         let dir = tempfile::tempdir().unwrap();
-        load_or_create_key(dir.path(), &entropy(1)).unwrap();
-        prepare_next(dir.path(), &entropy(2)).unwrap();
+        load_or_create_key(dir.path(), &entropy(1), &AtRest::Plain).unwrap();
+        prepare_next(dir.path(), &entropy(2), &AtRest::Plain).unwrap();
         forget_next(dir.path()).unwrap();
-        assert_eq!(public(load_key(dir.path()).unwrap()), of(1));
+        assert_eq!(public(load_key(dir.path(), &AtRest::Plain).unwrap()), of(1));
         assert_eq!(names(dir.path()), [KEY]);
     }
 
@@ -246,8 +270,8 @@ mod tests {
         for (crash_after, in_force) in [("link", 1), ("rename", 2)] {
             let dir = tempfile::tempdir().unwrap();
             let path = |name: &str| dir.path().join(name);
-            load_or_create_key(dir.path(), &entropy(1)).unwrap();
-            prepare_next(dir.path(), &entropy(2)).unwrap();
+            load_or_create_key(dir.path(), &entropy(1), &AtRest::Plain).unwrap();
+            prepare_next(dir.path(), &entropy(2), &AtRest::Plain).unwrap();
             fs::hard_link(path(KEY), path(OLD)).unwrap();
             if crash_after == "rename" {
                 fs::rename(path(NEXT), path(KEY)).unwrap();
@@ -255,12 +279,12 @@ mod tests {
 
             tidy(dir.path()).unwrap();
 
-            assert_eq!(public(load_key(dir.path()).unwrap()), of(in_force), "{crash_after}");
+            assert_eq!(public(load_key(dir.path(), &AtRest::Plain).unwrap()), of(in_force), "{crash_after}");
             assert!(!path(OLD).exists(), "{crash_after}");
             if crash_after == "link" {
                 promote_next(dir.path()).unwrap();
             }
-            assert_eq!(public(load_key(dir.path()).unwrap()), of(2), "{crash_after}");
+            assert_eq!(public(load_key(dir.path(), &AtRest::Plain).unwrap()), of(2), "{crash_after}");
             assert_eq!(names(dir.path()), [KEY], "{crash_after}");
         }
     }

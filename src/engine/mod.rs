@@ -62,6 +62,7 @@ mod shrunk;
 pub mod state;
 mod tenant;
 pub mod time;
+mod unproven;
 pub mod usage;
 pub mod views;
 pub mod wheel;

@@ -4,15 +4,17 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Head, Open, Row, SeenJob, Seq, chain, schema::cached};
+use super::{Head, JournalKey, Open, Row, SeenJob, Seq, chain, keyed, schema::cached};
 
 /// What is known of the file without asking it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tail {
     /// The journal's end.
     pub(super) head: Head,
     /// Rows in the outbox.
     pub(super) outbox: u64,
+    /// The sum over the tables beside the journal; `None` without a key, and where they are not what was written.
+    pub(super) tables: Option<[u8; 32]>,
 }
 
 impl Tail {
@@ -21,22 +23,52 @@ impl Tail {
         Seq(self.head.seq.0 + 1)
     }
 
-    /// Appends a row and applies its marks.
-    pub(super) fn append(&mut self, db: &Connection, row: &Row) -> rusqlite::Result<()> {
+    /// Appends a row and applies its marks; `key` vouches for it.
+    pub(super) fn append(
+        &mut self,
+        db: &Connection,
+        row: &Row,
+        key: Option<&JournalKey>,
+    ) -> rusqlite::Result<()> {
         let (stream, kind, seq) = (row.stream.as_str(), row.kind, number(row.seq));
         let hash =
             chain::link(&self.head.hash, row.seq, stream.as_bytes(), row.at, kind.as_bytes(), &row.body);
+        let mac = key.map(|key| key.row(&hash));
         cached(
             db,
-            "INSERT INTO journal (seq, stream, at, kind, body, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO journal (seq, stream, at, kind, body, hash, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![seq, stream, row.at, kind, row.body, hash])?;
+        .execute(params![seq, stream, row.at, kind, row.body, hash, mac])?;
         self.head = Head { seq: row.seq, hash };
-        index(db, row)?;
+        self.counting(key, |key| keyed::open_part(db, key, stream), || index(db, row))?;
         if let Some(seen) = &row.marks.seen_job {
-            remember(db, seen)?;
+            self.counting(key, |key| keyed::seen_part(db, key, &seen.job_id), || remember(db, seen))?;
         }
         if row.marks.report { self.report(db, row.seq) } else { Ok(()) }
+    }
+
+    /// Forgets job ids whose time is over by the caller's clock.
+    pub(super) fn forget(
+        &mut self,
+        db: &Connection,
+        before: i64,
+        key: Option<&JournalKey>,
+    ) -> rusqlite::Result<()> {
+        self.counting(key, |key| keyed::forgotten_part(db, key, before), || forget(db, before))
+    }
+
+    /// Changes entries of the tables beside the journal; `part` is what they are in the sum.
+    fn counting(
+        &mut self,
+        key: Option<&JournalKey>,
+        part: impl Fn(&JournalKey) -> rusqlite::Result<[u8; 32]>,
+        change: impl FnOnce() -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let (Some(key), Some(sum)) = (key, self.tables.as_mut()) else { return change() };
+        keyed::add(sum, &part(key)?);
+        change()?;
+        keyed::add(sum, &part(key)?);
+        Ok(())
     }
 
     /// Puts a stored row into the outbox; a number that is not in the journal stays out of it.
@@ -57,8 +89,7 @@ impl Tail {
     }
 }
 
-/// Job ids whose time is over by the caller's clock.
-pub(super) fn forget(db: &Connection, before: i64) -> rusqlite::Result<()> {
+fn forget(db: &Connection, before: i64) -> rusqlite::Result<()> {
     cached(db, "DELETE FROM seen WHERE forget_at < ?1")?.execute([before]).map(drop)
 }
 

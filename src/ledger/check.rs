@@ -6,7 +6,9 @@ use std::{fs, path::Path};
 
 use rustix::fs::statvfs;
 
-use super::{FILE_NAME, LedgerError, Loaded, Opened, VerifyReport, chain::verify, opening, reader, schema};
+use super::{
+    FILE_NAME, Keying, LedgerError, Loaded, Opened, VerifyReport, chain::verify, look::look, reader, schema,
+};
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -31,17 +33,17 @@ pub struct CheckReport {
     pub outbox: u64,
 }
 
-/// Looks over the ledger of a state directory.
+/// Looks over the ledger of a state directory, as the daemon would that has this key.
 ///
 /// # Errors
 /// [`LedgerError`] when the file cannot be read as a ledger at all.
-pub fn check(dir: &Path) -> Result<CheckReport, LedgerError> {
+pub fn check(dir: &Path, key: &Keying) -> Result<CheckReport, LedgerError> {
     let file = dir.join(FILE_NAME);
     let chain = verify(&file)?;
     let db = schema::open_reading(&file)?;
     let read = |source| schema::failed(&file, "read it", source);
-    let opened = opening::look(&db, dir, &file)?;
-    let loaded = reader::load(&db, &opened.ledger_id).map_err(read)?;
+    let opened = look(&db, dir, &file, key)?;
+    let loaded = reader::load(&db, &opened.ledger_id, key).map_err(read)?;
     let mut file_problems = Vec::new();
     db.pragma_query(None, "integrity_check", |row| {
         file_problems.push(row.get::<_, String>(0)?);

@@ -3,7 +3,9 @@
 //! The ledger stores bytes and marks; what a record means for streams, reports and job memory is
 //! decided here and nowhere else. Refuses to drop a row it cannot read: that row is named.
 
-use super::{Loaded, Marks, Open, Opened, Row, SeenJob, StoredRow};
+use std::collections::BTreeSet;
+
+use super::{Loaded, Marks, Open, Opened, Row, SeenJob, StoredRow, Trust};
 use crate::engine::{
     Restored,
     account::{AccountKey, AccountRef},
@@ -72,22 +74,58 @@ pub fn restore(loaded: &Loaded, opened: &Opened) -> (Restored, Vec<super::Seq>) 
         }
     }
     restored.state.ended = loaded.closed_accounts.iter().filter_map(|stream| ephemeral(stream)).collect();
-    let mut unreadable = Vec::new();
-    for row in &loaded.rows {
-        match record(row) {
-            Ok(record) => restored.state.apply(Seq(row.seq.0), Timestamp(row.at), &record),
-            Err(_) => unreadable.push(row.seq),
-        }
-    }
+    let unreadable = fold(&mut restored.state, loaded);
+    let unproven = loaded.trust != Trust::Chain && loaded.index_damaged;
     // A grant whose acceptance cannot be read is still ended, from its own checksummed prefix.
     for prefix in loaded.open.iter().filter(|o| o.intact).filter_map(|o| o.entry.revoke.as_ref()) {
-        if let Ok(prefix) = serde_json::from_slice(prefix) {
-            restored.state.adopt_unreadable(&prefix);
+        match serde_json::from_slice::<RevokePrefix>(prefix) {
+            // An index that nobody vouches for has no account deleted: one of ours is found by its tag.
+            Ok(prefix) if unproven && !prefix.is_of_a_standing_account() => {}
+            Ok(prefix) => restored.state.adopt_unreadable(&prefix),
+            Err(_) => {}
         }
     }
-    restored.state.hold_missing_accounts();
+    distrust(&mut restored.state, loaded);
     restored.findings = super::doubts::findings(opened, loaded, &unreadable);
     (restored, unreadable)
+}
+
+/// Applies the rows in their order; the numbers of those that hold no record of this version.
+fn fold(state: &mut State, loaded: &Loaded) -> Vec<super::Seq> {
+    let mut unreadable = Vec::new();
+    let apart = loaded.quarantined.iter().filter_map(|bad| bad.unproven.as_ref()).map(|row| (row, false));
+    let mut rows: Vec<_> = loaded.rows.iter().map(|row| (row, true)).chain(apart).collect();
+    rows.sort_by_key(|(row, _)| row.seq);
+    for (row, proven) in rows {
+        match record(row) {
+            // A stop holds, whoever wrote it.
+            Ok(record) if proven || matches!(record, Record::RaisesFrozen(_)) => {
+                state.apply(Seq(row.seq.0), Timestamp(row.at), &record);
+            }
+            Ok(_) => {}
+            Err(_) if proven => unreadable.push(row.seq),
+            Err(_) => {}
+        }
+    }
+    unreadable
+}
+
+/// What nobody vouches for may take away, and decides nothing else; every account that a grant needs is held.
+fn distrust(state: &mut State, loaded: &Loaded) {
+    for row in loaded.quarantined.iter().filter_map(|bad| bad.unproven.as_ref()) {
+        if let Some(prefix) = record(row).ok().and_then(|record| record.takes_away()) {
+            state.adopt_unreadable(&prefix);
+        }
+    }
+    state.hold_missing_accounts();
+    if loaded.trust == Trust::Chain {
+        return;
+    }
+    let doubtful: BTreeSet<&str> = loaded.quarantined.iter().map(|bad| bad.stream.as_str()).collect();
+    // The time of the last row that is believed: one that is not could name any.
+    let last = loaded.rows.iter().map(|row| Timestamp(row.at)).max().unwrap_or_default();
+    state.end_unproven(&doubtful, last);
+    state.give_nothing_back(Some(&doubtful).filter(|_| loaded.trust == Trust::Authentic));
 }
 
 /// The ephemeral account of a stream's name.

@@ -2,7 +2,7 @@
 //!
 //! Refuses to judge: whether a finding is new, and what follows from it, is the engine's to say.
 
-use super::{BadLink, Loaded, Opened, Seq};
+use super::{BadLink, Loaded, Opened, Seq, Unproven, keyed};
 use crate::engine::recovery::{Cause, Finding};
 
 /// Kept between the numbers of a forgotten life and those of this one: what was told after the last head
@@ -22,14 +22,21 @@ pub fn findings(opened: &Opened, loaded: &Loaded, unreadable: &[Seq]) -> Vec<Fin
     found.extend(opened.restored_at.map(restored));
     found.extend(behind(opened));
     let of_tail = opened.quarantined.iter().map(|bad| (format!("row:{}", bad.seq.0), bad.problem.clone()));
-    let of_streams = loaded.quarantined.iter().map(|bad| {
+    // A ledger that nobody vouches for as a whole is one finding, not one for each of its rows.
+    let whole = opened.unproven.iter().any(|found| found.mark.starts_with("unkeyed:"));
+    let of_keys = opened.unproven.iter().map(|found| (found.mark.clone(), found.problem.clone()));
+    let of_streams = loaded.quarantined.iter().filter(|bad| !(whole && bad.unproven.is_some())).map(|bad| {
+        if let Some(row) = &bad.unproven {
+            let found = keyed::not_authentic(row.seq, &row.hash);
+            return (found.mark, format!("{}: {}", bad.stream, found.problem));
+        }
         let place = bad.seq.map_or_else(|| format!("stream:{}", bad.stream), |seq| format!("row:{}", seq.0));
         (place, format!("{}: {}", bad.stream, bad.problem))
     });
     let of_records = unreadable
         .iter()
         .map(|seq| (format!("row:{}", seq.0), format!("row {} holds no record of this version", seq.0)));
-    let mut bad: Vec<(String, String)> = of_tail.chain(of_streams).chain(of_records).collect();
+    let mut bad: Vec<(String, String)> = of_tail.chain(of_keys).chain(of_streams).chain(of_records).collect();
     bad.sort();
     bad.dedup_by(|a, b| a.0 == b.0);
     let damaged = bad.into_iter().take(NAMED).map(|(mark, detail)| Finding {
@@ -79,6 +86,12 @@ pub fn broken(bad: &BadLink) -> Finding {
         detail: bad.problem.clone(),
         base: 0,
     }
+}
+
+/// A row that the state key does not vouch for.
+#[must_use]
+pub fn unproven(row: &Unproven) -> Finding {
+    Finding { cause: Cause::Damaged, mark: row.mark.clone(), detail: row.problem.clone(), base: 0 }
 }
 
 /// Another process of this agent goes on elsewhere. `epoch` is this one's.

@@ -94,5 +94,6 @@ fn damaged(table: &str, row: &SqlRow<'_>, problem: &str) -> Quarantined {
         raw,
         problem: problem.to_owned(),
         revoke: None,
+        unproven: None,
     }
 }

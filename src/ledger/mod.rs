@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Refuses to release a raise before its rows are on disk, to make the caller wait for the disk, to
-//! number rows, to know what a row's body means, to delete a row, and to begin anew in silence where a
-//! ledger existed. One daemon a directory.
+//! number rows, to know what a row's body means, to delete a row, to begin anew in silence where a
+//! ledger existed, and, where it has a key ([`Keying`]), to take a row for its own that the key does not vouch
+//! for. One daemon a directory.
 
 mod acknowledged;
 mod append;
@@ -22,12 +23,16 @@ pub mod doubts;
 mod error;
 pub mod export;
 mod indexes;
+mod journal_key;
+mod keyed;
+mod look;
 mod opening;
 mod place;
 mod reader;
 mod restore;
 mod row;
 mod schema;
+mod seal;
 mod sqlite;
 mod writer;
 
@@ -41,22 +46,27 @@ pub use chain::{BadLink, VerifyReport, verify, verify_telling};
 pub use check::{CheckReport, check};
 pub use committed::Committed;
 pub use error::{Full, LedgerError};
+pub use journal_key::{JournalKey, Keying};
 pub use restore::{Refusal, Restore, RestoreError, Shelf, hand_over};
 pub use row::{
     Batch, Event, Head, Loaded, Marks, Open, OpenStream, Opened, Quarantined, Row, SeenJob, Seq, StoredRow,
+    Trust, Unproven,
 };
+pub use seal::{Seal, Sealed, Unsealable, authenticity, is_authenticated};
 pub use sqlite::SqliteLedger;
 
 /// The name of the ledger's file inside its directory.
 pub const FILE_NAME: &str = "ledger.db";
 
 /// How to open a ledger.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// What a new ledger notes as its creation, in UTC milliseconds. Jobs issued before are refused.
     pub created_at: i64,
     /// What to do where a ledger existed and cannot be used.
     pub on_loss: OnLoss,
+    /// What authenticates its rows.
+    pub key: Keying,
 }
 
 /// What to do where a ledger existed and is missing, is not readable, or is another one.

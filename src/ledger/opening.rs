@@ -9,15 +9,13 @@ use aws_lc_rs::rand;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 
 use super::{
-    Acknowledged, BadLink, Head, LedgerError, OnLoss, Opened, Options, Seq,
+    Head, JournalKey, Keying, LedgerError, OnLoss, Opened, Options,
     append::{Tail, number},
-    chain,
+    chain, keyed,
+    look::{Found, bad_identity},
     place::Place,
     schema,
 };
-
-/// Rows whose chain is verified at each opening; the whole chain is verified on request.
-const TAIL_ROWS: u64 = 256;
 
 /// The file, the directory's lock, and what is known of its end.
 pub(super) struct Store {
@@ -27,6 +25,7 @@ pub(super) struct Store {
     file: PathBuf,
     ledger_id: String,
     created_at: i64,
+    key: Keying,
     pub(super) tail: Tail,
 }
 
@@ -50,8 +49,9 @@ impl Store {
         let described = opened
             .describe(place.dir(), created, ballast)
             .map_err(|e| schema::failed(&file, "read what is known of it", e))?;
-        let OpenFile { db, ledger_id, created_at, tail, .. } = opened;
-        Ok((Self { db: Some(db), place, file, ledger_id, created_at, tail }, described))
+        let OpenFile { db, ledger_id, created_at, found } = opened;
+        let (key, tail) = (options.key.clone(), found.tail);
+        Ok((Self { db: Some(db), place, file, ledger_id, created_at, key, tail }, described))
     }
 
     /// Whether it takes work.
@@ -69,16 +69,24 @@ impl Store {
         &self.ledger_id
     }
 
+    /// What authenticates its rows.
+    pub(super) const fn key(&self) -> &Keying {
+        &self.key
+    }
+
     /// One transaction, synced when this returns; `tail` moves only if it succeeds.
     pub(super) fn transact(
         &mut self,
-        work: impl FnOnce(&Connection, &mut Tail) -> rusqlite::Result<()>,
+        work: impl FnOnce(&Connection, &mut Tail, Option<&JournalKey>) -> rusqlite::Result<()>,
     ) -> Result<(), LedgerError> {
         let db = self.db.as_mut().ok_or(LedgerError::Suspended)?;
-        let mut tail = self.tail;
+        let (before, key, mut tail) = (self.tail, self.key.known(), self.tail);
         let run = || {
             let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            work(&transaction, &mut tail)?;
+            work(&transaction, &mut tail, key)?;
+            if let (Some(key), Some(sum)) = (key, tail.tables.filter(|_| tail != before)) {
+                keyed::state_tables(&transaction, key, &tail.head, &sum)?;
+            }
             transaction.commit()
         };
         run().map_err(|source| schema::failed(&self.file, "write to it", source))?;
@@ -98,7 +106,7 @@ impl Store {
     /// Opens the file anew: what was acknowledged must be in it, what came after must fit the chain.
     pub(super) fn reopen(&mut self) -> Result<Opened, LedgerError> {
         self.db = None;
-        let options = Options { created_at: self.created_at, on_loss: OnLoss::Refuse };
+        let options = Options { created_at: self.created_at, on_loss: OnLoss::Refuse, key: self.key.clone() };
         let opened = open_file(&self.place, &options)?;
         let (ledger_id, db) = (opened.ledger_id.clone(), &opened.db);
         if ledger_id != self.ledger_id {
@@ -119,7 +127,7 @@ impl Store {
         let described = opened
             .describe(self.place.dir(), false, ballast)
             .map_err(|e| schema::failed(&self.file, "read what is known of it", e))?;
-        (self.db, self.tail) = (Some(opened.db), opened.tail);
+        (self.db, self.tail) = (Some(opened.db), opened.found.tail);
         Ok(described)
     }
 
@@ -147,14 +155,12 @@ struct OpenFile {
     db: Connection,
     ledger_id: String,
     created_at: i64,
-    tail: Tail,
-    quarantined: Vec<BadLink>,
+    found: Found,
 }
 
 impl OpenFile {
     fn describe(&self, dir: &Path, created: bool, ballast: bool) -> rusqlite::Result<Opened> {
-        let place = (dir, created, ballast);
-        describe(&self.db, &self.ledger_id, self.created_at, &self.tail, &self.quarantined, place)
+        self.found.describe(&self.db, (&self.ledger_id, self.created_at), (dir, created, ballast))
     }
 }
 
@@ -180,58 +186,9 @@ fn unknown() -> String {
 
 fn create(place: &Place, options: &Options, replaces: Option<&str>) -> Result<(), LedgerError> {
     let draft = place.draft()?;
-    schema::create(&draft, &random_id(&draft)?, options.created_at, replaces)?;
+    let identity = (&*random_id(&draft)?, options.created_at);
+    schema::create(&draft, identity, replaces, options.key.known())?;
     place.publish(&draft)
-}
-
-/// What opening would find, without changing anything.
-pub(super) fn look(db: &Connection, dir: &Path, file: &Path) -> Result<Opened, LedgerError> {
-    let (ledger_id, created_at) = (schema::ledger_id(db, file)?, schema::created_at(db, file)?);
-    let read = |source| schema::failed(file, "read the journal's end", source);
-    let (tail, quarantined) = find_all(db, &ledger_id, created_at).map_err(read)?;
-    let ballast = dir.join("ledger.ballast").exists();
-    describe(db, &ledger_id, created_at, &tail, &quarantined, (dir, false, ballast)).map_err(read)
-}
-
-/// The journal's end, and everything near it, or about the ledger itself, that does not fit.
-fn find_all(db: &Connection, ledger_id: &str, created_at: i64) -> rusqlite::Result<(Tail, Vec<BadLink>)> {
-    let (tail, mut quarantined) = find_tail(db, ledger_id)?;
-    if !schema::is_sealed(db, ledger_id, created_at)? {
-        quarantined.push(bad_identity("the ledger's id or time of creation is not what was written"));
-    }
-    Ok((tail, quarantined))
-}
-
-/// What opening found; `place` is the directory, whether the ledger was made now, and the ballast.
-fn describe(
-    db: &Connection,
-    ledger_id: &str,
-    created_at: i64,
-    tail: &Tail,
-    quarantined: &[BadLink],
-    (dir, created, ballast): (&Path, bool, bool),
-) -> rusqlite::Result<Opened> {
-    let acknowledged = Acknowledged::load(dir);
-    let ours = acknowledged.as_ref().filter(|noted| noted.ledger_id == *ledger_id);
-    let is_behind = ours.map(|noted| noted.is_in(db)).transpose()?.is_some_and(|is_in| !is_in);
-    Ok(Opened {
-        created,
-        created_at,
-        ledger_id: ledger_id.to_owned(),
-        head: tail.head,
-        newest_at: newest(db, quarantined, created_at)?,
-        replaces: schema::replaces(db)?,
-        restored_at: schema::restored_at(db)?,
-        acknowledged,
-        is_behind,
-        quarantined: quarantined.to_vec(),
-        ballast,
-    })
-}
-
-/// Something about the ledger itself does not fit; as if it were row 0.
-fn bad_identity(problem: &str) -> BadLink {
-    BadLink { seq: Seq(0), expected: String::new(), found: String::new(), problem: problem.to_owned() }
 }
 
 fn random_id(draft: &Path) -> Result<String, LedgerError> {
@@ -278,44 +235,10 @@ fn open_file(place: &Place, options: &Options) -> Result<OpenFile, LedgerError> 
         }
         created_at => (created_at?, true),
     };
-    let (tail, mut quarantined) = find_all(&db, &ledger_id, created_at)
+    let mut found = Found::of(&db, (&ledger_id, created_at), &options.key)
         .map_err(|source| schema::failed(&file, "read the journal's end", source))?;
     if !dated {
-        quarantined.push(bad_identity("the ledger does not say when it was created"));
+        found.quarantined.push(bad_identity("the ledger does not say when it was created"));
     }
-    Ok(OpenFile { db, ledger_id, created_at, tail, quarantined })
-}
-
-/// The journal's end, and which of its last rows do not fit.
-fn find_tail(db: &Connection, ledger_id: &str) -> rusqlite::Result<(Tail, Vec<BadLink>)> {
-    let genesis = Head { seq: Seq(0), hash: chain::genesis(ledger_id) };
-    let head = row_at_or_before(db, i64::MAX)?.unwrap_or(genesis);
-    let from = row_at_or_before(db, number(Seq(head.seq.0.saturating_sub(TAIL_ROWS))))?.unwrap_or(genesis);
-    let (_, bad) = chain::walk(db, from, true, &mut |_| ())?;
-    let outbox: i64 = db.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))?;
-    Ok((Tail { head, outbox: u64::try_from(outbox).unwrap_or(0) }, bad))
-}
-
-fn row_at_or_before(db: &Connection, seq: i64) -> rusqlite::Result<Option<Head>> {
-    let sql = "SELECT seq, hash FROM journal WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1";
-    let head = |row: &rusqlite::Row<'_>| {
-        // A hash of another length cannot be continued as it is; its row shows up as not fitting.
-        let hash = chain::bytes(row.get_ref(1)?).try_into().unwrap_or([0; 32]);
-        Ok(Head { seq: Seq(u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0)), hash })
-    };
-    db.query_row(sql, [seq], head).optional()
-}
-
-/// The wall time of the last row that can be believed: a damaged one must not make the clock look dead.
-fn newest(db: &Connection, bad: &[BadLink], created_at: i64) -> rusqlite::Result<i64> {
-    let sql = "SELECT seq, at FROM journal ORDER BY seq DESC LIMIT ?1";
-    let mut statement = db.prepare(sql)?;
-    let mut rows = statement.query([i64::try_from(TAIL_ROWS).unwrap_or(i64::MAX)])?;
-    while let Some(row) = rows.next()? {
-        let seq = Seq(u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0));
-        if bad.iter().all(|link| link.seq != seq) {
-            return row.get(1);
-        }
-    }
-    Ok(created_at)
+    Ok(OpenFile { db, ledger_id, created_at, found })
 }

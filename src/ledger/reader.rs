@@ -1,17 +1,22 @@
 //! The thread that reads, on short connections that cannot write, and that moves the log into the
 //! main file when the writer says it has grown.
 //!
-//! Refuses to let one bad row stop the rest: what cannot be believed comes back as quarantined, with
-//! what is left for a revocation.
+//! Refuses to let one bad row stop the rest: what cannot be believed, because it does not fit or because the
+//! ledger's key does not vouch for it, comes back as quarantined, with what is left for a revocation.
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row as SqlRow};
+use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow};
 use tokio::sync::mpsc;
 
 use super::{
-    Acknowledged, Head, LedgerError, Loaded, OpenStream, Quarantined, Seq, StoredRow, append::number, chain,
-    indexes, schema, writer::Reply,
+    Acknowledged, Head, JournalKey, Keying, LedgerError, Loaded, OpenStream, Quarantined, Seq, StoredRow,
+    Trust,
+    append::number,
+    chain, indexes,
+    keyed::{self, Proof},
+    schema,
+    writer::Reply,
 };
 
 const ROWS: &str = "j.seq, j.stream, j.at, j.kind, j.body, j.hash";
@@ -30,6 +35,7 @@ pub(super) enum Question {
 pub(super) struct Reader {
     pub(super) file: PathBuf,
     pub(super) ledger_id: String,
+    pub(super) key: Keying,
     pub(super) questions: mpsc::Receiver<Question>,
 }
 
@@ -49,7 +55,7 @@ impl Reader {
     }
 
     fn load_open(&self) -> Result<Loaded, LedgerError> {
-        self.read(|db| load(db, &self.ledger_id))
+        self.read(|db| load(db, &self.ledger_id, &self.key))
     }
 
     fn outbox(&self, after: Seq, limit: usize) -> Result<Vec<StoredRow>, LedgerError> {
@@ -95,22 +101,32 @@ fn closed_accounts(db: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// What start-up needs.
-pub(super) fn load(db: &Connection, ledger_id: &str) -> rusqlite::Result<Loaded> {
+pub(super) fn load(db: &Connection, ledger_id: &str, keying: &Keying) -> rusqlite::Result<Loaded> {
     // One snapshot for all statements, while the writer goes on.
     let view = db.unchecked_transaction()?;
-    let genesis = chain::genesis(ledger_id);
-    let mut loaded = Loaded { closed_accounts: closed_accounts(&view)?, ..Loaded::default() };
+    let judge = Judge::of(&view, ledger_id, keying)?;
+    let mut loaded = Loaded {
+        closed_accounts: closed_accounts(&view)?,
+        trust: judge.trust(&view, keying)?,
+        ..Loaded::default()
+    };
     // The columns of the second version: a ledger of the first is read by `check` as it is.
     if view.prepare("SELECT checksum FROM seen").is_ok() {
         indexes::seen(&view, &mut loaded)?;
         indexes::outbox(&view, &mut loaded)?;
     }
-    for (stream, counted) in indexes::open(&view, &mut loaded)? {
-        load_stream(&view, &genesis, &stream, counted, &mut loaded);
+    // An index that is not what was written says neither what is open nor where it begins.
+    let changed = judge.key.is_some() && judge.proof.sum.is_none();
+    loaded.index_damaged |= changed;
+    for (mut stream, counted) in indexes::open(&view, &mut loaded)? {
+        if changed {
+            stream.snapshot = Seq(0);
+        }
+        judge.load_stream(&view, &stream, Some(counted).filter(|_| !changed), &mut loaded);
         loaded.open.push(stream);
     }
     if loaded.open.iter().any(|open| !open.intact) || loaded.index_damaged {
-        load_unlisted(&view, &genesis, &mut loaded)?;
+        judge.load_unlisted(&view, &mut loaded)?;
     }
     loaded.rows.sort_unstable_by_key(|row| row.seq);
     Ok(loaded)
@@ -135,81 +151,146 @@ pub(super) fn stored(row: &SqlRow<'_>) -> rusqlite::Result<StoredRow> {
     })
 }
 
-/// Streams that the damaged index may have lost: everything in the journal that was not closed. Costs a
-/// walk over the whole journal, which is why the index is there.
-fn load_unlisted(db: &Connection, genesis: &[u8; 32], loaded: &mut Loaded) -> rusqlite::Result<()> {
-    let sql = "SELECT CAST(stream AS BLOB), count(*) FROM journal
-        WHERE stream NOT GLOB 'job/*' AND stream <> 'process' GROUP BY stream
-        HAVING (SELECT j.kind FROM journal j WHERE j.stream = journal.stream ORDER BY j.seq DESC LIMIT 1)
-            NOT IN ('grant_closed', 'account_closed')";
-    let mut statement = db.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let Ok(stream) = String::from_utf8(chain::bytes(row.get_ref(0)?).to_vec()) else { continue };
-        if loaded.open.iter().any(|open| open.stream == stream) {
-            continue;
-        }
-        let open = OpenStream { stream, snapshot: Seq(0), entry: super::Open::default(), intact: true };
-        load_stream(db, genesis, &open, row.get(1)?, loaded);
-        loaded.open.push(open);
-    }
-    Ok(())
+/// By what a row is judged.
+struct Judge<'a> {
+    genesis: [u8; 32],
+    key: Option<&'a JournalKey>,
+    proof: Proof,
 }
 
-/// Loads one stream; whatever is wrong with it stays its own matter.
-fn load_stream(db: &Connection, genesis: &[u8; 32], open: &OpenStream, counted: i64, loaded: &mut Loaded) {
-    let quarantined = |seq, raw: &[u8], problem: String| Quarantined {
-        seq,
-        stream: open.stream.clone(),
-        raw: raw.to_vec(),
-        problem,
-        revoke: open.entry.revoke.clone(),
-    };
-    if !open.intact {
-        let problem = "the checksum of its entry in the open index does not hold".to_owned();
-        loaded.quarantined.push(quarantined(None, &[], problem));
+impl<'a> Judge<'a> {
+    fn of(db: &Connection, ledger_id: &str, keying: &'a Keying) -> rusqlite::Result<Self> {
+        let (genesis, key) = (chain::genesis(ledger_id), keying.known());
+        let Some(key) = key else { return Ok(Self { genesis, key, proof: Proof::default() }) };
+        let newest = "SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1";
+        let last = |row: &SqlRow<'_>| {
+            let seq = Seq(u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0));
+            Ok(Head { seq, hash: chain::bytes(row.get_ref(1)?).try_into().unwrap_or([0; 32]) })
+        };
+        let head = db.query_row(newest, [], last).optional()?.unwrap_or(Head { seq: Seq(0), hash: genesis });
+        let created_at = schema::created(db)?.unwrap_or_default();
+        let proof = Proof::of(db, key, (ledger_id, created_at), &head)?;
+        Ok(Self { genesis, key: Some(key), proof })
     }
-    let (mut found, mut first) = (0, None);
-    let read = each_row(db, open, |row, prev| {
-        found += 1;
-        first.get_or_insert(row.seq);
-        let row_is = row.seq;
-        let prev = if row_is == Seq(1) { Some(genesis) } else { prev };
-        let fits = prev.is_some_and(|prev| {
-            chain::link(prev, row_is, row.stream.as_bytes(), row.at, row.kind.as_bytes(), &row.body)
-                == row.hash
-        });
-        if fits {
-            loaded.rows.push(row);
-        } else {
-            let problem = format!("row {} does not fit the chain", row_is.0);
-            loaded.quarantined.push(quarantined(Some(row_is), &row.body, problem));
+
+    fn trust(&self, db: &Connection, keying: &Keying) -> rusqlite::Result<Trust> {
+        let genesis = Head { seq: Seq(0), hash: self.genesis };
+        Ok(match keying {
+            Keying::None => Trust::Chain,
+            Keying::Unreadable(_) => Trust::Nothing,
+            Keying::Known(_) if self.proof.sum.is_some() => Trust::Authentic,
+            Keying::Known(key) if self.proof.is_whole(db, key, genesis)? => Trust::Authentic,
+            Keying::Known(_) => Trust::Nothing,
+        })
+    }
+
+    fn believes(&self, seq: Seq, hash: &[u8; 32], mac: &[u8]) -> bool {
+        self.key.is_none_or(|key| self.proof.believes(key, seq, hash, mac))
+    }
+
+    /// Streams that a damaged index may have lost: everything in the journal that was not closed. Costs a
+    /// walk over the whole journal, which is why the index is there.
+    fn load_unlisted(&self, db: &Connection, loaded: &mut Loaded) -> rusqlite::Result<()> {
+        let mac = schema::mac_column(db);
+        let sql = format!(
+            "SELECT CAST(s.stream AS BLOB), s.rows, j.kind, j.seq, j.hash, {mac} FROM
+                (SELECT stream, count(*) AS rows, max(seq) AS last FROM journal
+                 WHERE stream NOT GLOB 'job/*' AND stream <> 'process' GROUP BY stream) s
+             JOIN journal j ON j.seq = s.last"
+        );
+        let mut statement = db.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let Ok(stream) = String::from_utf8(chain::bytes(row.get_ref(0)?).to_vec()) else { continue };
+            let known = loaded.open.iter().any(|open| open.stream == stream);
+            if known || self.is_closed(row)? {
+                continue;
+            }
+            let open = OpenStream { stream, snapshot: Seq(0), entry: super::Open::default(), intact: true };
+            self.load_stream(db, &open, Some(row.get(1)?), loaded);
+            loaded.open.push(open);
         }
-    });
-    if let Err(error) = read {
-        loaded.quarantined.push(quarantined(None, &[], format!("its rows cannot be read: {error}")));
-    } else if open.snapshot.0 > 0 && first != Some(open.snapshot) {
-        let problem = format!("has no row {} where the open index says that it begins", open.snapshot.0);
-        loaded.quarantined.push(quarantined(None, &[], problem));
-    } else if found != counted {
-        let problem = format!("has {found} rows where the open index counts {counted}");
-        loaded.quarantined.push(quarantined(None, &[], problem));
+        Ok(())
+    }
+
+    /// Whether a stream's last row closes it. One that nobody vouches for does not, where others are vouched for.
+    fn is_closed(&self, row: &SqlRow<'_>) -> rusqlite::Result<bool> {
+        if !matches!(chain::bytes(row.get_ref(2)?), b"grant_closed" | b"account_closed") {
+            return Ok(false);
+        }
+        let seq = Seq(u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0));
+        let hash = chain::bytes(row.get_ref(4)?).try_into().unwrap_or([0; 32]);
+        Ok(self.proof.from.is_none() || self.believes(seq, &hash, chain::bytes(row.get_ref(5)?)))
+    }
+
+    /// Loads one stream; whatever is wrong with it stays its own matter.
+    fn load_stream(&self, db: &Connection, open: &OpenStream, counted: Option<i64>, loaded: &mut Loaded) {
+        let quarantined = |seq, raw: &[u8], problem: String| Quarantined {
+            seq,
+            stream: open.stream.clone(),
+            raw: raw.to_vec(),
+            problem,
+            revoke: open.entry.revoke.clone(),
+            unproven: None,
+        };
+        if !open.intact {
+            let problem = "the checksum of its entry in the open index does not hold".to_owned();
+            loaded.quarantined.push(quarantined(None, &[], problem));
+        }
+        let (mut found, mut first) = (0, None);
+        let read = each_row(db, open, |row, prev, mac| {
+            found += 1;
+            first.get_or_insert(row.seq);
+            let seq = row.seq;
+            if !self.fits(&row, prev) {
+                let problem = format!("row {} does not fit the chain", seq.0);
+                loaded.quarantined.push(quarantined(Some(seq), &row.body, problem));
+            } else if self.believes(seq, &row.hash, mac) {
+                loaded.rows.push(row);
+            } else {
+                let apart = quarantined(Some(seq), &row.body, keyed::problem(seq));
+                loaded.quarantined.push(Quarantined { unproven: Some(row), ..apart });
+            }
+        });
+        if let Err(error) = read {
+            let problem = format!("its rows cannot be read: {error}");
+            loaded.quarantined.push(quarantined(None, &[], problem));
+        } else if open.snapshot.0 > 0 && first != Some(open.snapshot) {
+            let problem = format!("has no row {} where the open index says that it begins", open.snapshot.0);
+            loaded.quarantined.push(quarantined(None, &[], problem));
+        } else if let Some(counted) = counted.filter(|counted| *counted != found) {
+            let problem = format!("has {found} rows where the open index counts {counted}");
+            loaded.quarantined.push(quarantined(None, &[], problem));
+        }
+    }
+
+    /// Whether a row fits the chain behind `prev`.
+    fn fits(&self, row: &StoredRow, prev: Option<&[u8; 32]>) -> bool {
+        let prev = if row.seq == Seq(1) { Some(&self.genesis) } else { prev };
+        prev.is_some_and(|prev| {
+            chain::link(prev, row.seq, row.stream.as_bytes(), row.at, row.kind.as_bytes(), &row.body)
+                == row.hash
+        })
     }
 }
 
 fn each_row(
     db: &Connection,
     open: &OpenStream,
-    mut take: impl FnMut(StoredRow, Option<&[u8; 32]>),
+    mut take: impl FnMut(StoredRow, Option<&[u8; 32]>, &[u8]),
 ) -> rusqlite::Result<()> {
-    let sql = "SELECT j.seq, j.stream, j.at, j.kind, j.body, j.hash,
-        (SELECT p.hash FROM journal p WHERE p.seq = j.seq - 1)
-        FROM journal j WHERE j.stream = ?1 AND j.seq >= ?2 ORDER BY j.seq";
-    let mut statement = schema::cached(db, sql)?;
+    let mac = schema::mac_column(db);
+    let sql = format!(
+        "SELECT j.seq, j.stream, j.at, j.kind, j.body, j.hash,
+        (SELECT p.hash FROM journal p WHERE p.seq = j.seq - 1), {mac}
+        FROM journal j WHERE j.stream = ?1 AND j.seq >= ?2 ORDER BY j.seq"
+    );
+    let mut statement = schema::cached(db, &sql)?;
     let mut rows = statement.query((&open.stream, number(open.snapshot)))?;
     while let Some(row) = rows.next()? {
         let prev = chain::bytes(row.get_ref(6)?).try_into().ok();
-        take(stored(row)?, prev);
+        let mac = chain::bytes(row.get_ref(7)?).to_vec();
+        take(stored(row)?, prev, &mac);
     }
     Ok(())
 }

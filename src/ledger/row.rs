@@ -144,6 +144,8 @@ pub struct Opened {
     pub is_behind: bool,
     /// Rows near the end that do not fit the chain. They stay where they are.
     pub quarantined: Vec<super::BadLink>,
+    /// What the state key does not vouch for: the ledger as a whole, rows near its end.
+    pub unproven: Vec<Unproven>,
     /// The space kept back for endings is there. False: the disk is nearly full, raise nothing.
     pub ballast: bool,
 }
@@ -159,10 +161,35 @@ pub struct Loaded {
     pub closed_accounts: Vec<String>,
     /// Every job id that is remembered, also those whose checksum does not hold: nothing is done twice.
     pub seen: Vec<SeenJob>,
-    /// An entry of the open index could not be read at all.
+    /// An entry of the open index could not be read at all, or the index is not what was written.
     pub index_damaged: bool,
-    /// What could not be read or does not fit the chain; not among `rows`.
+    /// What could not be read, does not fit the chain or is not authentic; not among `rows`.
     pub quarantined: Vec<Quarantined>,
+    /// What of it may be written back to an account.
+    pub trust: Trust,
+}
+
+/// What of a loaded ledger may decide what is given back to an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// All that fits the chain: there is no state key.
+    #[default]
+    Chain,
+    /// What the state key vouches for. A stream of which anything is quarantined gives nothing back.
+    Authentic,
+    /// Nothing: what is stored cannot be told from what somebody has written there.
+    Nothing,
+}
+
+/// Something that the state key does not vouch for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unproven {
+    /// The row; 0: the ledger as a whole.
+    pub seq: Seq,
+    /// Tells it from others.
+    pub mark: String,
+    /// What is wrong, and what to do.
+    pub problem: String,
 }
 
 /// An entry of the open index.
@@ -191,4 +218,6 @@ pub struct Quarantined {
     pub problem: String,
     /// The stream's checksummed revocation prefix, if the checksum holds.
     pub revoke: Option<Vec<u8>>,
+    /// The row, if it fits the chain and nobody vouches for it: it can only take away.
+    pub unproven: Option<StoredRow>,
 }

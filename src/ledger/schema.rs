@@ -7,10 +7,10 @@ use std::{io, path::Path};
 
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension as _, ToSql, TransactionBehavior,
-    params,
+    params, types::ValueRef,
 };
 
-use super::{LedgerError, chain};
+use super::{Head, JournalKey, LedgerError, Seq, chain, keyed};
 
 /// "ephm": `file` and the `sqlite3` shell can tell whose file it is.
 const APPLICATION_ID: i64 = 0x6570_686d;
@@ -54,6 +54,10 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE seen ADD COLUMN checksum BLOB;
     ALTER TABLE outbox ADD COLUMN checksum BLOB;
 ",
+    // What the state key says of a row; rows from before, and those of a ledger without one, have none.
+    "
+    ALTER TABLE journal ADD COLUMN mac BLOB;
+",
 ];
 
 /// The newest version known here.
@@ -64,9 +68,9 @@ pub(super) fn supported() -> i64 {
 /// Fills an empty file; it is closed and durable when this returns. `replaces`: the ledger that was lost.
 pub(super) fn create(
     file: &Path,
-    ledger_id: &str,
-    created_at: i64,
+    (ledger_id, created_at): (&str, i64),
     replaces: Option<&str>,
+    key: Option<&JournalKey>,
 ) -> Result<(), LedgerError> {
     let fill = || -> rusqlite::Result<()> {
         let mut db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -79,6 +83,10 @@ pub(super) fn create(
         set(&db, "seal", &seal(ledger_id, created_at))?;
         if let Some(lost) = replaces {
             set(&db, "replaces", &lost)?;
+        }
+        if let Some(key) = key {
+            let start = Head { seq: Seq(0), hash: chain::genesis(ledger_id) };
+            keyed::authenticate(&db, key, (ledger_id, created_at), &start)?;
         }
         db.close().map_err(|(_, error)| error)
     };
@@ -161,6 +169,13 @@ pub(super) fn created_at(db: &Connection, file: &Path) -> Result<i64, LedgerErro
     meta(db, file, "created_at")
 }
 
+/// The same where nobody can be told that it is missing.
+pub(super) fn created(db: &Connection) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT value FROM meta WHERE key = 'created_at'";
+    let value = db.query_row(sql, [], |row| Ok(row.get_ref(0)?.as_i64().ok())).optional()?;
+    Ok(value.flatten())
+}
+
 /// The ledger that was lost when this one was begun; "unknown" if nobody knows its id.
 pub(super) fn replaces(db: &Connection) -> rusqlite::Result<Option<String>> {
     optional(db, "replaces")
@@ -169,6 +184,21 @@ pub(super) fn replaces(db: &Connection) -> rusqlite::Result<Option<String>> {
 /// When the ledger was put back from a backup, in UTC milliseconds.
 pub(super) fn restored_at(db: &Connection) -> rusqlite::Result<Option<i64>> {
     optional(db, "restored_at")
+}
+
+/// From which row on the ledger says that it is authenticated, and the proof of that.
+pub(super) fn keyed_from(db: &Connection) -> rusqlite::Result<Option<String>> {
+    optional_text(db, "keyed")
+}
+
+/// What is said of the tables beside the journal.
+pub(super) fn tables_proof(db: &Connection) -> rusqlite::Result<Option<String>> {
+    optional_text(db, "tables")
+}
+
+/// The column that authenticates a row, as it is read: a file that was not brought up to date yet has none.
+pub(super) fn mac_column(db: &Connection) -> &'static str {
+    if has_column(db, "journal", "mac").unwrap_or(false) { "mac" } else { "NULL" }
 }
 
 /// Whether id and time of creation are what was written.
@@ -192,6 +222,13 @@ fn seal(ledger_id: &str, created_at: i64) -> String {
 
 fn optional<T: rusqlite::types::FromSql>(db: &Connection, key: &str) -> rusqlite::Result<Option<T>> {
     db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
+}
+
+/// A value of another kind is as good as a wrong one.
+fn optional_text(db: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
+    let text = |value: ValueRef<'_>| String::from_utf8_lossy(chain::bytes(value)).into_owned();
+    let sql = "SELECT value FROM meta WHERE key = ?1";
+    db.query_row(sql, [key], |row| row.get_ref(0).map(text)).optional()
 }
 
 /// SQLite's answer as ours.
@@ -224,7 +261,11 @@ fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
     let done: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     for (version, sql) in (1_i64..).zip(MIGRATIONS).filter(|(version, _)| *version > done) {
         let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        step.execute_batch(sql)?;
+        for statement in sql.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+            if !adds_what_is_there(&step, statement)? {
+                step.execute_batch(statement)?;
+            }
+        }
         if version == 2 && done == 1 {
             let (id, at): (String, i64) = (required(&step, "ledger_id")?, required(&step, "created_at")?);
             set(&step, "seal", &seal(&id, at))?;
@@ -233,6 +274,19 @@ fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
         step.commit()?;
     }
     Ok(())
+}
+
+/// Whether a statement adds a column that the table has: a version number that somebody has lowered must not keep
+/// the ledger shut, for its grants have to be ended.
+fn adds_what_is_there(db: &Connection, statement: &str) -> rusqlite::Result<bool> {
+    let words: Vec<&str> = statement.split_whitespace().collect();
+    let ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] = words[..] else { return Ok(false) };
+    has_column(db, table, column)
+}
+
+fn has_column(db: &Connection, table: &str, column: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)";
+    db.query_row(sql, (table, column), |row| row.get(0))
 }
 
 fn required<T: rusqlite::types::FromSql>(db: &Connection, key: &str) -> rusqlite::Result<T> {

@@ -154,7 +154,12 @@ fn start<R: Send + 'static>(dir: &Path, options: &Options, answer: oneshot::Send
 }
 
 fn start_reader(store: &Store, questions: mpsc::Receiver<Question>) -> Result<(), LedgerError> {
-    let reader = Reader { file: store.file().to_owned(), ledger_id: store.ledger_id().to_owned(), questions };
+    let reader = Reader {
+        file: store.file().to_owned(),
+        ledger_id: store.ledger_id().to_owned(),
+        key: store.key().clone(),
+        questions,
+    };
     let started: io::Result<_> =
         thread::Builder::new().name("ledger-reader".to_owned()).spawn(|| reader.run());
     let io = |source| LedgerError::Io {

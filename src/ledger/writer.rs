@@ -11,9 +11,7 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Batch, Committed, Event, LedgerError, Opened, Seq,
-    append::{self, Tail},
-    opening::Store,
+    Batch, Committed, Event, JournalKey, LedgerError, Opened, Seq, append::Tail, opening::Store,
     reader::Question,
 };
 
@@ -133,7 +131,10 @@ impl<R> Writer<R> {
             return answer(group, || Err(LedgerError::Suspended));
         }
         let before = self.store.tail.next();
-        match self.store.transact(|db, tail| group.iter().try_for_each(|work| apply(db, tail, work))) {
+        match self
+            .store
+            .transact(|db, tail, key| group.iter().try_for_each(|work| apply(db, tail, work, key)))
+        {
             Ok(()) => {
                 self.tail.send_replace(self.store.tail);
                 self.release(group);
@@ -182,12 +183,17 @@ impl<R> Writer<R> {
     }
 }
 
-fn apply<R>(db: &rusqlite::Connection, tail: &mut Tail, work: &Work<R>) -> rusqlite::Result<()> {
+fn apply<R>(
+    db: &rusqlite::Connection,
+    tail: &mut Tail,
+    work: &Work<R>,
+    key: Option<&JournalKey>,
+) -> rusqlite::Result<()> {
     match work {
-        Work::Append(batch) => batch.rows.iter().try_for_each(|row| tail.append(db, row)),
+        Work::Append(batch) => batch.rows.iter().try_for_each(|row| tail.append(db, row, key)),
         Work::Acknowledge(seqs, _) => tail.acknowledge(db, seqs),
         Work::Requeue(seq, _) => tail.report(db, *seq),
-        Work::Forget(before, _) => append::forget(db, *before),
+        Work::Forget(before, _) => tail.forget(db, *before, key),
     }
 }
 

@@ -1,21 +1,26 @@
-//! Secrets: one type that cannot be printed, the places they come from, and the tag key.
+//! Secrets: one type that cannot be printed, the places they come from, the tag key, and the state key that seals
+//! what lies on the disk.
 //!
 //! Refuses: a secret in argv, environment or configuration; a secret file that others can read; a program
 //! that others can change.
 
+mod at_rest;
 mod command;
 mod file;
 pub(crate) mod forms;
 pub mod guard;
 mod receipt;
 mod source;
+mod state_key;
 mod tag;
 
 use zeroize::Zeroize;
 
+pub use at_rest::{AtRest, SealError};
 pub use command::{Command, CommandError, KEPT, PATH};
 pub use file::{SecretError, credential, read_private, read_private_bytes, trust_owner_of};
 pub use source::Source;
+pub use state_key::{CannotUnseal, NoStateKey, StateKey};
 pub use tag::{TagError, TagKey};
 
 /// Text that must not be seen. Not `Clone`, not `Display`, not `Serialize`; `Debug` shows nothing;

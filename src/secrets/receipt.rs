@@ -37,14 +37,15 @@ impl TagKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secrets::AtRest;
 
     #[test]
     fn only_the_key_that_sealed_a_receipt_reads_it_and_no_byte_of_it_may_change() {
         let dir = tempfile::tempdir().unwrap();
-        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let key = TagKey::load_or_create(&dir.path().join("tag.key"), &AtRest::Plain).unwrap();
         let receipt = key.seal(b"{\"role\":\"Help Desk\"}");
         assert_eq!(key.unseal(&receipt).as_deref(), Some(&b"{\"role\":\"Help Desk\"}"[..]));
-        let other = TagKey::load_or_create(&dir.path().join("other.key")).unwrap();
+        let other = TagKey::load_or_create(&dir.path().join("other.key"), &AtRest::Plain).unwrap();
         assert_eq!(other.unseal(&receipt), None);
         for at in 0..receipt.len() {
             let mut text = receipt.clone().into_bytes();

@@ -11,7 +11,7 @@ use std::{
 use aws_lc_rs::{digest, hmac, rand};
 use zeroize::Zeroizing;
 
-use super::{SecretError, guard::Watch, read_private_bytes};
+use super::{AtRest, SealError, SecretError, guard::Watch, read_private_bytes};
 use crate::engine::ids::{BadName, Email, GrantId, OrgId};
 
 const KEY_BYTES: usize = 32;
@@ -36,6 +36,14 @@ pub enum TagError {
     /// The file is not usable.
     #[error("tag key: {0}")]
     File(#[from] SecretError),
+    /// It is sealed, and cannot be opened.
+    #[error("tag key: {path} {problem}", path = path.display())]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: SealError,
+    },
     /// It has another length.
     #[error("tag key {path}: expected {KEY_BYTES} bytes, found {found}: restore it from the backup", path = path.display())]
     Length {
@@ -55,16 +63,22 @@ pub enum TagError {
 }
 
 impl TagKey {
+    /// Under which label it is sealed.
+    pub const LABEL: &str = "tag key";
+
     /// Reads the key, or makes one: under a temporary name, synced, then renamed.
     ///
     /// # Errors
     /// [`TagError`]; an existing file that cannot be used is never replaced.
-    pub fn load_or_create(path: &Path) -> Result<Self, TagError> {
+    pub fn load_or_create(path: &Path, rest: &AtRest) -> Result<Self, TagError> {
         // A link that leads nowhere, or a file that cannot be seen, is an error below and never replaced.
         if matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound) {
-            create(path).map_err(|problem| TagError::Make { path: path.to_owned(), problem })?;
+            create(path, rest).map_err(|problem| TagError::Make { path: path.to_owned(), problem })?;
         }
-        let bytes = read_private_bytes(path)?;
+        let stored = read_private_bytes(path)?;
+        let bytes = rest
+            .open(Self::LABEL, stored)
+            .map_err(|problem| TagError::Sealed { path: path.to_owned(), problem })?;
         if bytes.len() != KEY_BYTES {
             return Err(TagError::Length { path: path.to_owned(), found: bytes.len() });
         }
@@ -141,15 +155,16 @@ impl std::fmt::Debug for TagKey {
     }
 }
 
-fn create(path: &Path) -> Result<(), String> {
+fn create(path: &Path, rest: &AtRest) -> Result<(), String> {
     let mut key = Zeroizing::new([0u8; KEY_BYTES]);
     rand::fill(key.as_mut()).map_err(|_| "no entropy".to_owned())?;
+    let stored = rest.seal(TagKey::LABEL, key.as_ref()).map_err(|error| format!("it {error}"))?;
     let temporary = path.with_extension("tmp");
     let _ = fs::remove_file(&temporary);
     let text = |e: io::Error| e.to_string();
     let mut file =
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(text)?;
-    file.write_all(key.as_ref()).and_then(|()| file.sync_all()).map_err(text)?;
+    file.write_all(&stored).and_then(|()| file.sync_all()).map_err(text)?;
     fs::rename(&temporary, path).map_err(text)?;
     let dir = path.parent().unwrap_or_else(|| Path::new("/"));
     fs::File::open(dir).and_then(|d| d.sync_all()).map_err(text)
@@ -188,19 +203,19 @@ mod tests {
     #[test]
     fn an_address_is_recognised_by_the_key_alone_and_by_no_other_key() {
         let dir = tempfile::tempdir().unwrap();
-        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let key = TagKey::load_or_create(&dir.path().join("tag.key"), &AtRest::Plain).unwrap();
         let (org, grant) = (OrgId::new("5f01").unwrap(), GrantId::new("g-1").unwrap());
         let ada = Email::new("ada@example.com").unwrap();
         let address = key.address("{requester}+{tag}@{domain}", &ada, "example.com", &org, &grant).unwrap();
         assert!(address.as_str().starts_with("ada+") && address.as_str().ends_with("@example.com"));
-        let again = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let again = TagKey::load_or_create(&dir.path().join("tag.key"), &AtRest::Plain).unwrap();
         assert_eq!(
             again.address("{requester}+{tag}@{domain}", &ada, "example.com", &org, &grant).unwrap(),
             address
         );
         assert!(again.verify(&org, &address));
         assert!(!again.verify(&OrgId::new("5f02").unwrap(), &address), "bound to the organization");
-        let other = TagKey::load_or_create(&dir.path().join("other.key")).unwrap();
+        let other = TagKey::load_or_create(&dir.path().join("other.key"), &AtRest::Plain).unwrap();
         assert!(!other.verify(&org, &address));
         assert!(!again.verify(&org, &ada));
     }
@@ -212,14 +227,17 @@ mod tests {
         let path = dir.path().join("tag.key");
         fs::write(&path, b"short").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(TagKey::load_or_create(&path), Err(TagError::Length { found: 5, .. })));
+        assert!(matches!(
+            TagKey::load_or_create(&path, &AtRest::Plain),
+            Err(TagError::Length { found: 5, .. })
+        ));
         assert_eq!(fs::read(&path).unwrap(), b"short");
     }
 
     #[test]
     fn a_tag_is_found_wherever_the_template_puts_it_and_in_any_case() {
         let dir = tempfile::tempdir().unwrap();
-        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let key = TagKey::load_or_create(&dir.path().join("tag.key"), &AtRest::Plain).unwrap();
         let (org, grant) = (OrgId::new("5f01").unwrap(), GrantId::new("g-1").unwrap());
         let ada = Email::new("ada@example.com").unwrap();
         for template in ["{tag}@{domain}", "jit-{tag}-{requester}@{domain}", "{requester}{tag}x@{domain}"] {
@@ -232,7 +250,7 @@ mod tests {
     #[test]
     fn one_other_letter_in_a_tag_makes_it_a_stranger() {
         let dir = tempfile::tempdir().unwrap();
-        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let key = TagKey::load_or_create(&dir.path().join("tag.key"), &AtRest::Plain).unwrap();
         let (org, grant) = (OrgId::new("5f01").unwrap(), GrantId::new("g-1").unwrap());
         let tag = key.tag(&org, &grant);
         assert_eq!(tag.len(), TAG_CHARS);
@@ -247,7 +265,7 @@ mod tests {
     #[test]
     fn a_requester_is_never_shortened_and_never_taken_for_a_placeholder() {
         let dir = tempfile::tempdir().unwrap();
-        let key = TagKey::load_or_create(&dir.path().join("tag.key")).unwrap();
+        let key = TagKey::load_or_create(&dir.path().join("tag.key"), &AtRest::Plain).unwrap();
         let (org, grant) = (OrgId::new("5f01").unwrap(), GrantId::new("g-1").unwrap());
         let made = |requester: String| {
             let requester = Email::new(&format!("{requester}@example.com")).unwrap();
@@ -263,7 +281,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tag.key");
         std::os::unix::fs::symlink(dir.path().join("unmounted/tag.key"), &path).unwrap();
-        assert!(TagKey::load_or_create(&path).is_err());
+        assert!(TagKey::load_or_create(&path, &AtRest::Plain).is_err());
         assert!(path.symlink_metadata().unwrap().file_type().is_symlink());
     }
 }

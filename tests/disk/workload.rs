@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, path::Path};
 
 use ephemerald::ledger::{
-    Batch, Event, Ledger, LedgerError, Marks, OnLoss, Open, Opened, Options, Row, SeenJob, Seq, StoredRow,
-    verify,
+    Batch, Event, Keying, Ledger, LedgerError, Marks, OnLoss, Open, Opened, Options, Row, SeenJob, Seq,
+    StoredRow, verify,
 };
 use tokio::sync::mpsc;
 
@@ -220,7 +220,7 @@ impl<'a> Life<'a> {
 type Parts = (Ledger<u64>, Opened, mpsc::Receiver<Event<u64>>);
 
 pub(crate) async fn open(dir: &Path) -> Result<Parts, LedgerError> {
-    Ledger::open(dir, Options { created_at: CREATED, on_loss: OnLoss::Refuse }).await
+    Ledger::open(dir, Options { created_at: CREATED, on_loss: OnLoss::Refuse, key: Keying::None }).await
 }
 
 /// Opens what is left in `dir`: everything promised is there, nothing is there by halves. Up to which row.

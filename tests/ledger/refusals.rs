@@ -24,7 +24,7 @@ async fn a_newer_schema_is_refused_and_not_one_byte_changes() {
     tamper(dir.path(), "PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE)");
     let before = fs::read(dir.path().join("ledger.db")).unwrap();
     let refusal = refused(dir.path()).await;
-    assert!(matches!(refusal, LedgerError::NewerSchema { found: 99, supported: 2, .. }), "{refusal}");
+    assert!(matches!(refusal, LedgerError::NewerSchema { found: 99, supported: 3, .. }), "{refusal}");
     assert_eq!(fs::read(dir.path().join("ledger.db")).unwrap(), before);
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ephemerald::ledger::{Batch, Event, Ledger, LedgerError, Marks, OnLoss, Open, Opened, Options, Row, Seq};
+use ephemerald::ledger::{
+    Batch, Event, Keying, Ledger, LedgerError, Marks, OnLoss, Open, Opened, Options, Row, Seq,
+};
 use tokio::sync::mpsc;
 
 /// When every ledger of these tests is created, in UTC milliseconds.
@@ -25,7 +27,8 @@ impl Book {
     }
 
     pub(crate) async fn open_after(dir: &Path, on_loss: OnLoss) -> Result<Self, LedgerError> {
-        let (ledger, opened, events) = Ledger::open(dir, Options { created_at: CREATED, on_loss }).await?;
+        let (ledger, opened, events) =
+            Ledger::open(dir, Options { created_at: CREATED, on_loss, key: Keying::None }).await?;
         Ok(Self { ledger, opened, events })
     }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use ephemerald::{
     engine::{action::Entry, recovery::Cause, settings::RoleMode, state::State},
-    ledger::{Batch, Event, Ledger, OnLoss, Opened, Options, codec},
+    ledger::{Batch, Event, Keying, Ledger, OnLoss, Opened, Options, codec},
 };
 use rusqlite::{Connection, types::Value};
 use tokio::sync::mpsc;
@@ -31,7 +31,7 @@ fn entries() -> Vec<Entry> {
 }
 
 async fn open(dir: &Path, on_loss: OnLoss) -> (Ledger<()>, Opened, mpsc::Receiver<Event<()>>) {
-    Ledger::open(dir, Options { created_at: CREATED, on_loss }).await.unwrap()
+    Ledger::open(dir, Options { created_at: CREATED, on_loss, key: Keying::None }).await.unwrap()
 }
 
 async fn written(dir: &Path, entries: &[Entry]) {

@@ -12,6 +12,7 @@ use ephemerald::{
     },
     http::{Door, DoorOptions},
     sandbox::jumpcloud::Edit,
+    secrets::AtRest,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -79,7 +80,7 @@ impl World {
             user_agent: "test".to_owned(),
         });
         let identity = Identity::load(&self.files.state).unwrap().unwrap();
-        let key = load_key(&self.files.state).unwrap().unwrap();
+        let key = load_key(&self.files.state, &AtRest::Plain).unwrap().unwrap();
         let speaker = Speaker { instance: "another".to_owned(), epoch };
         Client::new(Arc::new(door.unwrap()), key, &identity.agent_id, speaker, clock::now)
     }

@@ -5,11 +5,13 @@
 
 mod damage;
 mod deeds;
+mod forgery;
 mod losses;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod process;
 mod restores;
+mod sealed;
 mod timelines;
 #[path = "../support/world/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]

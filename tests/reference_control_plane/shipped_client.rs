@@ -12,6 +12,7 @@ use ephemerald::{
     },
     http::{Door, DoorOptions},
     sandbox::control_plane::{Faults, RequestState},
+    secrets::AtRest,
 };
 use zeroize::Zeroizing;
 
@@ -41,7 +42,7 @@ async fn the_shipped_client_enrols_acquires_and_reports_with_a_nonce_in_every_pr
     let token = AgentToken::parse(&operator.token().await.unwrap()).unwrap();
 
     let speaker = Speaker { instance: "test".to_owned(), epoch: 1 };
-    let key = enroll::prepare(state.path(), &Zeroizing::new([9; 32])).unwrap();
+    let key = enroll::prepare(state.path(), &Zeroizing::new([9; 32]), &AtRest::Plain).unwrap();
     let stranger = Client::unenrolled(door(&plane), key.clone(), speaker.clone(), clock::now);
     let now = clock::now().wall;
     let identity =

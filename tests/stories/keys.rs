@@ -13,6 +13,7 @@ use ephemerald::{
     engine::ids::AgentId,
     http::{Door, DoorOptions},
     sandbox::control_plane::{AgentView, BadKeySet, Faults, JobSpec, SignWith},
+    secrets::AtRest,
 };
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -38,7 +39,7 @@ impl World {
     }
 
     fn key_on_disk(&self) -> String {
-        load_key(&self.files.state).unwrap().unwrap().public().thumbprint()
+        load_key(&self.files.state, &AtRest::Plain).unwrap().unwrap().public().thumbprint()
     }
 
     fn key_files(&self) -> Vec<String> {
@@ -51,7 +52,8 @@ impl World {
 
     /// A new key made durable by an agent that died right after.
     fn next_key_on_disk(&self) -> String {
-        let next = key_file::prepare_next(&self.files.state, &Zeroizing::new([77; 32])).unwrap();
+        let next =
+            key_file::prepare_next(&self.files.state, &Zeroizing::new([77; 32]), &AtRest::Plain).unwrap();
         next.public().thumbprint()
     }
 
@@ -74,7 +76,7 @@ impl World {
             user_agent: "test".to_owned(),
         });
         let identity = Identity::load(&self.files.state).unwrap().unwrap();
-        let key = load_key(&self.files.state).unwrap().unwrap();
+        let key = load_key(&self.files.state, &AtRest::Plain).unwrap().unwrap();
         Client::new(Arc::new(door.unwrap()), key, &identity.agent_id, speaker, clock::now)
     }
 
@@ -161,7 +163,8 @@ async fn an_agent_that_died_before_it_announced_its_new_key_announces_it_at_the_
 async fn an_agent_that_died_after_its_new_key_had_worked_finds_the_old_one_refused_and_goes_on() {
     let mut world = World::enrolled().await;
     let new = world.next_key_on_disk();
-    let (client, next) = (world.client(), key_file::load_next(&world.files.state).unwrap().unwrap());
+    let (client, next) =
+        (world.client(), key_file::load_next(&world.files.state, &AtRest::Plain).unwrap().unwrap());
     client.rotate_key(&next).await.unwrap();
     client.with_key(next).acquire(&ephemerald::control::wire::AcquireRequest::default()).await.unwrap();
     assert_eq!(world.me().await.key, new, "the old key is refused from here");

@@ -2,7 +2,7 @@
 //!
 //! `EPHEMERALD_WRITE_OUTPUT=1 cargo test --test stories shapes` writes the page's lists anew.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -117,9 +117,20 @@ async fn ordered(page: &mut Page, world: &World, grant: &str) {
     page.order(world, &["drain"], "drain").await;
 }
 
+/// With everything that may be configured, so that everything is shown.
+async fn with_a_state_key() -> World {
+    let world = World::enrolled().await;
+    let file = world.files.root.join("state.key");
+    fs::write(&file, "a1".repeat(32)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let line = format!("[agent]\nstate_key_file = \"{}\"\n", file.display());
+    world.rewrite_config(|text| text.replace("[agent]\n", &line));
+    world.started().await
+}
+
 #[tokio::test]
 async fn the_json_of_each_command_is_what_its_page_lists() {
-    let world = World::ready().await;
+    let mut world = with_a_state_key().await;
     let request = world.approved(Ask::role("dmitri@example.com", "Manager", 300)).await;
     world.about(&request, "granted").await;
     let grant = request.grant_id.unwrap().to_string();
@@ -130,6 +141,8 @@ async fn the_json_of_each_command_is_what_its_page_lists() {
     looked_at(&mut page, &world, &grant).await;
     proved(&mut page, &world).await;
     ordered(&mut page, &world, &grant).await;
+    world.agent.kill().await;
+    page.order(&world, &["state", "unseal", "--yes"], "state seal, state unseal").await;
     if is_writing() {
         fs::write(&file, format!("{head}{BEGIN}{}", page.made)).unwrap();
     } else {

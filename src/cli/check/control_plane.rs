@@ -20,6 +20,7 @@ use crate::{
     },
     engine::ids::JobId,
     http::Door,
+    secrets::AtRest,
 };
 
 /// Runs the steps; returns its name and how far our clock is ahead of its.
@@ -81,7 +82,8 @@ fn told(status: &StatusView) -> Verdict {
 /// A heartbeat for a job that nobody has: the proof is judged, and nothing changes anywhere. The lowest
 /// epoch and one name for all checks, so that no control plane takes this for a cloned machine.
 async fn proven(config: &Config, identity: &Identity, door: Door) -> Verdict {
-    let key = match load_key(&config.agent.state_dir) {
+    let rest = AtRest::read(config.agent.state_key.as_ref());
+    let key = match load_key(&config.agent.state_dir, &rest) {
         Ok(Some(key)) => key,
         Ok(None) => {
             return Verdict::config("agent.key is missing", "restore it from the backup, or enrol again");

@@ -10,11 +10,13 @@ use super::{
 };
 use crate::{
     admin::{client::AskError, view::StatusView},
+    agent::keying,
     clock,
     config::{Loaded, policy_file},
     control::verify::DEFAULT_MAX_SKEW,
     engine::policy::Policy,
-    ledger::{self, LedgerError},
+    ledger::{self, Keying, LedgerError},
+    secrets::{AtRest, Source},
 };
 
 /// A difference of clocks that nobody needs to look at, in milliseconds.
@@ -78,6 +80,32 @@ pub(super) fn state_dir(dir: &Path) -> Verdict {
         return Verdict::warn(format!("{shown}: mode {mode:04o}, others may look in"), &advice);
     }
     Verdict::ok(format!("{shown}: mode {mode:04o}, writable"))
+}
+
+/// Whether the state key is there, is one, and is the one of the ledger.
+pub(super) fn state_key(source: &Source, dir: &Path) -> Verdict {
+    let rest = AtRest::read(Some(source));
+    let key = match keying(&rest) {
+        Keying::Known(key) => key,
+        Keying::Unreadable(why) => {
+            let advice =
+                "make it readable for the daemon's user: without it nothing is raised and nothing given back";
+            return Verdict::config(why, advice);
+        }
+        Keying::None => return Verdict::ok("none"),
+    };
+    let file = dir.join(ledger::FILE_NAME);
+    if !file.exists() {
+        return Verdict::ok(format!("read from {}", source.kind()));
+    }
+    match ledger::is_authenticated(&file, &key) {
+        Ok(true) => Verdict::ok(format!("read from {}, the ledger is authenticated with it", source.kind())),
+        Ok(false) => {
+            let advice = "stop the daemon and run `ephemerald state seal` before it starts again: it ends every grant of a ledger that it cannot believe, and gives nothing back";
+            Verdict::config("the ledger is not authenticated with it", advice)
+        }
+        Err(error) => Verdict::config(error.to_string(), ""),
+    }
 }
 
 pub(super) fn daemon(answer: &Result<StatusView, AskError>) -> Verdict {

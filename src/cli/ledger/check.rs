@@ -2,43 +2,85 @@
 //!
 //! Refuses: to lock or to change anything; a daemon may be running on it.
 
-use std::{fmt::Write as _, path::Path};
+use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{doubts::time, failure, must_exist};
+use super::{doubts::time, failure, look, must_exist};
 use crate::{
     cli::{Exit, Failure, Output, output},
+    config::Config,
     engine::{Restored, grant::Phase, recovery::Recovery, time::Timestamp},
-    ledger::{self, CheckReport, codec},
+    ledger::{CheckReport, codec},
 };
 
 /// Below this much free space the next backup or a busy day may fill the disk.
 const LITTLE: u64 = 64 << 20;
 
 /// Looks, prints, and exits with 7 if anything does not verify.
-pub(super) fn run(dir: &Path, form: Output) -> Result<Exit, Failure> {
-    must_exist(dir)?;
-    let report = ledger::check(dir).map_err(failure)?;
+pub(super) fn run(config: &Config, form: Output) -> Result<Exit, Failure> {
+    must_exist(&config.agent.state_dir)?;
+    let (report, unlooked) = look(config).map_err(failure)?;
     let (restored, unreadable) = codec::restore(&report.loaded, &report.opened);
+    let authentic = Authentic::of(config, &report, unlooked);
     let problems = problems(&report, unreadable.len());
     let advice = advice(&report, &restored.state.recovery, !problems.is_empty());
     match form {
-        Output::Json => output::json(&value(&report, &restored, &problems, &advice))?,
-        Output::Human => output::text(&render(&report, &restored, &problems, &advice))?,
+        Output::Json => output::json(&value(&report, &restored, (&problems, &advice), &authentic))?,
+        Output::Human => output::text(&render(&report, &restored, (&problems, &advice), &authentic))?,
     }
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Verification })
 }
 
 /// The same for somebody else's eyes; a ledger that cannot be read is told as such.
-pub(in crate::cli) fn told(dir: &Path) -> serde_json::Value {
-    match ledger::check(dir) {
+pub(in crate::cli) fn told(config: &Config) -> serde_json::Value {
+    match look(config) {
         Err(error) => json!({"problem": error.to_string()}),
-        Ok(report) => {
+        Ok((report, unlooked)) => {
+            let authentic = Authentic::of(config, &report, unlooked);
             let (restored, unreadable) = codec::restore(&report.loaded, &report.opened);
             let problems = problems(&report, unreadable.len());
             let advice = advice(&report, &restored.state.recovery, !problems.is_empty());
-            value(&report, &restored, &problems, &advice)
+            value(&report, &restored, (&problems, &advice), &authentic)
+        }
+    }
+}
+
+/// Whether the state key vouches for the ledger.
+enum Authentic {
+    Yes,
+    No,
+    NoKey,
+    /// The key cannot be read here; why.
+    Unlooked(String),
+}
+
+impl Authentic {
+    fn of(config: &Config, report: &CheckReport, unlooked: Option<String>) -> Self {
+        let apart = || report.loaded.quarantined.iter().any(|bad| bad.unproven.is_some());
+        match unlooked {
+            Some(why) => Self::Unlooked(why),
+            None if config.agent.state_key.is_none() => Self::NoKey,
+            None if report.opened.unproven.is_empty() && !apart() => Self::Yes,
+            None => Self::No,
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Yes => "yes, with the state key".to_owned(),
+            Self::No => "NO".to_owned(),
+            Self::NoKey => "there is no state key".to_owned(),
+            Self::Unlooked(why) => format!("not looked at: {why}"),
+        }
+    }
+
+    /// `null`: nobody can say.
+    const fn value(&self) -> Option<bool> {
+        match self {
+            Self::Yes => Some(true),
+            Self::No => Some(false),
+            Self::NoKey | Self::Unlooked(_) => None,
         }
     }
 }
@@ -48,7 +90,10 @@ fn problems(report: &CheckReport, unreadable: usize) -> Vec<String> {
     let mut found: Vec<String> = report.chain.bad.iter().map(|bad| bad.problem.clone()).collect();
     found.extend(report.file_problems.iter().map(|line| format!("SQLite: {line}")));
     found.extend(report.opened.quarantined.iter().map(|bad| bad.problem.clone()));
-    found.extend(report.loaded.quarantined.iter().map(|bad| format!("{}: {}", bad.stream, bad.problem)));
+    found.extend(report.opened.unproven.iter().map(|bad| bad.problem.clone()));
+    let whole = report.opened.unproven.iter().any(|bad| bad.mark.starts_with("unkeyed:"));
+    let apart = report.loaded.quarantined.iter().filter(|bad| !(whole && bad.unproven.is_some()));
+    found.extend(apart.map(|bad| format!("{}: {}", bad.stream, bad.problem)));
     if unreadable > 0 {
         found.push(format!("{unreadable} rows hold no record of this version"));
     }
@@ -102,7 +147,12 @@ fn believed(recovery: &Recovery) -> String {
     format!("NO, revoke-only since {}: {}", time(doubt.since), causes.join(", "))
 }
 
-fn render(report: &CheckReport, restored: &Restored, problems: &[String], advice: &[String]) -> String {
+fn render(
+    report: &CheckReport,
+    restored: &Restored,
+    (problems, advice): (&[String], &[String]),
+    authentic: &Authentic,
+) -> String {
     let (opened, recovery) = (&report.opened, &restored.state.recovery);
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
@@ -112,6 +162,7 @@ fn render(report: &CheckReport, restored: &Restored, problems: &[String], advice
     line("created", &format!("{}, schema {}", time(Timestamp(opened.created_at)), report.schema.0));
     let chain = if report.chain.is_intact() { "one unbroken hash chain" } else { "BROKEN" };
     line("records", &format!("{}, {chain}", report.chain.rows));
+    line("authentic", &authentic.shown());
     let live = restored.state.grants.values().filter(|g| g.phase.is_live()).count();
     line("grants", &format!("{live} live, {} ending", ending(restored)));
     line("outbox", &format!("{} to be acknowledged", report.outbox));
@@ -143,8 +194,8 @@ fn render(report: &CheckReport, restored: &Restored, problems: &[String], advice
 fn value(
     report: &CheckReport,
     restored: &Restored,
-    problems: &[String],
-    advice: &[String],
+    (problems, advice): (&[String], &[String]),
+    authentic: &Authentic,
 ) -> serde_json::Value {
     let (opened, recovery) = (&report.opened, &restored.state.recovery);
     let quarantined: Vec<_> = report
@@ -165,6 +216,7 @@ fn value(
         "created_at": opened.created_at,
         "schema": report.schema.0,
         "records": report.chain.rows,
+        "authentic": authentic.value(),
         "live": restored.state.live_grants(),
         "ending": ending(restored),
         "outbox": report.outbox,

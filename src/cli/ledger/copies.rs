@@ -16,8 +16,10 @@ use super::{failure, must_exist};
 use crate::{
     cli::{Exit, Failure, Output, output},
     clock,
-    control::identity::{Identity, load_key},
+    config::Config,
+    control::identity::{Identity, IdentityError, load_key},
     ledger::{self, Copied, Restore, RestoreError},
+    secrets::AtRest,
 };
 
 /// Without these an agent must be enrolled anew; put back only where they are missing.
@@ -28,7 +30,8 @@ const TAG_KEY: &str = "tag.key";
 const TRIES: usize = 5;
 
 /// Makes a backup while the daemon may run.
-pub(super) fn backup(state: &Path, to: &Path, form: Output) -> Result<Exit, Failure> {
+pub(super) fn backup(config: &Config, to: &Path, form: Output) -> Result<Exit, Failure> {
+    let state = &config.agent.state_dir;
     must_exist(state)?;
     if to.symlink_metadata().is_ok() {
         let problem =
@@ -39,7 +42,7 @@ pub(super) fn backup(state: &Path, to: &Path, form: Output) -> Result<Exit, Fail
     // Half a backup of an earlier run is ours to remove.
     let _ = fs::remove_dir_all(&draft);
     DirBuilder::new().mode(0o700).create(&draft).map_err(|error| broken(&draft, &error))?;
-    let made = fill(state, &draft);
+    let made = fill(config, &draft);
     if made.is_err() {
         let _ = fs::remove_dir_all(&draft);
     }
@@ -62,10 +65,11 @@ pub(super) fn backup(state: &Path, to: &Path, form: Output) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn fill(state: &Path, draft: &Path) -> Result<(Copied, Vec<String>), Failure> {
+fn fill(config: &Config, draft: &Path) -> Result<(Copied, Vec<String>), Failure> {
+    let state = &config.agent.state_dir;
     let copied =
         ledger::backup(&state.join(ledger::FILE_NAME), &draft.join(ledger::FILE_NAME)).map_err(failure)?;
-    let mut files = copy_identity(state, draft)?;
+    let mut files = copy_identity(config, draft)?;
     files.extend(copy(state, draft, TAG_KEY)?);
     let manifest = json!({
         "format": 1, "ledger_id": copied.ledger_id, "created_at": copied.created_at,
@@ -77,7 +81,9 @@ fn fill(state: &Path, draft: &Path) -> Result<(Copied, Vec<String>), Failure> {
 }
 
 /// Copies identity and key until they are of one moment.
-fn copy_identity(state: &Path, draft: &Path) -> Result<Vec<String>, Failure> {
+fn copy_identity(config: &Config, draft: &Path) -> Result<Vec<String>, Failure> {
+    let state = &config.agent.state_dir;
+    let rest = AtRest::read(config.agent.state_key.as_ref());
     for _ in 0..TRIES {
         let mut files = Vec::new();
         for name in IDENTITY {
@@ -85,13 +91,33 @@ fn copy_identity(state: &Path, draft: &Path) -> Result<Vec<String>, Failure> {
             files.extend(copy(state, draft, name)?);
         }
         let identity = Identity::load(draft).map_err(|error| Failure::new(Exit::Config, error))?;
-        let key = load_key(draft).map_err(|error| Failure::new(Exit::Config, error))?;
-        let pair = identity.zip(key).is_none_or(|(identity, key)| identity.key == key.public().thumbprint());
+        let pair = match (load_key(draft, &rest), identity) {
+            (Ok(Some(key)), Some(identity)) => identity.key == key.public().thumbprint(),
+            (Ok(_), _) => true,
+            // Sealed, and the state key cannot be read here: a pair if nothing has changed meanwhile.
+            (Err(IdentityError::Sealed { .. }), _) => unchanged(state, draft)?,
+            (Err(error), _) => return Err(Failure::new(Exit::Config, error)),
+        };
         if pair {
             return Ok(files);
         }
     }
     Err(Failure::new(Exit::Transient, "the agent's key is being changed: make the backup again in a minute"))
+}
+
+/// Whether identity and key are still what was copied.
+fn unchanged(state: &Path, draft: &Path) -> Result<bool, Failure> {
+    for name in IDENTITY {
+        let read = |dir: &Path| match fs::read(dir.join(name)) {
+            Ok(bytes) => Ok(Some(zeroize::Zeroizing::new(bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(broken(&dir.join(name), &error)),
+        };
+        if read(state)? != read(draft)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn copy(state: &Path, draft: &Path, name: &str) -> Result<Option<String>, Failure> {

@@ -8,12 +8,13 @@ use std::{fmt::Write as _, path::Path};
 use rustix::process::{geteuid, getuid};
 use serde_json::json;
 
-use super::{Command, failure, must_exist};
+use super::{Command, failure, look, must_exist};
 use crate::{
     admin::{
         client::{self, AskError},
         command::{Decision, DecisionView},
     },
+    agent::keying,
     cli::{Exit, Failure, Output, output, reach::Hand},
     clock,
     config::Config,
@@ -25,13 +26,14 @@ use crate::{
         state::State,
         time::Timestamp,
     },
-    ledger::{self, Batch, Event, Ledger, LedgerError, OnLoss, Options, codec},
+    ledger::{self, Batch, Event, Keying, Ledger, LedgerError, OnLoss, Options, codec},
+    secrets::AtRest,
 };
 
 /// Lists the open claims.
-pub(super) fn claims(dir: &Path, form: Output) -> Result<Exit, Failure> {
-    must_exist(dir)?;
-    let report = ledger::check(dir).map_err(failure)?;
+pub(super) fn claims(config: &Config, form: Output) -> Result<Exit, Failure> {
+    must_exist(&config.agent.state_dir)?;
+    let (report, _) = look(config).map_err(failure)?;
     let (restored, _) = codec::restore(&report.loaded, &report.opened);
     let claims: Vec<&Claim> = restored.state.recovery.claims.values().collect();
     match form {
@@ -68,7 +70,7 @@ pub(super) async fn decide(config: &Config, command: Command, form: Output) -> R
     must_exist(dir)?;
     let decision = Decision { deed, why };
     let (hand, recorded) = match client::decide(&config.agent.control_socket, &decision).await {
-        Err(AskError::NotRunning(_)) => (Hand::Own, alone(dir, &decision).await?),
+        Err(AskError::NotRunning(_)) => (Hand::Own, alone(config, &decision).await?),
         Err(error) => return Err(error.into()),
         Ok(DecisionView { refused: Some(why), .. }) => return Err(Failure::new(Exit::Refused, why)),
         Ok(view) => (Hand::Daemon, view.recorded),
@@ -81,8 +83,18 @@ pub(super) async fn decide(config: &Config, command: Command, form: Output) -> R
 }
 
 /// Without a daemon; gives the kinds of the records.
-async fn alone(dir: &Path, decision: &Decision) -> Result<Vec<String>, Failure> {
-    let written = write(dir, &decision.deed, &by(), decision.why.as_str()).await;
+async fn alone(config: &Config, decision: &Decision) -> Result<Vec<String>, Failure> {
+    let dir = &config.agent.state_dir;
+    let key = match keying(&AtRest::read(config.agent.state_key.as_ref())) {
+        Keying::Unreadable(why) => {
+            let problem = format!(
+                "the state key cannot be read here ({why}), and what is written without it is not believed: start the daemon and run this again"
+            );
+            return Err(Failure::new(Exit::Config, problem));
+        }
+        key => key,
+    };
+    let written = write(dir, key, &decision.deed, (&by(), decision.why.as_str())).await;
     let handed = ledger::hand_over(dir);
     let records = written?;
     handed.map_err(failure)?;
@@ -114,9 +126,14 @@ fn by() -> String {
 }
 
 /// Opens the ledger, writes the records and closes it.
-async fn write(dir: &Path, deed: &Deed, by: &str, why: &str) -> Result<Vec<Record>, Failure> {
+async fn write(
+    dir: &Path,
+    key: Keying,
+    deed: &Deed,
+    (by, why): (&str, &str),
+) -> Result<Vec<Record>, Failure> {
     let now = clock::now().wall;
-    let options = Options { created_at: now.0, on_loss: OnLoss::Refuse };
+    let options = Options { created_at: now.0, on_loss: OnLoss::Refuse, key };
     let (ledger, opened, mut events) = Ledger::<()>::open(dir, options).await.map_err(running)?;
     let loaded = ledger.load_open().await.map_err(failure)?;
     let (restored, _) = codec::restore(&loaded, &opened);

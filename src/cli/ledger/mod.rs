@@ -13,8 +13,10 @@ use std::path::PathBuf;
 
 use super::{Exit, Failure, Output};
 use crate::{
+    agent::keying,
     config::Config,
-    ledger::{self, LedgerError},
+    ledger::{self, CheckReport, Keying, LedgerError},
+    secrets::AtRest,
 };
 
 /// What to do with the ledger.
@@ -83,12 +85,30 @@ pub(super) enum Command {
 pub(super) async fn run(config: &Config, command: Command, form: Output) -> Result<Exit, Failure> {
     let dir = &config.agent.state_dir;
     match command {
-        Command::Check => check::run(dir, form),
-        Command::Claims => doubts::claims(dir, form),
-        Command::Backup { dir: to } => copies::backup(dir, &to, form),
+        Command::Check => check::run(config, form),
+        Command::Claims => doubts::claims(config, form),
+        Command::Backup { dir: to } => copies::backup(config, &to, form),
         Command::Restore { dir: from, even_if_newer } => copies::restore(dir, &from, even_if_newer, form),
         command => doubts::decide(config, command, form).await,
     }
+}
+
+/// What authenticates the ledger, for somebody who only looks: a key that cannot be read here is not looked with.
+fn looking(config: &Config) -> (Keying, Option<String>) {
+    match keying(&AtRest::read(config.agent.state_key.as_ref())) {
+        Keying::Unreadable(why) => (Keying::None, Some(why)),
+        key => (key, None),
+    }
+}
+
+/// What a look at it finds.
+fn look(config: &Config) -> Result<(CheckReport, Option<String>), LedgerError> {
+    let (key, why) = looking(config);
+    let mut report = ledger::check(&config.agent.state_dir, &key)?;
+    if why.is_some() {
+        report.opened.unproven.clear(); // it is not looked at
+    }
+    Ok((report, why))
 }
 
 /// The ledger must be there: nothing here makes one.

@@ -174,6 +174,7 @@ fn a_grant_whose_acceptance_cannot_be_read_is_ended_at_once() {
         acknowledged: None,
         is_behind: false,
         quarantined: vec![],
+        unproven: vec![],
         ballast: true,
     };
     let (restored, _) = restore(&loaded, &opened);

@@ -222,6 +222,11 @@ impl World {
             newest: self.durable.iter().map(|e| e.at).max(),
             findings: std::mem::take(&mut self.findings),
         };
+        self.start_on(restored, seed);
+    }
+
+    /// Starts on what a ledger gave.
+    pub(crate) fn start_on(&mut self, restored: Restored, seed: u64) {
         let (engine, step) =
             Engine::new(self.settings.clone(), restored, seed.wrapping_add(self.boots << 8), self.now);
         self.engine = Some(engine);
