@@ -2,10 +2,12 @@
 //! what is told of one that needed no write.
 
 use ephemerald::engine::{
+    action::Warning,
     codes::ResultCode,
     ids::AccountId,
     input::Input,
     job::Target,
+    observed::FaultClass,
     order::{Deed, Order, Peer},
     policy::Policy,
     record::Record,
@@ -13,7 +15,7 @@ use ephemerald::engine::{
 };
 
 use super::{MINUTE, world};
-use crate::world::{Fate, World, Writing, open_policy, role};
+use crate::world::{Fate, World, Writing, email, open_policy, role};
 
 /// A raise that JumpCloud refuses because there were too many requests; some milliseconds later.
 fn throttled() -> (World, AccountId) {
@@ -141,4 +143,38 @@ fn an_account_is_not_made_with_a_role_that_jumpcloud_does_not_have_and_its_job_i
     w.grant_ephemeral(30, "No Such Role");
     w.run(2_000);
     check!(w, (w.result("j1").as_deref(), w.cloud.writes), (Some("rejected/role_unknown"), 0));
+}
+
+#[test]
+fn a_raise_whose_answer_was_lost_is_in_the_journal_as_one_of_which_nobody_knows() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    w.fates = vec![Fate::AnswerLost];
+    w.grant("ada@example.com", "Manager", 30);
+    w.run(20_000);
+    check!(w, w.records("grant_indeterminate").len(), 1);
+    check!(w, w.result("j1").as_deref(), Some("granted"));
+}
+
+#[test]
+fn an_id_with_another_address_where_no_organization_answers_is_told_and_tried_at_the_pace_of_an_ending() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(30 * MINUTE);
+    w.crash();
+    w.org_unreadable = Some(FaultClass::Forbidden);
+    w.cloud.admins.get_mut(&ada).unwrap().email = email("somebody@example.com");
+    w.start();
+    w.run(31 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Manager"]);
+    let told = |w: &World| w.warnings.iter().filter(|w| matches!(w, Warning::Escalated(_))).count();
+    check!(w, told(&w), 1);
+    let reads = w.cloud.reads;
+    w.run(10 * MINUTE);
+    let asked = w.cloud.reads - reads;
+    assert!(asked < 150, "{asked} reads in ten minutes");
+    w.org_unreadable = None;
+    w.run(2 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
 }
