@@ -52,8 +52,14 @@ mod reboots;
 mod replay;
 #[path = "timelines/sync.rs"]
 mod sync;
+#[path = "timelines/taken_back.rs"]
+mod taken_back;
+#[path = "timelines/told.rs"]
+mod told;
 #[path = "timelines/uncertain.rs"]
 mod uncertain;
+#[path = "timelines/years.rs"]
+mod years;
 
 #[test]
 fn a_grant_is_applied_read_back_expired_and_restored() {

@@ -210,7 +210,7 @@ impl World {
         let restored = Restored {
             state,
             last: self.durable.last().map_or(Seq(0), |e| e.seq),
-            newest: self.durable.iter().map(|e| e.at).max(),
+            newest: self.durable.last().map(|e| e.at),
             findings: std::mem::take(&mut self.findings),
         };
         let (engine, step) =
