@@ -11,6 +11,7 @@ mod losses;
 mod process;
 mod restores;
 mod timelines;
+mod timelines_of_doubt;
 #[path = "../support/world/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod world;
