@@ -35,3 +35,17 @@ fn a_raise_that_was_sent_is_not_told_as_one_that_was_not_because_another_one_was
     assert_eq!(w.result("j2").as_deref(), Some("cancelled/ended_before_active"), "{}", w.story());
     assert_eq!(w.result("j1").as_deref(), Some("failed/not_confirmed"), "{}", w.story());
 }
+
+#[test]
+fn a_raise_that_was_not_sent_when_it_froze_is_not_sent_after_a_thaw_that_follows_at_once() {
+    let mut w = started();
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.fates = vec![Fate::Throttled];
+    w.grant("ada@example.com", "Manager", 30);
+    w.run(150);
+    w.orders(Deed::Freeze);
+    w.orders(Deed::Thaw);
+    w.run(MINUTE);
+    assert_eq!(w.result("j1").as_deref(), Some("frozen/frozen"), "{}", w.story());
+    assert_eq!(w.roles_of(&ada), ["Read Only"], "{}", w.story());
+}

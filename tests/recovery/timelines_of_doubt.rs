@@ -68,6 +68,21 @@ fn the_role_of_an_adopted_grant_that_comes_back_hours_later_is_taken_away_again(
 }
 
 #[test]
+fn the_account_of_an_adopted_grant_is_opened_in_the_journal_unless_it_is_held() {
+    for is_held in [false, true] {
+        let mut w = world(RoleMode::Single);
+        let ada = w.hire("ada@example.com", &["Read Only"]);
+        if is_held {
+            w.grant("ada@example.com", "Help Desk", 60);
+            w.run(5_000);
+        }
+        let ends_at = w.now.wall.0 + 60_000;
+        w.input(believed(vec![proven(held(&ada, "g-lost", "Manager", &["Read Only"], ends_at))]));
+        assert_eq!(w.records("account_opened").len(), 1, "{is_held}: {}", w.story());
+    }
+}
+
+#[test]
 fn what_the_control_plane_said_before_a_doubt_does_not_answer_it() {
     let mut w = world(RoleMode::Single);
     w.input(believed(vec![]));
@@ -162,7 +177,7 @@ fn the_alarm_is_given_every_minute_and_anew_with_what_is_left_once_a_claim_is_de
     let given = alarms(&w).len();
     assert!((9..=11).contains(&given), "{given}");
     assert_eq!(alarms(&w).last(), Some(&2));
-    w.run(2_000);
+    w.run(32_000); // it was just given
     does(&mut w, Deed::Dismiss(GrantId::new("one").unwrap()));
     w.run(30_000);
     assert_eq!(alarms(&w).last(), Some(&1));
@@ -190,7 +205,8 @@ fn a_tagged_account_that_an_operator_has_dismissed_is_not_claimed_again_and_one_
     let ours = w.cloud.by_email("ada+tag1@example.com").unwrap();
     let id = w.hire("ada+tagged@example.com", &["Manager"]);
     let tagged = |id, address| (id, email(address), vec![role("Manager")]);
-    let (ours, found) = (tagged(ours, "mine@elsewhere.example"), tagged(id.clone(), "ada+tagged@example.com"));
+    let (ours, found) =
+        (tagged(ours, "mine@elsewhere.example"), tagged(id.clone(), "ada+tagged@example.com"));
     w.input(Input::LedgerFinding(finding(Cause::Lost, "lost:x")));
     w.input(Input::Tagged(jc(), vec![ours.clone(), found.clone()]));
     let open: Vec<_> = state(&w).recovery.claims.values().map(|c| c.account.clone().unwrap()).collect();

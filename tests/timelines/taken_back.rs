@@ -1,12 +1,7 @@
 //! What was decided and has not left yet: raises and extensions that a policy, a lost ledger or a clock overtakes,
 //! and what must not wait for them.
 
-use ephemerald::engine::{
-    ids::GrantId,
-    input::Input,
-    policy::Policy,
-    time::Timestamp,
-};
+use ephemerald::engine::{ids::GrantId, input::Input, policy::Policy, time::Timestamp};
 
 use super::{MINUTE, RoleMode, world};
 use crate::world::{Fate, START, World, open_policy, role};
@@ -178,4 +173,28 @@ fn an_answer_that_never_comes_holds_up_an_ending_for_two_minutes_and_no_longer()
     check!(w, w.roles_of(&ada), ["Read Only"]);
     w.run(60 * MINUTE);
     check!(w, w.answers["j2"], [(ephemerald::engine::codes::ResultCode::Revoked, None)]);
+}
+
+#[test]
+fn what_a_process_that_died_had_sent_is_taken_away_hours_after_it_was_given_up() {
+    for mode in [RoleMode::Single, RoleMode::Multiple] {
+        let mut w = world(mode);
+        let ada = w.hire("ada@example.com", &["Read Only"]);
+        w.fates = vec![Fate::Late(3 * 60 * MINUTE)];
+        w.grant("ada@example.com", "Manager", 60);
+        w.run(500);
+        check!(w, (w.cloud.raises_applied, w.records("attempt_ended").len()), (1, 0));
+        w.crash();
+        w.start();
+        check!(w, w.records("attempt_ended").len(), 1);
+        w.run(3 * 60 * MINUTE);
+        assert!(
+            w.cloud
+                .history
+                .iter()
+                .any(|(_, _, roles)| *roles == Some(vec![role("Manager")]) || mode == RoleMode::Multiple)
+        );
+        w.run(5 * MINUTE);
+        check!(w, w.roles_of(&ada), ["Read Only"]);
+    }
 }

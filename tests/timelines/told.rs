@@ -2,11 +2,11 @@
 
 use ephemerald::engine::{
     action::Warning,
+    codes::ResultCode,
     grants::Grants,
     input::{Input, Refusal},
     job::{Ask, Digest, Job, Target},
-    codes::ResultCode,
-    time::Timestamp,
+    time::{Millis, Timestamp},
 };
 
 use super::{MINUTE, RoleMode, world};
@@ -33,7 +33,8 @@ fn an_account_of_an_integration_that_is_not_configured_any_more_is_told_at_every
     for start in 1..3 {
         w.crash();
         w.start();
-        let account = |warning: &Warning| matches!(warning, Warning::Unconfigured(at) if at.integration == jc());
+        let account =
+            |warning: &Warning| matches!(warning, Warning::Unconfigured(at) if at.integration == jc());
         check!(w, told(&w, account), start);
     }
     check!(w, w.roles_of(&ada), ["Manager"]);
@@ -148,4 +149,50 @@ fn an_account_that_a_job_names_by_its_id_is_looked_at_at_once() {
     w.grant_to(Target::Account(bob), "Manager", 5);
     w.run(1_000);
     check!(w, w.result("j2").as_deref(), Some("granted"));
+}
+
+#[test]
+fn a_test_of_the_integration_asks_jumpcloud_now_however_lately_it_was_read() {
+    let mut w = world(RoleMode::Single);
+    w.run(10_000);
+    let reads = w.cloud.reads;
+    let job = Job { ask: Ask::Test, ..w.next_job() };
+    w.input(Input::Job(Box::new(job)));
+    w.run(1_000);
+    check!(w, (w.result("j1").is_some(), w.cloud.reads - reads), (true, 3));
+}
+
+#[test]
+fn another_job_for_a_grant_that_there_is_already_is_told_so_and_changes_nothing() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    let bob = w.hire("bob@example.com", &["Read Only"]);
+    let grant = w.grant("ada@example.com", "Manager", 60);
+    w.run(5_000);
+    let (mut job, _) = w.grant_job(Target::Account(bob.clone()), "Manager", 60);
+    if let Ask::Grant(ask, _) = &mut job.ask {
+        ask.grant = grant;
+    }
+    w.input(Input::Job(Box::new(job)));
+    check!(w, w.result("j2").as_deref(), Some("conflict/duplicate_grant"));
+    w.run(5_000);
+    check!(w, w.roles_of(&bob), ["Read Only"]);
+}
+
+#[test]
+fn a_grant_that_ended_while_the_machine_slept_does_not_count_for_the_job_that_wakes_it() {
+    let mut w = world(RoleMode::Single);
+    w.policy.as_mut().unwrap().max_live_grants = 1;
+    w.input(Input::Policy(w.policy.clone().map(Box::new)));
+    w.hire("ada@example.com", &["Read Only"]);
+    let bob = w.hire("bob@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 5);
+    w.run(2 * MINUTE + 500);
+    // Nothing is told to the agent before the job is.
+    w.now.boot = w.now.boot + Millis(10 * MINUTE);
+    w.now.wall = w.now.wall + Millis(10 * MINUTE);
+    w.elapsed += 10 * MINUTE;
+    w.grant("bob@example.com", "Manager", 5);
+    w.run(5_000);
+    check!(w, (w.result("j2").as_deref(), w.roles_of(&bob)), (Some("granted"), vec!["Manager".to_owned()]));
 }

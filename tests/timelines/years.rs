@@ -1,9 +1,6 @@
 //! Watches that began under a clock that was far ahead: they come to their end all the same.
 
-use ephemerald::engine::{
-    input::Input,
-    time::Timestamp,
-};
+use ephemerald::engine::{input::Input, time::Timestamp};
 
 use super::{MINUTE, RoleMode, world};
 use crate::world::{START, World};
