@@ -216,3 +216,16 @@ fn a_tagged_account_that_an_operator_has_dismissed_is_not_claimed_again_and_one_
     assert_eq!(state(&w).recovery.claims.len(), 0);
     assert_eq!(state(&w).grants[&grant].terms.account, AccountKey::Ephemeral(email("ada+tag1@example.com")));
 }
+
+#[test]
+fn that_a_doubt_has_overtaken_an_extension_is_told_at_once_and_not_at_the_end_of_the_grant() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    let grant = w.grant("ada@example.com", "Manager", 60);
+    w.run(5_000);
+    w.disk = 50;
+    let extension = w.extend(&grant, 120 * MINUTE);
+    w.input(Input::LedgerFinding(finding(Cause::Copied, "replaced:7")));
+    w.run(100);
+    assert_eq!(w.result(&extension).as_deref(), Some("too_late"), "{}", w.story());
+}

@@ -186,7 +186,7 @@ fn what_a_process_that_died_had_sent_is_taken_away_hours_after_it_was_given_up()
         check!(w, (w.cloud.raises_applied, w.records("attempt_ended").len()), (1, 0));
         w.crash();
         w.start();
-        check!(w, w.records("attempt_ended").len(), 1);
+        check!(w, (w.records("attempt_ended").len(), w.records("grant_indeterminate").len()), (1, 1));
         w.run(3 * 60 * MINUTE);
         assert!(
             w.cloud
@@ -197,4 +197,42 @@ fn what_a_process_that_died_had_sent_is_taken_away_hours_after_it_was_given_up()
         w.run(5 * MINUTE);
         check!(w, w.roles_of(&ada), ["Read Only"]);
     }
+}
+
+#[test]
+fn an_extension_whose_end_in_the_journal_cannot_be_read_is_answered_anew_at_the_start() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(MINUTE);
+    w.disk = 50;
+    let extension = w.extend(&g, 120 * MINUTE);
+    w.down = true;
+    w.revoke(&g);
+    w.run(MINUTE);
+    w.crash();
+    w.durable.retain(|entry| entry.record.kind() != "extension_dropped");
+    w.answers.clear();
+    w.start();
+    w.run(1_000);
+    check!(w, w.result(&extension).as_deref(), Some("too_late"));
+}
+
+#[test]
+fn what_is_over_by_the_time_of_the_control_plane_ends_although_this_machine_does_not_know_the_time() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 60);
+    w.run(10 * MINUTE);
+    let stood = w.now.wall;
+    w.reboot_after(120 * MINUTE);
+    w.now.wall = Timestamp(stood.0 + 1_000);
+    w.start();
+    w.run(5_000);
+    w.input(Input::ControlTime(Timestamp(START + i64::try_from(w.elapsed).unwrap())));
+    w.run(30_000);
+    check!(w, (w.ended(&g).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
+    w.grant("ada@example.com", "Manager", 60); // j2
+    w.run(1_000);
+    check!(w, w.result("j2").as_deref(), Some("clock_untrusted"));
 }

@@ -4,8 +4,10 @@ use ephemerald::engine::{
     action::Warning,
     codes::ResultCode,
     grants::Grants,
+    ids::GrantId,
     input::{Input, Refusal},
     job::{Ask, Digest, Job, Target},
+    record::Record,
     time::{Millis, Timestamp},
 };
 
@@ -195,4 +197,27 @@ fn a_grant_that_ended_while_the_machine_slept_does_not_count_for_the_job_that_wa
     w.grant("bob@example.com", "Manager", 5);
     w.run(5_000);
     check!(w, (w.result("j2").as_deref(), w.roles_of(&bob)), (Some("granted"), vec!["Manager".to_owned()]));
+}
+
+#[test]
+fn a_job_for_a_grant_with_the_name_of_an_orphan_is_refused_as_malformed() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    let (mut job, _) = w.grant_job(Target::Email(email("ada@example.com")), "Manager", 60);
+    if let Ask::Grant(ask, _) = &mut job.ask {
+        ask.grant = GrantId::new("orphan-000000000000000000000007").unwrap();
+    }
+    w.input(Input::Job(Box::new(job)));
+    w.run(5_000);
+    check!(w, (w.result("j1").as_deref(), w.cloud.writes), (Some("rejected/malformed"), 0));
+}
+
+#[test]
+fn what_was_stopped_because_it_held_a_secret_is_in_the_journal_by_its_fingerprint() {
+    let mut w = world(RoleMode::Single);
+    w.input(Input::Withheld { outlet: "log", secret: "0a1b2c3d".to_owned() });
+    w.run(100);
+    let kept: Vec<_> = w.durable.iter().filter(|e| e.record.kind() == "secret_withheld").collect();
+    let found = |r: &Record| matches!(r, Record::SecretWithheld { outlet, secret } if outlet == "log" && secret == "0a1b2c3d");
+    check!(w, (kept.len(), kept.iter().all(|e| found(&e.record))), (1, true));
 }
