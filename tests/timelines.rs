@@ -40,6 +40,8 @@ mod machine;
 mod neighbours;
 #[path = "timelines/old_states.rs"]
 mod old_states;
+#[path = "timelines/one_and_another.rs"]
+mod one_and_another;
 #[path = "timelines/orphans.rs"]
 mod orphans;
 #[path = "timelines/overlaps.rs"]
