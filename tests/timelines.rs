@@ -48,6 +48,8 @@ mod machine;
 mod neighbours;
 #[path = "timelines/old_states.rs"]
 mod old_states;
+#[path = "timelines/one_and_another.rs"]
+mod one_and_another;
 #[path = "timelines/orphans.rs"]
 mod orphans;
 #[path = "timelines/overlaps.rs"]
@@ -66,8 +68,14 @@ mod replay;
 mod standing;
 #[path = "timelines/sync.rs"]
 mod sync;
+#[path = "timelines/taken_back.rs"]
+mod taken_back;
+#[path = "timelines/told.rs"]
+mod told;
 #[path = "timelines/uncertain.rs"]
 mod uncertain;
+#[path = "timelines/years.rs"]
+mod years;
 
 #[test]
 fn a_grant_is_applied_read_back_expired_and_restored() {

@@ -94,3 +94,29 @@ impl std::fmt::Debug for Alarms {
         f.debug_struct("Alarms").field("waiting", &self.wakes.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(n: u32) -> Wake {
+        Wake::Grant(GrantId::new(&format!("g{n}")).unwrap())
+    }
+
+    #[test]
+    fn wake_ups_that_fired_or_were_taken_back_leave_nothing_behind_and_hurt_no_other() {
+        let mut alarms = Alarms::new(BootTime(0));
+        let fired = alarms.set(BootTime(10), grant(0));
+        let (mut woken, kept) = (Vec::new(), alarms.set(BootTime(5_000), Wake::Sweep));
+        alarms.due(BootTime(20), &mut woken);
+        for n in 1..1_000 {
+            let other = alarms.set(BootTime(100 + u64::from(n)), grant(n));
+            alarms.clear(fired);
+            alarms.clear(other);
+            alarms.clear(other);
+        }
+        assert_eq!((woken.len(), alarms.wakes.len()), (1, 1));
+        alarms.due(kept.at, &mut woken);
+        assert_eq!((woken[1..].to_vec(), alarms.wakes.len()), (vec![Wake::Sweep], 0));
+    }
+}

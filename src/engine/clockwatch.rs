@@ -79,3 +79,60 @@ impl ClockWatch {
         self.suspect.unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::time::{BootId, BootTime},
+        *,
+    };
+
+    const SKEW: Millis = Millis(60_000);
+
+    fn at(wall: i64, boot: u64) -> Now {
+        Now { wall: Timestamp(wall), boot: BootTime(boot), boot_id: BootId(1) }
+    }
+
+    fn watch() -> ClockWatch {
+        ClockWatch::start(SKEW, at(0, 0), None).0
+    }
+
+    #[test]
+    fn a_clock_that_drifts_by_minutes_over_days_is_believed_and_wake_ups_follow_it() {
+        let mut watch = watch();
+        let readings: Vec<Reading> =
+            (1..=4_000).map(|n| watch.read(at(n * 30_001 + n * 29, n as u64 * 30_000))).collect();
+        assert!(readings.iter().all(|r| matches!(r, Reading::Steady | Reading::Rearm)));
+        assert_eq!(readings.iter().filter(|r| **r == Reading::Rearm).count(), 1_000);
+        assert!(watch.is_trusted());
+    }
+
+    #[test]
+    fn what_has_been_noticed_once_is_not_noticed_again_by_the_next_reading() {
+        for step in [200, 61_000, -200, -61_000] {
+            let mut watch = watch();
+            assert_ne!(watch.read(at(1_000 + step, 1_000)), Reading::Steady, "{step}");
+            assert_eq!(watch.read(at(2_000 + step, 2_000)), Reading::Steady, "{step}");
+        }
+    }
+
+    #[test]
+    fn as_much_as_clocks_may_differ_is_no_jump_and_no_dead_clock() {
+        assert_eq!(watch().read(at(61_000, 1_000)), Reading::Rearm);
+        assert_eq!(watch().read(at(61_001, 1_000)), Reading::Jumped(60_001));
+        assert!(!ClockWatch::start(SKEW, at(0, 0), Some(Timestamp(60_000))).1);
+        let (dead, is_dead) = ClockWatch::start(SKEW, at(0, 0), Some(Timestamp(60_001)));
+        assert_eq!((is_dead, dead.is_trusted(), dead.skew_ms()), (true, false, -60_001));
+    }
+
+    #[test]
+    fn a_witness_takes_trust_away_and_gives_it_back_once() {
+        let mut watch = watch();
+        let now = at(0, 0);
+        assert!(!watch.witness(now, Timestamp(60_000)) && watch.is_trusted());
+        assert!(!watch.witness(now, Timestamp(60_001)));
+        assert_eq!((watch.is_trusted(), watch.skew_ms()), (false, -60_001));
+        assert!(watch.witness(now, Timestamp(-60_000)) && watch.is_trusted());
+        assert!(!watch.witness(now, Timestamp(0)), "it was believed already");
+    }
+}

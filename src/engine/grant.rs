@@ -299,4 +299,40 @@ Ended + Reappeared -> Revoking
         let ways: Vec<Step> = Step::ALL.into_iter().filter(|s| Phase::Revoking.after(*s).is_some()).collect();
         assert_eq!(ways, [Step::Gone]);
     }
+
+    /// An end at 1000 on the wall and at 500 on the first boot's clock.
+    const END: End = End { at: Timestamp(1_000), boot_id: BootId(1), boot: BootTime(500) };
+
+    fn at(wall: i64, boot: u64, boot_id: u64) -> Now {
+        Now { wall: Timestamp(wall), boot: BootTime(boot), boot_id: BootId(boot_id) }
+    }
+
+    #[test]
+    fn an_end_has_come_at_its_very_instant_on_whichever_clock_says_so_first() {
+        assert!(!END.is_due(at(999, 499, 1)));
+        assert!(END.is_due(at(1_000, 0, 1)) && END.is_due(at(0, 500, 1)));
+        assert!(!END.is_due(at(999, 9_999, 2)), "another boot's clock says nothing");
+        assert_eq!(
+            (END.wakes_at(at(900, 450, 1)), END.wakes_at(at(990, 450, 1))),
+            (BootTime(500), BootTime(460))
+        );
+        assert_eq!(END.wakes_at(at(900, 450, 2)), BootTime(550));
+    }
+
+    #[test]
+    fn how_late_an_ending_is_says_the_clock_that_says_more_and_on_another_boot_the_wall() {
+        assert_eq!(END.overdue_ms(at(1_030, 510, 1)), 30);
+        assert_eq!(END.overdue_ms(at(1_030, 570, 1)), 70);
+        assert_eq!(END.overdue_ms(at(1_030, 9_999, 2)), 30);
+        assert_eq!(END.overdue_ms(at(999, 499, 1)), 0);
+    }
+
+    #[test]
+    fn an_end_is_later_than_another_only_if_no_clock_on_which_both_are_says_otherwise() {
+        let later = |at, boot_id, boot| {
+            End { at: Timestamp(at), boot_id: BootId(boot_id), boot: BootTime(boot) }.is_later_than(&END)
+        };
+        assert!(later(1_001, 1, 501) && later(1_001, 2, 0));
+        assert!(!later(1_000, 1, 501) && !later(1_001, 1, 500) && !later(1_000, 2, 501));
+    }
 }

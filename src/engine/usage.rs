@@ -173,3 +173,36 @@ pub(super) fn person(whose: Whose<'_>) -> Option<String> {
         Whose::Unresolved => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ada had an hour, up to 10,000.
+    fn hour() -> Usage {
+        let (since, until) = (Timestamp(6_400), Timestamp(10_000));
+        Usage { who: "ada@example.com".to_owned(), since, used: Millis(3_600), until, lately: Vec::new() }
+    }
+
+    fn then(now: i64, held: bool) -> Usage {
+        let more = More { now: Timestamp(now), until: Timestamp(now + 100), cool_down: Millis(500), held };
+        Usage::with(Some(&hour()), "ada@example.com", more)
+    }
+
+    #[test]
+    fn a_rest_is_one_from_the_very_end_of_the_cool_down_on_and_none_while_something_is_held() {
+        assert_eq!((then(10_499, false).since, then(10_499, false).used), (Timestamp(6_400), Millis(3_700)));
+        assert_eq!((then(10_500, false).since, then(10_500, false).used), (Timestamp(10_500), Millis(100)));
+        assert_eq!((then(99_000, true).since, then(99_000, true).used), (Timestamp(6_400), Millis(92_700)));
+    }
+
+    #[test]
+    fn a_rest_without_a_cool_down_begins_when_access_is_over_and_not_while_it_is_promised() {
+        let with = |now: i64| {
+            let more =
+                More { now: Timestamp(now), until: Timestamp(now + 100), cool_down: Millis(0), held: false };
+            Usage::with(Some(&hour()), "ada@example.com", more).since
+        };
+        assert_eq!((with(9_999), with(10_000)), (Timestamp(6_400), Timestamp(10_000)));
+    }
+}

@@ -219,3 +219,89 @@ fn answer<R>(group: Vec<Work<R>>, result: impl Fn() -> Result<(), LedgerError>) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ledger::{Marks, OnLoss, Options, Row};
+
+    struct Bench {
+        writer: Writer<u32>,
+        commands: mpsc::Sender<Command<u32>>,
+        asked: mpsc::Receiver<Question>,
+        tail: watch::Receiver<Tail>,
+        /// Nobody reads them; there is room for all.
+        _events: mpsc::Receiver<Event<u32>>,
+    }
+
+    fn bench(dir: &Path) -> Bench {
+        let (store, _) = Store::open(dir, &Options { created_at: 0, on_loss: OnLoss::Refuse }).unwrap();
+        let (commands, work) = mpsc::channel(8);
+        let ((events, heard), (reader, asked)) = (mpsc::channel(64), mpsc::channel(1));
+        let (sender, tail) = watch::channel(store.tail);
+        let writer = Writer { store, commands: work, events, tail: sender, reader, since_checkpoint: 0 };
+        Bench { writer, commands, asked, tail, _events: heard }
+    }
+
+    fn rows(from: u64, count: u64) -> Vec<Row> {
+        let row = |seq| Row {
+            seq: Seq(seq),
+            stream: "ledger".to_owned(),
+            at: 0,
+            kind: "noted",
+            body: b"{}".to_vec(),
+            marks: Marks::default(),
+        };
+        (from..from + count).map(row).collect()
+    }
+
+    fn writes(bench: &mut Bench, count: u64) {
+        let rows = rows(bench.writer.store.tail.next().0, count);
+        bench.writer.commit(vec![Work::Append(Batch { rows, raises: Vec::new() })]);
+    }
+
+    #[test]
+    fn the_log_is_moved_into_the_file_once_in_a_thousand_rows_and_not_with_every_write_after_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bench = bench(dir.path());
+        let mut asked = Vec::new();
+        for _ in 0..25 {
+            writes(&mut bench, 100);
+            asked.push(bench.asked.try_recv().is_ok());
+        }
+        let when: Vec<usize> = (1..=25).filter(|n| asked[n - 1]).collect();
+        assert_eq!(when, [10, 20]);
+    }
+
+    #[test]
+    fn a_reader_that_is_busy_is_asked_again_with_the_next_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bench = bench(dir.path());
+        bench.writer.reader.try_send(Question::Checkpoint).unwrap();
+        writes(&mut bench, 1_000);
+        assert!(bench.asked.try_recv().is_ok() && bench.asked.try_recv().is_err());
+        writes(&mut bench, 1);
+        assert!(bench.asked.try_recv().is_ok());
+    }
+
+    #[test]
+    fn a_row_whose_commit_seemed_to_fail_counts_as_the_end_once_the_file_was_opened_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bench = bench(dir.path());
+        writes(&mut bench, 1);
+        let known = bench.writer.store.tail;
+        writes(&mut bench, 1);
+        // As after a write whose sync was said to have failed.
+        bench.writer.store.tail = known;
+        bench.writer.tail.send_replace(known);
+        bench.writer.suspend(LedgerError::Suspended);
+        let (reply, mut opened) = oneshot::channel();
+        bench.commands.try_send(Command::Reopen(reply)).ok().unwrap();
+        drop(bench.commands);
+        bench.writer.run();
+        assert_eq!(opened.try_recv().unwrap().unwrap().head.seq, Seq(2));
+        assert_eq!(bench.tail.borrow().head.seq, Seq(2), "and who asks for the end is told so");
+    }
+}

@@ -7,6 +7,7 @@ mod world;
 
 mod forget;
 mod freeze;
+mod reminders;
 mod revoke;
 
 use ephemerald::engine::{

@@ -13,6 +13,7 @@ mod process;
 mod restores;
 mod sealed;
 mod timelines;
+mod timelines_of_doubt;
 #[path = "../support/world/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its own part of the world")]
 mod world;

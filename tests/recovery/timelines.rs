@@ -11,21 +11,21 @@ use ephemerald::engine::{
 
 use crate::world::{ORG, START, World, email, jc, role};
 
-const MINUTE: u64 = 60_000;
+pub(super) const MINUTE: u64 = 60_000;
 
-fn world(mode: RoleMode) -> World {
+pub(super) fn world(mode: RoleMode) -> World {
     let mut world = World::new(mode);
     world.start();
     world.run(1_000);
     world
 }
 
-fn finding(cause: Cause, mark: &str) -> Finding {
+pub(super) fn finding(cause: Cause, mark: &str) -> Finding {
     Finding { cause, mark: mark.to_owned(), detail: "found by a test".to_owned(), base: 0 }
 }
 
 /// What a receipt of our key says.
-fn held(id: &AccountId, grant: &str, wanted: &str, baseline: &[&str], ends_at: i64) -> Held {
+pub(super) fn held(id: &AccountId, grant: &str, wanted: &str, baseline: &[&str], ends_at: i64) -> Held {
     Held {
         grant: GrantId::new(grant).unwrap(),
         job: JobId::new(&format!("job-of-{grant}")).unwrap(),
@@ -41,15 +41,15 @@ fn held(id: &AccountId, grant: &str, wanted: &str, baseline: &[&str], ends_at: i
     }
 }
 
-fn believed(claims: Vec<Told>) -> Input {
+pub(super) fn believed(claims: Vec<Told>) -> Input {
     Input::Believed(Believed { claims, answered: true, complete: true })
 }
 
-fn proven(held: Held) -> Told {
+pub(super) fn proven(held: Held) -> Told {
     Told::Proven(Box::new(held))
 }
 
-fn unproven(id: &AccountId, grant: &str) -> Told {
+pub(super) fn unproven(id: &AccountId, grant: &str) -> Told {
     Told::Claimed(Box::new(Claim {
         grant: GrantId::new(grant).unwrap(),
         integration: jc(),
@@ -62,13 +62,13 @@ fn unproven(id: &AccountId, grant: &str) -> Told {
     }))
 }
 
-fn does(world: &mut World, deed: Deed) {
+pub(super) fn does(world: &mut World, deed: Deed) {
     let refused = world.engine.as_ref().unwrap().state().deed(&deed, "uid 0", "a test", world.now.wall).err();
     assert_eq!(refused, None, "{deed:?}");
     world.input(Input::LedgerDeed { deed, by: "uid 0".to_owned(), why: "a test".to_owned() });
 }
 
-fn is_revoke_only(world: &World) -> bool {
+pub(super) fn is_revoke_only(world: &World) -> bool {
     world.engine.as_ref().unwrap().state().recovery.is_revoke_only()
 }
 

@@ -52,7 +52,9 @@ impl World {
             complete: inventory.complete,
             ..Counts::default()
         });
-        self.after(100, Event::Inventoried(inventory.jobs.clone(), counts));
+        if !self.loses_inventories {
+            self.after(100, Event::Inventoried(inventory.jobs.clone(), counts));
+        }
         self.inventories.push(inventory);
     }
 

@@ -111,6 +111,8 @@ pub(crate) struct World {
     /// Inventories that were handed over, and whether the control plane takes them.
     pub(crate) inventories: Vec<Inventory>,
     pub(crate) takes_inventories: bool,
+    /// Whether nobody ever hears what became of them.
+    pub(crate) loses_inventories: bool,
     /// Every account by id answers 404, there or not.
     pub(crate) blind: bool,
     /// By how many millionths the wall clock is fast.
@@ -177,6 +179,7 @@ impl World {
             serves_roles: true,
             inventories: Vec::new(),
             takes_inventories: true,
+            loses_inventories: false,
             blind: false,
             drift_ppm: 0,
             drifted: 0,
@@ -219,7 +222,7 @@ impl World {
         let restored = Restored {
             state,
             last: self.durable.last().map_or(Seq(0), |e| e.seq),
-            newest: self.durable.iter().map(|e| e.at).max(),
+            newest: self.durable.last().map(|e| e.at),
             findings: std::mem::take(&mut self.findings),
         };
         self.start_on(restored, seed);
