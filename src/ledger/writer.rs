@@ -225,7 +225,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::ledger::{Marks, OnLoss, Options, Row};
+    use crate::ledger::{Keying, Marks, OnLoss, Options, Row};
 
     struct Bench {
         writer: Writer<u32>,
@@ -237,7 +237,8 @@ mod tests {
     }
 
     fn bench(dir: &Path) -> Bench {
-        let (store, _) = Store::open(dir, &Options { created_at: 0, on_loss: OnLoss::Refuse }).unwrap();
+        let options = Options { created_at: 0, on_loss: OnLoss::Refuse, key: Keying::None };
+        let (store, _) = Store::open(dir, &options).unwrap();
         let (commands, work) = mpsc::channel(8);
         let ((events, heard), (reader, asked)) = (mpsc::channel(64), mpsc::channel(1));
         let (sender, tail) = watch::channel(store.tail);
