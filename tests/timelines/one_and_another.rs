@@ -66,3 +66,15 @@ fn a_sync_of_whose_inventory_nobody_hears_again_fails_as_not_delivered() {
     check!(w, w.result(&job).as_deref(), Some("failed/not_delivered"));
     check!(w, w.answers[job.as_str()].len(), 1);
 }
+
+#[test]
+fn a_job_that_waits_while_the_key_turns_out_to_be_another_organizations_is_answered_so() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.run(20_000);
+    w.abroad = true;
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(2 * MINUTE);
+    check!(w, w.result("j1").as_deref(), Some("rejected/credential"));
+    check!(w, (w.answers["j1"].len(), w.roles_of(&ada)), (1, vec!["Read Only".to_owned()]));
+}
