@@ -19,7 +19,11 @@ fn a_grant_goes_on_to_its_own_end_when_another_one_of_its_account_is_closed() {
     check!(w, (w.records("grant_closed").len(), w.roles_of(&ada)), (1, vec!["Manager".to_owned()]));
     let state = w.engine.as_ref().unwrap().state();
     let at = state.accounts.keys().next().unwrap();
-    check!(w, state.grants_of(at).map(|g| g.terms.grant.clone()).collect::<Vec<_>>(), [long.clone()]);
+    check!(
+        w,
+        state.grants_of(at).map(|g| g.terms.grant.clone()).collect::<Vec<_>>(),
+        std::slice::from_ref(&long)
+    );
     w.run(14 * HOUR + MINUTE);
     check!(w, (w.ended(&long).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
 }
