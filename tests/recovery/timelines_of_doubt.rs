@@ -210,7 +210,7 @@ fn a_tagged_account_that_an_operator_has_dismissed_is_not_claimed_again_and_one_
     w.input(Input::LedgerFinding(finding(Cause::Lost, "lost:x")));
     w.input(Input::Tagged(jc(), vec![ours.clone(), found.clone()]));
     let open: Vec<_> = state(&w).recovery.claims.values().map(|c| c.account.clone().unwrap()).collect();
-    assert_eq!(open, [id.clone()]);
+    assert_eq!(open, std::slice::from_ref(&id));
     does(&mut w, Deed::Dismiss(GrantId::new(&format!("tagged-{id}")).unwrap()));
     w.input(Input::Tagged(jc(), vec![ours, found]));
     assert_eq!(state(&w).recovery.claims.len(), 0);

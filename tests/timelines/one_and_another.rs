@@ -19,7 +19,11 @@ fn a_grant_goes_on_to_its_own_end_when_another_one_of_its_account_is_closed() {
     check!(w, (w.records("grant_closed").len(), w.roles_of(&ada)), (1, vec!["Manager".to_owned()]));
     let state = w.engine.as_ref().unwrap().state();
     let at = state.accounts.keys().next().unwrap();
-    check!(w, state.grants_of(at).map(|g| g.terms.grant.clone()).collect::<Vec<_>>(), [long.clone()]);
+    check!(
+        w,
+        state.grants_of(at).map(|g| g.terms.grant.clone()).collect::<Vec<_>>(),
+        std::slice::from_ref(&long)
+    );
     w.run(14 * HOUR + MINUTE);
     check!(w, (w.ended(&long).as_deref(), w.roles_of(&ada)), (Some("expired"), vec!["Read Only".to_owned()]));
 }
@@ -65,4 +69,16 @@ fn a_sync_of_whose_inventory_nobody_hears_again_fails_as_not_delivered() {
     w.run(61 * MINUTE);
     check!(w, w.result(&job).as_deref(), Some("failed/not_delivered"));
     check!(w, w.answers[job.as_str()].len(), 1);
+}
+
+#[test]
+fn a_job_that_waits_while_the_key_turns_out_to_be_another_organizations_is_answered_so() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.run(20_000);
+    w.abroad = true;
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(2 * MINUTE);
+    check!(w, w.result("j1").as_deref(), Some("rejected/credential"));
+    check!(w, (w.answers["j1"].len(), w.roles_of(&ada)), (1, vec!["Read Only".to_owned()]));
 }
