@@ -86,6 +86,7 @@ fn opened(loaded: &Loaded) -> Opened {
         acknowledged: None,
         is_behind: false,
         quarantined: Vec::new(),
+        unproven: vec![],
         ballast: true,
     }
 }

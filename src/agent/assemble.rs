@@ -122,14 +122,13 @@ impl Parts {
 /// # Errors
 /// [`AgentError`]: it could not start. Once it runs, nothing but `stop` ends it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
-    at_rest::close(&config.agent.state_dir);
-    let identity = identity(&config.agent.state_dir);
-    let rest = state_key::read(&config);
+    let dir = &config.agent.state_dir;
+    at_rest::close(dir);
+    let (identity, rest) = (identity(dir), state_key::read(&config));
     let Book { ledger, opened, events: ledger_seen, mut restored } =
-        opening::open(&config.agent.state_dir, identity.is_some(), &state_key::keying(&rest)).await?;
-    state_key::settle(&config.agent.state_dir, &rest);
-    let identity = identity
-        .map(|identity| opening::recognise(identity, &opened, &mut restored, &config.agent.state_dir));
+        opening::open(dir, identity.is_some(), &state_key::keying(&rest)).await?;
+    state_key::settle(dir, &rest);
+    let identity = identity.map(|identity| opening::recognise(identity, &opened, &mut restored, dir));
     let socket =
         AdminServer::bind(&config.agent.control_socket, config.agent.control_group.as_deref()).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
@@ -137,9 +136,8 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let (hinting, hints) = mpsc::channel(16);
     let mut tasks = Watcher::start_all(&connected.clients, &hinting, &stop);
     let (LoopEnds { control, delivered: inventories, senders }, wires) = talk::wires();
-    let keys = (tag_key(&config.agent.state_dir, &rest), rest);
-    let channels = (Arc::clone(&ledger), reports);
-    let mut parts = parts(&config, connected, channels, senders, identity.as_ref(), keys);
+    let (own, channels) = ((tag_key(dir, &rest), rest), (Arc::clone(&ledger), reports));
+    let mut parts = parts(&config, connected, channels, senders, identity.as_ref(), own);
     let (keys, keepers) = keep(&config, &mut parts, &stop);
     tasks.extend(keepers);
     let (queries, admin) = mpsc::channel(16);
