@@ -24,8 +24,8 @@ pub(super) struct Proof {
     pub(super) from: Option<u64>,
     /// The sum over the tables, if they are what was written.
     pub(super) sum: Option<[u8; 32]>,
-    /// The last row that was written with the key, if it is there.
-    end: Option<Seq>,
+    /// Whether the last row that was written with the key is there.
+    end: bool,
 }
 
 impl Proof {
@@ -49,18 +49,14 @@ impl Proof {
         Ok(Self { from, sum, end: last(db, key, end)? })
     }
 
-    /// Whether the journal is whole up to where it was last written with the key, so that each of its streams is there
-    /// with all of its rows, or with one that nobody vouches for. Walks all of it.
-    pub(super) fn is_whole(
-        &self,
-        db: &Connection,
-        key: &JournalKey,
-        genesis: Head,
-    ) -> rusqlite::Result<bool> {
-        let Some(end) = self.end else { return Ok(false) };
+    /// Whether the journal is whole up to where it was last written with the key: its last row then is vouched for, and
+    /// its hash covers all before it. Each stream is there with all of its rows then. Walks the journal.
+    pub(super) fn is_whole(&self, db: &Connection, genesis: Head) -> rusqlite::Result<bool> {
+        if !self.end {
+            return Ok(false);
+        }
         let (_, broken) = chain::walk(db, genesis, false, &mut |_| ())?;
-        let first = unproven(db, key, self, (Seq(0), 1))?;
-        Ok(broken.is_empty() && first.iter().all(|row| row.seq > end))
+        Ok(broken.is_empty())
     }
 
     /// Whether a row that fits the chain may be believed.
@@ -89,17 +85,17 @@ impl Proof {
     }
 }
 
-/// The end of the journal that is stated, if that row is there.
-fn last(db: &Connection, key: &JournalKey, stated: &str) -> rusqlite::Result<Option<Seq>> {
-    let Some((seq, mac)) = stated.split_once(':') else { return Ok(None) };
-    let Ok(seq) = seq.parse().map(Seq) else { return Ok(None) };
+/// Whether the row that is stated as the end of the journal is there.
+fn last(db: &Connection, key: &JournalKey, stated: &str) -> rusqlite::Result<bool> {
+    let Some((seq, mac)) = stated.split_once(':') else { return Ok(false) };
+    let Ok(seq) = seq.parse().map(Seq) else { return Ok(false) };
     if seq == Seq(0) {
-        return Ok(Some(seq)); // nothing can be missing
+        return Ok(true); // nothing can be missing
     }
     let sql = "SELECT hash FROM journal WHERE seq = ?1";
     let hash = |row: &SqlRow<'_>| Ok(chain::bytes(row.get_ref(0)?).try_into().unwrap_or([0; 32]));
     let hash = db.query_row(sql, [number(seq)], hash).optional()?;
-    Ok(hash.filter(|hash| hex(&key.end(&Head { seq, hash: *hash })) == mac).map(|_| seq))
+    Ok(hash.is_some_and(|hash| hex(&key.end(&Head { seq, hash })) == mac))
 }
 
 /// Without the key: what is to be said of a ledger that has one, or should.

@@ -179,7 +179,7 @@ impl<'a> Judge<'a> {
             Keying::None => Trust::Chain,
             Keying::Unreadable(_) => Trust::Nothing,
             Keying::Known(_) if self.proof.sum.is_some() => Trust::Authentic,
-            Keying::Known(key) if self.proof.is_whole(db, key, genesis)? => Trust::Authentic,
+            Keying::Known(_) if self.proof.is_whole(db, genesis)? => Trust::Authentic,
             Keying::Known(_) => Trust::Nothing,
         })
     }
