@@ -113,6 +113,7 @@ mod tests {
             let other = alarms.set(BootTime(100 + u64::from(n)), grant(n));
             alarms.clear(fired);
             alarms.clear(other);
+            assert_eq!(alarms.wakes.len(), 1, "taken back at once");
             alarms.clear(other);
         }
         assert_eq!((woken.len(), alarms.wakes.len()), (1, 1));

@@ -185,9 +185,9 @@ mod tests {
             budget.take(Lane::Lower, BootTime(at));
             assert_eq!(budget.rate(), rate, "at {at}");
         }
-        let late = BootTime(100 * RECOVERY.0 - 1);
-        budget.throttled(Millis(1_000), late);
-        budget.take(Lane::Lower, late + Millis(2));
+        let mut budget = Budget::new(100, BootTime(0));
+        budget.throttled(Millis(1_000), BootTime(RECOVERY.0 - 1));
+        budget.take(Lane::Lower, BootTime(RECOVERY.0 + 1));
         assert_eq!(budget.rate(), 50, "it counts from the 429, and not from before");
     }
 

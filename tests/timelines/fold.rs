@@ -136,3 +136,14 @@ fn a_grant_that_failed_has_had_its_answer_though_its_account_is_still_looked_aft
     check!(w, (grant(&w, &g).answered, grant(&w, &g).phase.is_live()), (true, false));
     check!(w, w.engine.as_ref().unwrap().jobs_in_hand(), []);
 }
+
+#[test]
+fn the_last_fault_that_is_told_is_also_one_after_which_nobody_knows_what_was_done() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 30);
+    w.run(MINUTE);
+    w.default_fate = Fate::Dropped;
+    w.run(33 * MINUTE);
+    check!(w, account(&w, &ada).last_fault.as_ref().map(|f| f.class), Some(FaultClass::Ambiguous));
+}

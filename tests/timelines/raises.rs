@@ -178,3 +178,17 @@ fn an_id_with_another_address_where_no_organization_answers_is_told_and_tried_at
     w.run(2 * MINUTE);
     check!(w, w.roles_of(&ada), ["Read Only"]);
 }
+
+#[test]
+fn a_raise_in_doubt_that_a_reboot_has_outlasted_is_given_up_at_the_first_look_and_not_after_a_time_of_its_own()
+ {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    w.fates = vec![Fate::Dropped];
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(5_000);
+    w.reboot_after(20 * MINUTE);
+    w.start();
+    w.run(20_000);
+    check!(w, w.result("j1").as_deref(), Some("failed/not_confirmed"));
+}
