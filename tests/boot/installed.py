@@ -9,6 +9,7 @@ Needs root. Exit 0: all was as promised; 1: a deviation; 77: nothing was tested.
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -212,9 +213,11 @@ class Story:
         expect(told and told[-1]["msg"] == "hardening: in force", "hardening in force", told)
         for name in ("seccomp", "landlock"):
             expect(told[-1][name].startswith("enforced"), f"{name} in force", told[-1])
-        score = self.machine.run("systemd-analyze", "security", "--no-pager", UNIT, ok=None).out
-        score = score.strip().splitlines()[-1].split(":")[-1].split()[0]
-        expect(float(score) <= 1.2, "an exposure of at most 1.2", score)
+        said = self.machine.run("systemd-analyze", "security", "--no-pager", UNIT, ok=None).out
+        # "→ Overall exposure level for ephemerald.service: 1.2 OK :-)"
+        found = re.search(r"exposure level for \S+: ([0-9.]+)", said)
+        expect(found and float(found[1]) <= 1.2, "an exposure of at most 1.2", said[-200:])
+        score = found[1]
         policy = [line for line in log.splitlines() if "policy: " in line and '"error"' in line]
         expect(not policy, "nothing to complain of about the policy's owner", policy)
         self.seen.row("confined", f"seccomp {told[-1]['seccomp']}; landlock {told[-1]['landlock']}; exposure {score}")
@@ -400,7 +403,7 @@ class Story:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", type=Path)
-    parser.add_argument("--sandbox", type=Path, default=ground.TREE / "target/debug/ephemerald")
+    parser.add_argument("--sandbox", type=lambda path: Path(path).resolve(), default=ground.TREE / "target/debug/ephemerald")
     parser.add_argument("--packed", action="store_true", help="take the packages of the last run")
     parser.add_argument("--sabotage", help="run this inside after the installation, to see the story fail")
     parser.add_argument("--keep", action="store_true", help="leave the root for a look")

@@ -204,7 +204,7 @@ def inside(root, script, given=""):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", type=Path)
-    parser.add_argument("--sandbox", type=Path, default=ground.TREE / "target/debug/ephemerald")
+    parser.add_argument("--sandbox", type=lambda path: Path(path).resolve(), default=ground.TREE / "target/debug/ephemerald")
     parser.add_argument("--packed", action="store_true", help="take the package of the last run")
     parser.add_argument("--keep", action="store_true", help="leave the root and the disk for a look")
     arguments = parser.parse_args()
