@@ -1,7 +1,10 @@
 //! Whether the clocks can be believed. Time may shorten a grant, never lengthen it: a clock that
 //! cannot be believed stops raises, and ends what either clock says is over.
 
-use super::time::{Millis, Now, Timestamp};
+use super::{
+    state::State,
+    time::{Millis, Now, Timestamp},
+};
 
 /// Compares the wall clock with the boot-time clock, and both with what the journal has seen.
 #[derive(Clone, Debug)]
@@ -25,6 +28,17 @@ pub(super) enum Reading {
 
 /// From which disagreement on wake-ups are set anew: well inside the 2 s that an ending may be late.
 const REARM_MS: i64 = 100;
+
+/// What the clock must have passed at a start: the last record's time, and the times of before it that were known to
+/// be right when something that is still live was given or was live. The last record may be of a clock that had been
+/// set back; a time that nobody trusted, years ahead, is not among these.
+pub(super) fn passed(state: &State, newest: Option<Timestamp>) -> Option<Timestamp> {
+    let live = || state.grants.values().filter(|grant| grant.phase.is_live());
+    let first = live().map(|grant| grant.accepted_seq).min();
+    let Some(first) = first else { return newest };
+    let seen = state.time_seen.filter(|(seq, _)| *seq > first).map(|(_, at)| at);
+    live().map(|grant| grant.terms.accepted_at).chain(seen).chain(newest).max()
+}
 
 impl ClockWatch {
     /// Starts watching; `newest` is the newest journal record's wall time. True: the wall clock is

@@ -352,7 +352,8 @@ impl Record {
     pub fn stream(&self) -> String {
         match self {
             // Apart from the pins, which a start must read: nobody reads old starts.
-            Self::AgentStarted { .. } | Self::TimeSeen | Self::SecretWithheld { .. } => "process".to_owned(),
+            Self::AgentStarted { .. } | Self::SecretWithheld { .. } => "process".to_owned(),
+            Self::TimeSeen => "clock".to_owned(),
             Self::OrganizationPinned { .. } | Self::RaisesFrozen(_) | Self::RaisesThawed(_) => {
                 "agent".to_owned()
             }

@@ -41,6 +41,8 @@ pub struct State {
     pub frozen: Option<Frozen>,
     /// How long and how often people have had access.
     pub usage: BTreeMap<String, Usage>,
+    /// The last time that was known to be right while access was live, and where it stands.
+    pub time_seen: Option<(Seq, Timestamp)>,
     /// Doubts about the ledger itself.
     pub recovery: Recovery,
 }
@@ -85,8 +87,8 @@ impl State {
                 self.organizations.entry(integration.clone()).or_insert_with(|| org.clone());
             }
             Record::JobAnswered(answer) => self.answered(seq, answer),
+            Record::TimeSeen => self.time_seen = Some((seq, at)),
             Record::AgentStarted { .. }
-            | Record::TimeSeen
             | Record::SecretWithheld { .. }
             | Record::JobEvidence { .. }
             | Record::JobRefused(_)
@@ -169,8 +171,7 @@ impl State {
     pub fn hold_missing_accounts(&mut self) {
         for grant in self.grants.values() {
             let terms = &grant.terms;
-            let at = grant.account_ref();
-            self.accounts.entry(at).or_insert_with(|| {
+            self.accounts.entry(grant.account_ref()).or_insert_with(|| {
                 let id = match &terms.account {
                     AccountKey::Standing(id) => Some(id.clone()),
                     AccountKey::Ephemeral(_) => None,
@@ -243,8 +244,7 @@ impl State {
 
     fn accepted(&mut self, seq: Seq, terms: &Terms) {
         let forget_at = Timestamp(terms.ends_at.0.saturating_add(JOB_MEMORY_MS * 8));
-        let seen = SeenJob { digest: terms.digest, answer: None, forget_at };
-        self.jobs.insert(terms.job.clone(), seen);
+        self.jobs.insert(terms.job.clone(), SeenJob { digest: terms.digest, answer: None, forget_at });
         self.grants.insert(Grant::accepted(terms.clone(), seq));
     }
 
