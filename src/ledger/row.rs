@@ -14,7 +14,7 @@ pub struct Seq(pub u64);
 pub struct Row {
     /// Its number: exactly one more than the row before it.
     pub seq: Seq,
-    /// What it is about: `grant/ID`, `job/ID`, `account/INTEGRATION/ID`, `agent`.
+    /// What it is about: `grant/ID`, `job/ID`, `account/INTEGRATION/ID`, `agent`, `clock`.
     pub stream: String,
     /// When, in UTC milliseconds.
     pub at: i64,

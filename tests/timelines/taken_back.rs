@@ -80,14 +80,20 @@ fn an_extension_that_has_come_into_force_is_not_taken_back_by_a_ledger_that_is_l
     check!(w, w.roles_of(&ada), ["Read Only"]);
 }
 
-/// An extension that is on the disk and does not come into force, because the clock is not believed.
-fn waits_for_the_time() -> (World, GrantId, String) {
+/// An hour of which two more are asked for in the second minute; the disk takes so many milliseconds from then on.
+fn asked_for_more(disk: u64) -> (World, GrantId, String) {
     let mut w = world(RoleMode::Single);
     w.hire("ada@example.com", &["Read Only"]);
     let g = w.grant("ada@example.com", "Manager", 60);
     w.run(MINUTE);
-    w.disk = 500;
+    w.disk = disk;
     let extension = w.extend(&g, 120 * MINUTE);
+    (w, g, extension)
+}
+
+/// An extension that is on the disk and does not come into force, because the clock is not believed.
+fn waits_for_the_time() -> (World, GrantId, String) {
+    let (mut w, g, extension) = asked_for_more(500);
     w.now.wall = Timestamp(w.now.wall.0 - 10 * 60_000);
     w.run(20_000);
     check!(w, w.result(&extension), None);
@@ -111,12 +117,7 @@ fn an_extension_that_waits_for_a_clock_comes_into_force_as_soon_as_the_clock_is_
 
 #[test]
 fn an_extension_that_waits_for_a_policy_comes_into_force_as_soon_as_there_is_one() {
-    let mut w = world(RoleMode::Single);
-    w.hire("ada@example.com", &["Read Only"]);
-    let g = w.grant("ada@example.com", "Manager", 60);
-    w.run(MINUTE);
-    w.disk = 500;
-    let extension = w.extend(&g, 120 * MINUTE);
+    let (mut w, _, extension) = asked_for_more(500);
     w.run(501);
     w.crash();
     w.answers.clear();
@@ -201,12 +202,7 @@ fn what_a_process_that_died_had_sent_is_taken_away_hours_after_it_was_given_up()
 
 #[test]
 fn an_extension_whose_end_in_the_journal_cannot_be_read_is_answered_anew_at_the_start() {
-    let mut w = world(RoleMode::Single);
-    w.hire("ada@example.com", &["Read Only"]);
-    let g = w.grant("ada@example.com", "Manager", 60);
-    w.run(MINUTE);
-    w.disk = 50;
-    let extension = w.extend(&g, 120 * MINUTE);
+    let (mut w, g, extension) = asked_for_more(50);
     w.down = true;
     w.revoke(&g);
     w.run(MINUTE);
