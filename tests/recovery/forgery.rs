@@ -37,7 +37,7 @@ async fn open(dir: &Path, key: Keying) -> Parts {
 }
 
 /// Appends records as the program does; with `Keying::None`, as somebody who does not have the key.
-async fn append(dir: &Path, key: Keying, records: &[(i64, Record)]) {
+pub(super) async fn append(dir: &Path, key: Keying, records: &[(i64, Record)]) {
     let (ledger, opened, mut events) = open(dir, key).await;
     let (mut state, mut rows) = (State::default(), Vec::new());
     for (seq, (at, record)) in (opened.head.seq.0 + 1..).zip(records) {
@@ -51,7 +51,7 @@ async fn append(dir: &Path, key: Keying, records: &[(i64, Record)]) {
     ledger.close().await;
 }
 
-fn records(entries: &[Entry]) -> Vec<(i64, Record)> {
+pub(super) fn records(entries: &[Entry]) -> Vec<(i64, Record)> {
     entries.iter().map(|entry| (entry.at.0, entry.record.clone())).collect()
 }
 
@@ -110,7 +110,7 @@ fn of(world: &World, address: &str) -> Vec<String> {
     found.roles.iter().map(ToString::to_string).collect()
 }
 
-async fn restored(dir: &Path, key: Keying) -> Restored {
+pub(super) async fn restored(dir: &Path, key: Keying) -> Restored {
     let (ledger, opened, _) = open(dir, key).await;
     let (restored, _) = codec::restore(&ledger.load_open().await.unwrap(), &opened);
     ledger.close().await;
