@@ -93,11 +93,17 @@ impl Engine {
     /// Takes the clocks' reading; sets every end anew when they moved against each other.
     pub(super) fn turn_clock(&mut self, now: Now) {
         let boot = now.boot.max(self.now.boot);
-        self.now = Now { boot, ..now };
+        let (before, trusted) =
+            (std::mem::replace(&mut self.now, Now { boot, ..now }), self.clock.is_trusted());
         match self.clock.read(self.now) {
             Reading::Steady => return,
             Reading::Rearm => {}
-            Reading::Jumped(jumped_ms) => self.warn(Warning::ClockUntrusted { jumped_ms }),
+            Reading::Jumped(jumped_ms) => {
+                if trusted && jumped_ms < 0 {
+                    self.keep_time_of(before);
+                }
+                self.warn(Warning::ClockUntrusted { jumped_ms });
+            }
         }
         let live = self.state.grants.values().filter(|g| g.phase.is_live());
         for grant in live.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
@@ -250,6 +256,15 @@ impl Engine {
         if old && self.clock.is_trusted() && self.state.live_grants() > 0 {
             self.time_floor_at = self.now.boot;
             self.write(Record::TimeSeen);
+        }
+    }
+
+    /// The clock was set back: what it had come to until then is what a later start must know.
+    fn keep_time_of(&mut self, before: Now) {
+        if self.state.live_grants() > 0 {
+            let now = std::mem::replace(&mut self.now, before);
+            self.write(Record::TimeSeen);
+            self.now = now;
         }
     }
 
