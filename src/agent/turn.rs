@@ -299,7 +299,10 @@ impl Turn {
     /// believed, because with a wrong one a job could be played back.
     fn forget_old_jobs(&mut self) {
         let now = clock::now();
-        if now.boot.since(self.forgot.boot) < FORGET_EVERY || !self.ledger_ok || self.engine.skew_ms() != 0 {
+        if now.boot.since(self.forgot.boot) < FORGET_EVERY
+            || !self.ledger_ok
+            || !self.engine.is_clock_trusted()
+        {
             return;
         }
         self.forgot = now;

@@ -111,7 +111,10 @@ pub(super) async fn status(turn: &Turn) -> StatusView {
             doubts: doubts(&turn.engine),
             claims: turn.engine.state().recovery.claims.len() as u64,
         },
-        clock: ClockView { trusted: turn.engine.skew_ms() == 0, skew_ms: turn.contact.skew_ms.unwrap_or(0) },
+        clock: ClockView {
+            trusted: turn.engine.is_clock_trusted(),
+            skew_ms: turn.contact.skew_ms.unwrap_or(0),
+        },
         frozen: frozen(&turn.engine),
         policy: PolicyView {
             loaded: turn.parts.policy.is_some(),

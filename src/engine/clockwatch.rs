@@ -29,10 +29,10 @@ pub(super) enum Reading {
 /// From which disagreement on wake-ups are set anew: well inside the 2 s that an ending may be late.
 const REARM_MS: i64 = 100;
 
-/// What the clock must have passed at a start: the last record's time, and the times of before it that were known to
-/// be right when something that is still live was given or was live. The last record may be of a clock that had been
-/// set back; a time that nobody trusted, years ahead, is not among these.
-pub(super) fn passed(state: &State, newest: Option<Timestamp>) -> Option<Timestamp> {
+/// What the clock must have passed at a start, or what is live is over: the last record's time, and the times of before
+/// it that were known to have come when something that is still live was given or was live. The last record may be of
+/// a clock that had been set back; a time that nobody trusted, years ahead, is not among these.
+fn passed(state: &State, newest: Option<Timestamp>) -> Option<Timestamp> {
     let live = || state.grants.values().filter(|grant| grant.phase.is_live());
     let first = live().map(|grant| grant.accepted_seq).min();
     let Some(first) = first else { return newest };
@@ -40,15 +40,27 @@ pub(super) fn passed(state: &State, newest: Option<Timestamp>) -> Option<Timesta
     live().map(|grant| grant.terms.accepted_at).chain(seen).chain(newest).max()
 }
 
+/// What the journal says of the time without its last record. A clock that is behind this gives nothing to anybody,
+/// through every further start, until a witness says what time it is.
+pub(super) fn known(state: &State) -> Option<Timestamp> {
+    passed(state, None).max(state.time_seen.map(|(_, at)| at))
+}
+
 impl ClockWatch {
-    /// Starts watching; `newest` is the newest journal record's wall time. True: the wall clock is
-    /// behind it by more than the threshold, so it was dead, and every live grant is due.
+    /// Starts watching; `newest` is the newest journal record's wall time. True: the wall clock is behind what it must
+    /// have passed by more than the threshold, so it was dead, and every live grant is due.
     #[must_use]
-    pub(super) fn start(threshold: Millis, now: Now, newest: Option<Timestamp>) -> (Self, bool) {
-        let behind = newest.map_or(Millis(0), |newest| newest.since(now.wall));
-        let dead = behind > threshold;
-        let suspect = dead.then(|| i64::try_from(behind.0).map_or(i64::MIN, |b| -b));
-        (Self { threshold, last: now, armed: now, suspect }, dead)
+    pub(super) fn start(
+        threshold: Millis,
+        now: Now,
+        state: &State,
+        newest: Option<Timestamp>,
+    ) -> (Self, bool) {
+        let behind = |time: Option<Timestamp>| time.map_or(Millis(0), |time| time.since(now.wall));
+        let passed = passed(state, newest);
+        let most = behind(passed.max(known(state)));
+        let suspect = (most > threshold).then(|| i64::try_from(most.0).map_or(i64::MIN, |b| -b));
+        (Self { threshold, last: now, armed: now, suspect }, behind(passed) > threshold)
     }
 
     /// Takes a reading.
@@ -61,7 +73,8 @@ impl ClockWatch {
         self.last = now;
         if step.unsigned_abs() > self.threshold.0 {
             self.armed = now;
-            self.suspect = Some(step);
+            // What an earlier step left is part of where the clock is now.
+            self.suspect = Some(self.skew_ms().saturating_add(step));
             return Reading::Jumped(step);
         }
         if since_armed.abs() >= REARM_MS {
@@ -75,7 +88,7 @@ impl ClockWatch {
     pub(super) fn witness(&mut self, now: Now, theirs: Timestamp) -> bool {
         let apart = now.wall.since(theirs).0.max(theirs.since(now.wall).0);
         if apart > self.threshold.0 {
-            self.suspect.get_or_insert_with(|| now.wall.0.saturating_sub(theirs.0));
+            self.suspect = Some(now.wall.0.saturating_sub(theirs.0));
             return false;
         }
         self.suspect.take().is_some()
@@ -87,7 +100,13 @@ impl ClockWatch {
         self.suspect.is_none()
     }
 
-    /// The disagreement in milliseconds while there is one.
+    /// Whether the time that the clock shows has passed, as far as is known: it is right, or behind.
+    #[must_use]
+    pub(super) fn has_passed(&self) -> bool {
+        self.skew_ms() <= 0
+    }
+
+    /// The disagreement in milliseconds while there is one: positive where the wall clock is ahead.
     #[must_use]
     pub(super) fn skew_ms(&self) -> i64 {
         self.suspect.unwrap_or(0)
@@ -107,8 +126,12 @@ mod tests {
         Now { wall: Timestamp(wall), boot: BootTime(boot), boot_id: BootId(1) }
     }
 
+    fn started(newest: Option<Timestamp>) -> (ClockWatch, bool) {
+        ClockWatch::start(SKEW, at(0, 0), &State::default(), newest)
+    }
+
     fn watch() -> ClockWatch {
-        ClockWatch::start(SKEW, at(0, 0), None).0
+        started(None).0
     }
 
     #[test]
@@ -134,8 +157,8 @@ mod tests {
     fn as_much_as_clocks_may_differ_is_no_jump_and_no_dead_clock() {
         assert_eq!(watch().read(at(61_000, 1_000)), Reading::Rearm);
         assert_eq!(watch().read(at(61_001, 1_000)), Reading::Jumped(60_001));
-        assert!(!ClockWatch::start(SKEW, at(0, 0), Some(Timestamp(60_000))).1);
-        let (dead, is_dead) = ClockWatch::start(SKEW, at(0, 0), Some(Timestamp(60_001)));
+        assert!(!started(Some(Timestamp(60_000))).1);
+        let (dead, is_dead) = started(Some(Timestamp(60_001)));
         assert_eq!((is_dead, dead.is_trusted(), dead.skew_ms()), (true, false, -60_001));
     }
 

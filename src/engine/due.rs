@@ -5,7 +5,7 @@ use super::{
     account::{AttemptEnd, Effect},
     action::Warning,
     alarms::Wake,
-    clockwatch::Reading,
+    clockwatch::{self, Reading},
     codes::{EndReason, Rule, WokenBy},
     grant::{Grant, Phase},
     ids::{AccountId, GrantId, RoleName},
@@ -56,8 +56,10 @@ impl Engine {
     /// The first look after a start: nothing of a previous process is believed to be still running.
     pub(super) fn start(&mut self, clock_was_dead: bool, findings: Vec<Finding>) {
         self.write(Record::AgentStarted { clock_was_dead });
-        if clock_was_dead {
-            self.warn(Warning::ClockUntrusted { jumped_ms: self.clock.skew_ms() });
+        if !self.clock.is_trusted() {
+            let behind = self.clock.skew_ms();
+            self.keep_time(Timestamp(self.now.wall.0.saturating_sub(behind)));
+            self.warn(Warning::ClockUntrusted { jumped_ms: behind });
         }
         for at in self.state.accounts.keys().cloned().collect::<Vec<_>>() {
             self.close_open_attempt(&at);
@@ -93,14 +95,14 @@ impl Engine {
     /// Takes the clocks' reading; sets every end anew when they moved against each other.
     pub(super) fn turn_clock(&mut self, now: Now) {
         let boot = now.boot.max(self.now.boot);
-        let (before, trusted) =
-            (std::mem::replace(&mut self.now, Now { boot, ..now }), self.clock.is_trusted());
+        let (before, has_passed) =
+            (std::mem::replace(&mut self.now, Now { boot, ..now }), self.clock.has_passed());
         match self.clock.read(self.now) {
             Reading::Steady => return,
             Reading::Rearm => {}
             Reading::Jumped(jumped_ms) => {
-                if trusted && jumped_ms < 0 {
-                    self.keep_time_of(before);
+                if has_passed {
+                    self.keep_time(before.wall);
                 }
                 self.warn(Warning::ClockUntrusted { jumped_ms });
             }
@@ -121,6 +123,7 @@ impl Engine {
             }
         }
         if self.clock.witness(self.now, theirs) {
+            self.write(Record::TimeSeen);
             self.warn(Warning::ClockTrusted);
             self.restart_watches_of_the_future();
             self.extend_durable();
@@ -259,12 +262,13 @@ impl Engine {
         }
     }
 
-    /// The clock was set back: what it had come to until then is what a later start must know.
-    fn keep_time_of(&mut self, before: Now) {
-        if self.state.live_grants() > 0 {
-            let now = std::mem::replace(&mut self.now, before);
+    /// The clock was set, or is dead: what it had come to until then is what a later start must know, whatever
+    /// records are written meanwhile.
+    fn keep_time(&mut self, came: Timestamp) {
+        if clockwatch::known(&self.state).is_none_or(|known| known < came) {
+            let wall = std::mem::replace(&mut self.now.wall, came);
             self.write(Record::TimeSeen);
-            self.now = now;
+            self.now.wall = wall;
         }
     }
 

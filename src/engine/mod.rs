@@ -170,11 +170,7 @@ impl Engine {
     /// of one process must not share one.
     #[must_use]
     pub fn new(settings: Settings, restored: Restored, seed: u64, now: Now) -> (Self, Step) {
-        let (clock, dead) = ClockWatch::start(
-            settings.timing.skew,
-            now,
-            clockwatch::passed(&restored.state, restored.newest),
-        );
+        let (clock, dead) = ClockWatch::start(settings.timing.skew, now, &restored.state, restored.newest);
         let tenant = |s: &settings::IntegrationSettings| (s.id.clone(), Tenant::new(s.clone(), now.boot));
         let mut engine = Self {
             tenants: settings.integrations.iter().map(tenant).collect(),

@@ -41,7 +41,7 @@ pub struct State {
     pub frozen: Option<Frozen>,
     /// How long and how often people have had access.
     pub usage: BTreeMap<String, Usage>,
-    /// The last time that was known to be right while access was live, and where it stands.
+    /// The last time that was known to have come, and where it stands.
     pub time_seen: Option<(Seq, Timestamp)>,
     /// Doubts about the ledger itself.
     pub recovery: Recovery,

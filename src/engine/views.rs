@@ -122,10 +122,10 @@ impl Engine {
         account.map_or((0, None), |a| (a.attempts, a.last_fault.clone()))
     }
 
-    /// The disagreement of the clocks in milliseconds; zero while they are trusted.
+    /// Whether the clocks agree with each other, with the journal, and with the control plane's.
     #[must_use]
-    pub fn skew_ms(&self) -> i64 {
-        self.clock.skew_ms()
+    pub fn is_clock_trusted(&self) -> bool {
+        self.clock.is_trusted()
     }
 
     /// The policy in force, by its hash.

@@ -14,7 +14,10 @@ use ephemerald::engine::{
 
 use super::{
     run::Run,
-    world::witness::{self, Witness},
+    world::{
+        World,
+        witness::{self, Witness},
+    },
 };
 
 /// How long after its end a grant's access may still show while JumpCloud answers.
@@ -183,6 +186,13 @@ pub(crate) fn take_note(run: &mut Run, from: usize) {
             _ => {}
         }
     }
+}
+
+/// The latest time that the journal holds and that had really passed when it was written, whatever was written since.
+/// A time that had not come yet proves nothing to a later start: what a clock says that is ahead, the engine does not
+/// believe.
+pub(crate) fn latest_passed(world: &World) -> Option<i64> {
+    world.durable.iter().filter(|e| !world.ahead.contains(&e.seq)).map(|e| e.at.0).max()
 }
 
 /// Whether a reboot's clock lags without anybody being able to see it, and by how much.

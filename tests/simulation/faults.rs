@@ -166,7 +166,7 @@ fn reboot(run: &mut Run) {
     note_crash(run);
     let off = run.chance.of(&[8_000, 60_000, 1_800_000]);
     run.world.reboot_after(off);
-    let newest = run.world.durable.iter().map(|e| e.at.0).max();
+    let newest = checks::latest_passed(&run.world);
     let really = run.real_wall().0;
     run.world.now.wall = Timestamp(match run.chance.between(0, 6) {
         0 => 946_684_800_000,

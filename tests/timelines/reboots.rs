@@ -9,7 +9,7 @@ use ephemerald::engine::{
     time::Timestamp,
 };
 
-use super::{MINUTE, world, world::Fate, world::World};
+use super::{MINUTE, world, world::Fate, world::START, world::World};
 
 fn step_back(w: &mut World, ms: i64) {
     w.now.wall = Timestamp(w.now.wall.0 - ms);
@@ -123,6 +123,129 @@ fn a_clock_that_was_set_back_before_a_reboot_lengthens_no_grant_although_the_las
         let (w, ada) = set_back_and_off(age, back, off);
         check!(w, w.roles_of(&ada), ["Read Only"]);
     }
+}
+
+/// Where the clock stands against the truth, a minute apart each; somebody tells the truth or nobody does.
+enum Clock {
+    Apart(i64),
+    Told,
+}
+
+/// A grant of an hour under a clock that does all this, with something written after each; then the machine is off for
+/// a moment, and its clock goes on from where it was.
+fn through(first: i64, then: &[Clock]) -> (World, GrantId, AccountId) {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.now.wall = Timestamp(START + first);
+    w.reboot_after(1_000); // it is behind from the first record on
+    w.durable.clear();
+    w.start();
+    w.run(1_000);
+    let begun = w.elapsed;
+    let g = w.grant("ada@example.com", "Manager", 60);
+    for step in then {
+        w.run(4 * MINUTE);
+        let truth = START + i64::try_from(w.elapsed).unwrap();
+        match step {
+            Clock::Apart(by) => w.now.wall = Timestamp(truth + by),
+            Clock::Told => w.input(Input::ControlTime(Timestamp(truth))),
+        }
+        w.grant("ada@example.com", "Help Desk", 5);
+    }
+    w.run(10_000);
+    w.reboot_after(8_000);
+    w.start();
+    w.run(60 * MINUTE + 2_000 - (w.elapsed - begun));
+    (w, g, ada)
+}
+
+#[test]
+fn whatever_a_clock_did_before_a_reboot_what_it_had_come_to_before_is_known_after_it() {
+    use Clock::{Apart, Told};
+    const M: i64 = 60_000;
+    for (first, then) in [
+        (0, vec![Apart(30 * M), Apart(-6 * M)]),
+        (0, vec![Apart(-120 * M), Apart(-3 * M), Apart(-8 * M)]),
+        (-2 * M, vec![Told, Apart(-6 * M)]),
+        (-40 * M, vec![Apart(-20 * M), Told, Apart(-46 * M)]),
+    ] {
+        let (w, _, ada) = through(first, &then);
+        check!(w, w.roles_of(&ada), ["Read Only"]);
+    }
+}
+
+#[test]
+fn a_time_ahead_to_which_a_clock_was_only_set_back_ends_nothing_at_the_next_start() {
+    const HOUR: i64 = 60 * 60_000;
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    let g = w.grant("ada@example.com", "Manager", 240);
+    for by in [3 * HOUR, -HOUR, -2 * HOUR] {
+        w.run(MINUTE);
+        step_back(&mut w, -by);
+    }
+    w.grant("ada@example.com", "Help Desk", 5);
+    w.run(MINUTE);
+    w.crash();
+    w.start();
+    w.run(MINUTE);
+    check!(w, w.ended(&g), None);
+}
+
+#[test]
+fn a_clock_that_was_dead_gives_nothing_after_a_further_start_until_the_time_is_told() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.run(1_000);
+    let right = w.now.wall;
+    w.reboot_after(8_000);
+    w.now.wall = Timestamp(946_684_800_000);
+    for job in ["j1", "j2", "j3"] {
+        w.start(); // the last record is of the dead clock, from the second time on
+        w.run(1_000);
+        w.grant("ada@example.com", "Manager", 60);
+        w.run(1_000);
+        check!(w, w.result(job).as_deref(), Some("clock_untrusted"));
+        w.crash();
+    }
+    w.now.wall = right;
+    w.start();
+    w.input(Input::ControlTime(right));
+    for minutes in [60, 5] {
+        let g = w.grant("ada@example.com", "Manager", minutes);
+        w.run(5_000);
+        check!(w, w.roles_of(&ada), ["Manager"]);
+        w.revoke(&g);
+        w.run(5_000);
+        w.crash();
+        w.start(); // and now it is believed without being told
+        w.run(1_000);
+    }
+}
+
+#[test]
+fn a_time_ahead_is_forgotten_once_the_time_is_told() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.run(1_000);
+    w.crash();
+    w.now.wall = Timestamp(w.now.wall.0 + 86_400_000);
+    w.start();
+    w.run(1_000);
+    w.crash();
+    w.now.wall = Timestamp(w.now.wall.0 - 86_400_000);
+    w.start();
+    w.run(1_000);
+    w.grant("ada@example.com", "Manager", 60);
+    check!(w, w.result("j1").as_deref(), Some("clock_untrusted"));
+    w.input(Input::ControlTime(w.now.wall));
+    w.run(1_000);
+    w.crash();
+    w.start();
+    w.run(1_000);
+    w.grant("ada@example.com", "Manager", 60);
+    w.run(1_000);
+    check!(w, w.roles_of(&ada), ["Manager"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod mishaps;
 mod script;
 pub(crate) mod witness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ephemerald::engine::{
     Engine, Restored,
@@ -122,6 +122,8 @@ pub(crate) struct World {
     pub(crate) disk: u64,
     /// Milliseconds that have really passed, whatever any clock says.
     pub(crate) elapsed: u64,
+    /// The records whose time had not come yet when they were written: the wall clock was ahead.
+    pub(crate) ahead: BTreeSet<Seq>,
     pub(crate) witness: Witness,
     /// What speaks against the ledger at the next start.
     pub(crate) findings: Vec<Finding>,
@@ -186,6 +188,7 @@ impl World {
             latency: 40,
             disk: 2,
             elapsed: 0,
+            ahead: BTreeSet::new(),
             witness: Witness::default(),
             findings: Vec::new(),
             events: BTreeMap::new(),
@@ -314,6 +317,11 @@ impl World {
         self.all.extend(step.records.iter().cloned());
         self.witness.fold(&step.records, self.elapsed);
         for entry in &step.records {
+            if entry.at > Timestamp(START) + Millis(self.elapsed) {
+                self.ahead.insert(entry.seq);
+            } else {
+                self.ahead.remove(&entry.seq);
+            }
             self.note(entry);
             self.witness.extended(entry, &self.durable, self.elapsed);
         }
