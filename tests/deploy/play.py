@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -227,6 +228,33 @@ def second_life(node, plane, objects, stack):
     expect("SIGTERM ends it", daemon.stop() == 0, daemon.log[-2000:])
 
 
+def with_a_state_key(node, helm, url, stack):
+    """An agent that has run without one is sealed by one upgrade, and runs on without `seal`; no other key will do."""
+    said = values(url, "enforce") | {"stateKey": {"secretName": "ephemerald-state-key", "key": "state.key", "seal": True}}
+    node.secrets["ephemerald-state-key"] = {"state.key": secrets.token_hex(32)}
+    objects = render(helm, said)
+    node.apply(objects)
+    made = pod(node, objects, "StatefulSet")
+    for init in made.spec["initContainers"]:
+        container = made.start(init)
+        code = container.wait()
+        expect(f"with a state key: the init container {init['name']}", code == 0, container.log)
+    key = (node.folder / "claims/state/state/agent.key").read_bytes()
+    expect("the agent's own key is sealed", key.startswith(b"ephemerald sealed"), "it is not")
+    said["stateKey"]["seal"] = False
+    objects = render(helm, said)
+    node.apply(objects)
+    for good in (True, False):
+        _, _, _, daemon = begin(node, objects, stack)
+        live = until(lambda: probe(daemon, "startupProbe")[0] == 0)
+        expect("it starts with the state key" if good else "it starts with another one", live, daemon.log)
+        code, status = daemon.run([EPHEMERALD, "status", "--output", "json"])
+        doubts = json.loads(status)["ledger"]["doubts"] if code == 0 else status
+        expect("and believes its ledger" if good else "and believes nothing", (doubts == []) is good, status)
+        daemon.stop()
+        node.secrets["ephemerald-state-key"]["state.key"] = secrets.token_hex(32)
+
+
 def never_enrolled(node, objects):
     """The must-fail side: without a token a new claim enrols nobody, and the daemon is not started."""
     made = kubelet.Pod(node, template_of(of_kind(objects, "StatefulSet")[0])[1], ["another"])
@@ -268,6 +296,8 @@ def main():
         expect("helm test: check reaches everything, before there is an identity", code == 0 and "0 failures" in said and "API key" in said, said)
         first_life(node, helm, url, plane, objects, stack)
         second_life(node, plane, objects, stack)
+        with_a_state_key(node, helm, url, stack)
+        node.apply(objects)
         never_enrolled(node, objects)
     print(f"{passed} passed, {len(failures)} failed")
     sys.exit(1 if failures else 0)

@@ -169,7 +169,7 @@ def files(objects, values):
                 continue
             if name == "chart.toml" and ("telemetry" in parsed) != values.get("metrics", {}).get("enabled", False):
                 found.append("chart.toml: listens without metrics, or not with them")
-            if name == "ephemerald.toml":
+            if name in ("ephemerald.toml", "chart.toml"):
                 found += credentials(objects, parsed)
     return found
 
@@ -185,6 +185,9 @@ def credentials(objects, config):
             mounted = [m["name"] for m in container["volumeMounts"] if m["mountPath"] == "/credentials"]
             sources = [source for name in mounted for source in volumes[name]["projected"]["sources"]]
             paths = {item["path"] for source in sources for item in source["secret"]["items"]}
+            state_key = config.get("agent", {}).get("state_key_credential")
+            if state_key is not None and state_key not in paths:
+                found.append(f"{thing['kind']}: the state key is not mounted in {container['name']}")
             for one in config.get("integration") or []:
                 if one.get("connection_credential") not in paths:
                     found.append(f"{thing['kind']}: the credential of {one['name']} is not mounted")

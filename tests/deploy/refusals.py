@@ -46,6 +46,9 @@ CASES = [
     Case("two proxies", {"proxy.url": "http://p.example.com", "config.control_plane": {"proxy": "http://q.example.com"}}, ["proxy.url"]),
     Case("two authorities", {"ca.configMapName": "a", "config.control_plane": {"ca_file": "/x"}}, ["ca.configMapName"]),
     Case("credentials of no proxy", {"proxy.credentials.secretName": "a"}, ["there is no proxy.url"]),
+    Case("a state key in the values", {"stateKey.value": "00"}, ["stateKey", "value"]),
+    Case("two state keys", {"stateKey.secretName": "a", "config.agent": {"state_key_file": "/x"}}, ["stateKey.secretName", "state_key_file"]),
+    Case("sealing without a state key", {"stateKey.seal": True}, ["stateKey.secretName"]),
     Case("an integration without a connection", {"config.integration": [{"name": "other"}]}, ["other", "connection_credential"]),
     # The restricted profile cannot be left by a value.
     Case("root", {"runAsUser": 0}, ["runAsUser"]),

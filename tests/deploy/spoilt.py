@@ -137,6 +137,9 @@ SPOILT = {
         lambda o: config(o).update({"ephemerald.toml": '[[integration]]\nname = "x"\nconnection_credential = "x.json"\n'}),
         "credential of x is not mounted",
     ),
+    "a state key that is nowhere": (
+        lambda o: config(o).update({"chart.toml": '[agent]\nstate_key_credential = "x"\n'}), "state key is not mounted",
+    ),
     "a policy by subPath": (lambda o: mount(o, "/etc/ephemerald").update(subPath="ephemerald.toml"), "would not reach it"),
     "a ConfigMap that is nowhere": (lambda o: of_kind(o, "ConfigMap")[0]["metadata"].update(name="other"), "is nowhere"),
 }

@@ -70,10 +70,21 @@
 {{- if and .Values.proxy.credentials.secretName (not (or .Values.proxy.url (hasKey $plane "proxy") .Values.configToml)) -}}
 {{- fail "proxy.credentials: there is no proxy.url" -}}
 {{- end -}}
+{{- if and .Values.stateKey.seal (not .Values.stateKey.secretName) -}}
+{{- fail "stateKey.seal: there is no stateKey.secretName" -}}
+{{- end -}}
+{{- range $key, $_ := default dict .Values.config.agent -}}
+{{- if and $.Values.stateKey.secretName (hasPrefix "state_key_" $key) -}}
+{{- fail (printf "stateKey.secretName and config.agent.%s: say it in one of the two" $key) -}}
+{{- end -}}
+{{- end -}}
 # Made by the chart: the paths of the pod, and what has a value of its own.
 [agent]
 state_dir = "/var/lib/ephemerald/state"
 control_socket = "/run/ephemerald/control.sock"
+{{- if .Values.stateKey.secretName }}
+state_key_credential = "state.key"
+{{- end }}
 
 [policy]
 file = "/etc/ephemerald/policy.toml"

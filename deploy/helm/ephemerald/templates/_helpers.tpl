@@ -131,6 +131,15 @@ resources:
         path: proxy-credentials
 {{- end }}
 {{- end }}
+{{- with .Values.stateKey }}
+{{- if .secretName }}
+- secret:
+    name: {{ .secretName }}
+    items:
+      - key: {{ .key }}
+        path: state.key
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "ephemerald.credentialsVolume" -}}
