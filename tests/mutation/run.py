@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mutation testing of what decides: the engine, the classification of answers, the clock, the order of commits.
 
-    tests/mutation/run.py [--sample N] [--seed S] [--only PATH-PART] [--mutant N] [--list] [--jobs N]
+    tests/mutation/run.py [--sample N] [--seed S] [--only PATH-PART[,PATH-PART...]] [--mutant N] [--list] [--jobs N]
 
 All mutants are built into one optimized copy of the crate, each behind a switch that an environment variable turns: one build, and
 then each mutant costs the time of its tests. Kinds: a condition negated, `&&` made `||`, a boundary moved (`<` and `<=`), a
@@ -157,7 +157,7 @@ def files_of(only):
         place = ROOT / path
         listed += sorted(place.rglob("*.rs")) if place.is_dir() else [place]
     listed = [p.relative_to(ROOT).as_posix() for p in listed if p.name not in LEFT_OUT]
-    return [p for p in listed if only in p]
+    return [p for p in listed if any(part in p for part in only.split(","))]
 
 
 def write(all_mutants):
@@ -271,7 +271,7 @@ def main():
     parser.add_argument("--sample", type=int, default=0, help="how many, chosen by the seed; all if absent")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--skip", type=int, default=0, help="so many of them have been judged before")
-    parser.add_argument("--only", default="", help="files whose path holds this")
+    parser.add_argument("--only", default="", help="files whose path holds this, or one of several with commas between")
     parser.add_argument("--mutant", type=int, default=0, help="this one alone")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants judged side by side")
     parser.add_argument("--list", action="store_true")

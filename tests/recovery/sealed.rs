@@ -20,15 +20,17 @@ impl World {
         let file = self.state_key();
         fs::write(&file, digit.repeat(64)).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        let line = format!("[agent]\nstate_key_file = \"{}\"\n", file.display());
-        self.rewrite_config(|text| {
-            if text.contains("state_key_file") { text } else { text.replace("[agent]\n", &line) }
-        });
+        self.with_state_key_from(&format!("file = \"{}\"", file.display()));
+    }
+
+    fn with_state_key_from(&self, source: &str) {
+        self.without_state_key();
+        self.rewrite_config(|text| text.replace("[agent]\n", &format!("[agent]\nstate_key_{source}\n")));
     }
 
     fn without_state_key(&self) {
         self.rewrite_config(|text| {
-            text.lines().filter(|line| !line.starts_with("state_key_file")).collect::<Vec<_>>().join("\n")
+            text.lines().filter(|line| !line.starts_with("state_key_")).collect::<Vec<_>>().join("\n")
         });
     }
 
@@ -175,4 +177,45 @@ async fn an_agent_that_enrols_with_a_state_key_never_has_a_key_unsealed_on_its_d
     world.agent.ready().await;
     let (code, check) = world.checked().await;
     assert_eq!((code, &check["authentic"]), (Some(0), &Value::Null), "{check}");
+}
+
+#[tokio::test]
+async fn the_key_comes_from_a_program_or_a_credential_too_and_where_it_is_lost_another_one_is_begun_with() {
+    let mut world = World::ready().await;
+    assert!(world.agent.kill().await);
+    world.with_state_key("e");
+    let file = world.state_key();
+    world.with_state_key_from(&format!("command = [\"/bin/cat\", \"{}\"]", file.display()));
+    let said = world.agent.command(&["state", "seal", "--yes"]).await;
+    assert!(said.code == Some(0) && world.are_sealed(), "{}", said.text);
+    world.agent.start();
+    world.agent.ready().await;
+    world.tells("believed", |status| status["revoke_only"] == false).await;
+    assert!(world.agent.kill().await);
+
+    world.with_state_key_from("credential = \"state.key\"");
+    let beside = [("CREDENTIALS_DIRECTORY".into(), world.files.root.clone().into_os_string())];
+    let said = world.agent.command_in(&beside, &["--output", "json", "ledger", "check"]).await;
+    assert!(said.code == Some(0) && said.text.contains("\"authentic\": true"), "{}", said.text);
+    let said = world.agent.command(&["ledger", "check"]).await;
+    assert!(said.text.contains("not looked at: credential state.key"), "nothing is there: {}", said.text);
+
+    world.with_state_key("f");
+    let refused = world.agent.command(&["state", "seal", "--yes"]).await;
+    assert!(
+        refused.code == Some(4) && refused.text.contains("--anew"),
+        "{:?} {}",
+        refused.code,
+        refused.text
+    );
+    world.lose(&["agent", "identity"]);
+    fs::remove_file(world.files.state.join("tag.key")).unwrap();
+    let said = world.agent.command(&["state", "seal", "--anew", "--yes"]).await;
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    let token = world.operator.token().await.unwrap();
+    world.agent.enroll(&token).await;
+    world.agent.start();
+    world.agent.ready().await;
+    world.tells("believed", |status| status["revoke_only"] == false).await;
+    assert!(world.are_sealed());
 }
