@@ -40,15 +40,11 @@ fn passed(state: &State, newest: Option<Timestamp>) -> Option<Timestamp> {
     live().map(|grant| grant.terms.accepted_at).chain(seen).chain(newest).max()
 }
 
-/// What the journal says of the time without its last record. A clock that is behind this gives nothing to anybody,
-/// through every further start, until a witness says what time it is.
-pub(super) fn known(state: &State) -> Option<Timestamp> {
-    passed(state, None).max(state.time_seen.map(|(_, at)| at))
-}
-
 impl ClockWatch {
     /// Starts watching; `newest` is the newest journal record's wall time. True: the wall clock is behind what it must
-    /// have passed by more than the threshold, so it was dead, and every live grant is due.
+    /// have passed by more than the threshold, so it was dead, and every live grant is due. A clock that is behind the
+    /// last time that was kept is not trusted in any case, through every further start, until a witness says what time
+    /// it is.
     #[must_use]
     pub(super) fn start(
         threshold: Millis,
@@ -58,7 +54,7 @@ impl ClockWatch {
     ) -> (Self, bool) {
         let behind = |time: Option<Timestamp>| time.map_or(Millis(0), |time| time.since(now.wall));
         let passed = passed(state, newest);
-        let most = behind(passed.max(known(state)));
+        let most = behind(passed.max(state.time_seen.map(|(_, at)| at)));
         let suspect = (most > threshold).then(|| i64::try_from(most.0).map_or(i64::MIN, |b| -b));
         (Self { threshold, last: now, armed: now, suspect }, behind(passed) > threshold)
     }

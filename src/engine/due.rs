@@ -5,7 +5,7 @@ use super::{
     account::{AttemptEnd, Effect},
     action::Warning,
     alarms::Wake,
-    clockwatch::{self, Reading},
+    clockwatch::Reading,
     codes::{EndReason, Rule, WokenBy},
     grant::{Grant, Phase},
     ids::{AccountId, GrantId, RoleName},
@@ -258,14 +258,14 @@ impl Engine {
         let old = self.now.boot.since(self.time_floor_at) >= TIME_FLOOR;
         if old && self.clock.is_trusted() && self.state.live_grants() > 0 {
             self.time_floor_at = self.now.boot;
-            self.write(Record::TimeSeen);
+            self.keep_time(self.now.wall);
         }
     }
 
     /// The clock was set, or is dead: what it had come to until then is what a later start must know, whatever
     /// records are written meanwhile.
     fn keep_time(&mut self, came: Timestamp) {
-        if clockwatch::known(&self.state).is_none_or(|known| known < came) {
+        if self.state.time_seen.is_none_or(|(_, seen)| seen < came) {
             let wall = std::mem::replace(&mut self.now.wall, came);
             self.write(Record::TimeSeen);
             self.now.wall = wall;

@@ -75,8 +75,7 @@ pub struct RevokePrefix {
     pub ends_at: Timestamp,
 }
 
-/// How long after its start-by instant a job id is remembered, in milliseconds: the largest clock
-/// disagreement that is tolerated, with room.
+/// How long after its start-by instant a job id is remembered, in milliseconds: clocks disagree by less, with room.
 pub const JOB_MEMORY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl State {
@@ -126,9 +125,7 @@ impl State {
             Record::AccessCounted(usage) => {
                 self.usage.insert(usage.who.clone(), usage.clone());
             }
-            Record::AccessForgotten { who } => {
-                self.usage.remove(who);
-            }
+            Record::AccessForgotten { who } => drop(self.usage.remove(who)),
             Record::Recovery(fact) => self.recovered(seq, at, fact),
             _ => self.apply_to_grant(seq, at, record),
         }
@@ -244,7 +241,10 @@ impl State {
 
     fn accepted(&mut self, seq: Seq, terms: &Terms) {
         let forget_at = Timestamp(terms.ends_at.0.saturating_add(JOB_MEMORY_MS * 8));
-        self.jobs.insert(terms.job.clone(), SeenJob { digest: terms.digest, answer: None, forget_at });
+        // A start has read what was answered since: the job was forgotten meanwhile, and came again.
+        let later = self.jobs.remove(&terms.job).filter(|seen| seen.answer > Some(seq));
+        let fresh = SeenJob { digest: terms.digest, answer: None, forget_at };
+        self.jobs.insert(terms.job.clone(), later.unwrap_or(fresh));
         self.grants.insert(Grant::accepted(terms.clone(), seq));
     }
 

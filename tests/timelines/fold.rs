@@ -5,12 +5,14 @@ use ephemerald::engine::{
     account::{Account, AccountKey},
     codes::{EndReason, WokenBy},
     grant::{Grant, Phase},
-    ids::{AccountId, GrantId},
+    ids::{AccountId, GrantId, JobId},
     input::Input,
-    job::{Ask, Job},
+    job::{Ask, Digest, Job},
     observed::FaultClass,
     order::{Deed, Order, Peer, Selection},
+    record::{Record, Seq},
     settings::RoleMode,
+    state::{SeenJob, State},
     time::Timestamp,
 };
 
@@ -146,4 +148,20 @@ fn the_last_fault_that_is_told_is_also_one_after_which_nobody_knows_what_was_don
     w.default_fate = Fate::Dropped;
     w.run(33 * MINUTE);
     check!(w, account(&w, &ada).last_fault.as_ref().map(|f| f.class), Some(FaultClass::Ambiguous));
+}
+
+#[test]
+fn an_answer_that_was_given_since_is_not_undone_by_the_acceptance_that_a_start_reads_after_it() {
+    let mut w = world(RoleMode::Single);
+    w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 30);
+    w.run(MINUTE);
+    let job = JobId::new("j1").unwrap();
+    for (kept, expected) in [(Some(Seq(9_999)), Some(Seq(9_999))), (Some(Seq(1)), None), (None, None)] {
+        let seen = SeenJob { digest: Digest([0; 32]), answer: kept, forget_at: Timestamp(7) };
+        let mut state = State { jobs: [(job.clone(), seen)].into(), ..State::default() };
+        let accepted = w.durable.iter().find(|e| matches!(e.record, Record::GrantAccepted(_))).unwrap();
+        state.apply(accepted.seq, accepted.at, &accepted.record);
+        check!(w, state.jobs[&job].answer, expected);
+    }
 }
