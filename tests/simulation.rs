@@ -25,7 +25,7 @@ use std::{
 use run::Run;
 
 /// What must have happened at least this often over 300 seeds, lest the simulation prove nothing.
-const QUOTAS: [(&str, u64); 28] = [
+const QUOTAS: [(&str, u64); 29] = [
     ("active", 300),
     ("gone", 300),
     ("indeterminate", 50),
@@ -43,6 +43,7 @@ const QUOTAS: [(&str, u64); 28] = [
     ("suspend", 20),
     ("days off", 10),
     ("outage of hours", 10),
+    ("silence of the control plane", 50),
     ("crash in applying", 20),
     ("crash in indeterminate", 5),
     ("crash in revoking", 10),

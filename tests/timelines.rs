@@ -30,6 +30,8 @@ mod abroad;
 mod absence;
 #[path = "timelines/answers.rs"]
 mod answers;
+#[path = "timelines/clocks.rs"]
+mod clocks;
 #[path = "timelines/costs.rs"]
 mod costs;
 #[path = "timelines/crowds.rs"]

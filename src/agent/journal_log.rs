@@ -63,7 +63,8 @@ pub(super) fn line(entry: &Entry) {
         | Record::JobEquivocated { .. }
         | Record::ExtensionAccepted(_)
         | Record::GrantExtended(_)
-        | Record::ExtensionDropped(_) => job(seq, &entry.record),
+        | Record::ExtensionDropped(_)
+        | Record::EndAnchored { .. } => job(seq, &entry.record),
         Record::RaisesFrozen(_) | Record::RaisesThawed(_) | Record::GrantForgotten(_) => {
             operator(seq, &entry.record);
         }
@@ -197,7 +198,7 @@ fn account(seq: u64, record: &Record) {
             info!(seq, kind, integration = %integration, account = %id, "no orphan any more");
         }
         Record::SecretWithheld { outlet, secret } => withheld(seq, kind, outlet, secret),
-        Record::TimeSeen => tracing::debug!(seq, kind, "time seen"),
+        Record::TimeSeen(_) => tracing::debug!(seq, kind, "time seen"),
         Record::AccessCounted(u) => tracing::debug!(
             seq,
             kind,

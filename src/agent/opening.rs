@@ -107,9 +107,10 @@ pub(super) fn recognise(
 pub(super) async fn load(ledger: &Ledger<Raise>, opened: &Opened) -> Result<Restored, LedgerError> {
     let (id, seq) = (&opened.ledger_id, opened.head.seq.0);
     tracing::info!(ledger.id = id, created = opened.created, seq, "journal: open");
-    clock::recorded(Timestamp(opened.newest_at));
     let loaded = ledger.load_open().await?;
     let (restored, unreadable) = codec::restore(&loaded, opened);
+    let seen = restored.state.time_seen.map(|(_, seen)| seen.carried_to(clock::now()));
+    clock::recorded(seen.max(Some(Timestamp(opened.newest_at))).unwrap_or_default());
     for bad in &loaded.quarantined {
         tracing::error!(
             seq = bad.seq.map(|s| s.0),

@@ -251,7 +251,8 @@ impl Turn {
     fn reopen_done(&mut self, restored: Result<Restored, ledger::LedgerError>) {
         self.reopening = false;
         match restored {
-            Ok(restored) => {
+            Ok(mut restored) => {
+                restored.reckoning = Some(self.engine.reckoning(clock::now()));
                 tracing::warn!("journal: reopened and verified; the state was folded anew from it");
                 self.reopen_at = None;
                 self.ledger_ok = true;

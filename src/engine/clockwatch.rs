@@ -32,11 +32,11 @@ const REARM_MS: i64 = 100;
 /// What the clock must have passed at a start, or what is live is over: the last record's time, and the times of before
 /// it that were known to have come when something that is still live was given or was live. The last record may be of
 /// a clock that had been set back; a time that nobody trusted, years ahead, is not among these.
-fn passed(state: &State, newest: Option<Timestamp>) -> Option<Timestamp> {
+fn passed(state: &State, now: Now, newest: Option<Timestamp>) -> Option<Timestamp> {
     let live = || state.grants.values().filter(|grant| grant.phase.is_live());
     let first = live().map(|grant| grant.accepted_seq).min();
     let Some(first) = first else { return newest };
-    let seen = state.time_seen.filter(|(seq, _)| *seq > first).map(|(_, at)| at);
+    let seen = state.time_seen.filter(|(seq, _)| *seq > first).map(|(_, seen)| seen.carried_to(now));
     live().map(|grant| grant.terms.accepted_at).chain(seen).chain(newest).max()
 }
 
@@ -53,8 +53,8 @@ impl ClockWatch {
         newest: Option<Timestamp>,
     ) -> (Self, bool) {
         let behind = |time: Option<Timestamp>| time.map_or(Millis(0), |time| time.since(now.wall));
-        let passed = passed(state, newest);
-        let most = behind(passed.max(state.time_seen.map(|(_, at)| at)));
+        let passed = passed(state, now, newest);
+        let most = behind(passed.max(state.time_seen.map(|(_, seen)| seen.carried_to(now))));
         let suspect = (most > threshold).then(|| i64::try_from(most.0).map_or(i64::MIN, |b| -b));
         (Self { threshold, last: now, armed: now, suspect }, behind(passed) > threshold)
     }
@@ -96,10 +96,21 @@ impl ClockWatch {
         self.suspect.is_none()
     }
 
-    /// Whether the time that the clock shows has passed, as far as is known: it is right, or behind.
+    /// The time that had certainly come at this reading, as far as is known: what the clock showed, less what it is ahead.
     #[must_use]
-    pub(super) fn has_passed(&self) -> bool {
-        self.skew_ms() <= 0
+    pub(super) fn has_come(&self, reading: Now) -> Timestamp {
+        Timestamp(reading.wall.0.saturating_sub(self.skew_ms().max(0)))
+    }
+
+    /// The disagreement in milliseconds, if there is one.
+    #[must_use]
+    pub(super) const fn suspect(&self) -> Option<i64> {
+        self.suspect
+    }
+
+    /// Doubts what the watch before this one, in the same process, has doubted.
+    pub(super) fn inherit(&mut self, suspect: Option<i64>) {
+        self.suspect = self.suspect.or(suspect);
     }
 
     /// The disagreement in milliseconds while there is one: positive where the wall clock is ahead.

@@ -5,7 +5,6 @@ use super::{
     account::{AttemptEnd, Effect},
     action::Warning,
     alarms::Wake,
-    clockwatch::Reading,
     codes::{EndReason, Rule, WokenBy},
     grant::{Grant, Phase},
     ids::{AccountId, GrantId, RoleName},
@@ -15,7 +14,7 @@ use super::{
     record::{About, GrantActive, GrantEnding, Record},
     recovery::Finding,
     tenant::Errand,
-    time::{Millis, Now, Timestamp},
+    time::{Millis, Timestamp},
 };
 
 /// A call that has not come back after this long is taken for lost; the client's own time-outs end
@@ -23,10 +22,6 @@ use super::{
 const LOST: Millis = Millis(90_000);
 /// The same for a listing, whose pages are paced: ten thousand accounts at one request a second.
 const LOST_LISTING: Millis = Millis(10 * 60_000);
-
-/// How often the journal says what time it is while access is live: a clock that comes back from a power cut with
-/// an earlier time than that is known to be wrong.
-const TIME_FLOOR: Millis = Millis(5 * 60_000);
 
 /// The overdue age, in milliseconds, at which a revocation is reported after `told`: soon and often, then
 /// hourly for a day, then daily, for ever.
@@ -90,55 +85,6 @@ impl Engine {
         }
         self.start_recovery(findings);
         self.alarms.set(self.now.boot + self.settings.timing.sweep, Wake::Sweep);
-    }
-
-    /// Takes the clocks' reading; sets every end anew when they moved against each other.
-    pub(super) fn turn_clock(&mut self, now: Now) {
-        let boot = now.boot.max(self.now.boot);
-        let (before, has_passed) =
-            (std::mem::replace(&mut self.now, Now { boot, ..now }), self.clock.has_passed());
-        match self.clock.read(self.now) {
-            Reading::Steady => return,
-            Reading::Rearm => {}
-            Reading::Jumped(jumped_ms) => {
-                if has_passed {
-                    self.keep_time(before.wall);
-                }
-                self.warn(Warning::ClockUntrusted { jumped_ms });
-            }
-        }
-        let live = self.state.grants.values().filter(|g| g.phase.is_live());
-        for grant in live.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
-            self.arm(&grant);
-        }
-    }
-
-    pub(super) fn witness(&mut self, theirs: Timestamp) {
-        // A clock that stood still while the machine was off would lengthen a grant: what is over at the
-        // witness's time is over, if the two are apart by more than clocks may be.
-        if theirs.since(self.now.wall) > self.settings.timing.skew {
-            let over = self.state.grants.values().filter(|g| g.phase.is_live() && g.end.at <= theirs);
-            for grant in over.map(|g| g.terms.grant.clone()).collect::<Vec<_>>() {
-                self.end(&grant, EndReason::Expired, WokenBy::Sweep);
-            }
-        }
-        if self.clock.witness(self.now, theirs) {
-            self.write(Record::TimeSeen);
-            self.warn(Warning::ClockTrusted);
-            self.restart_watches_of_the_future();
-            self.extend_durable();
-        }
-    }
-
-    /// Binds an end that was set on another boot to this boot's clock, in the ledger: from here on a wall clock
-    /// that steps back lengthens nothing.
-    pub(super) fn anchor(&mut self, grant: &GrantId) {
-        let Some(found) = self.state.grants.get(grant) else { return };
-        if found.end.boot_id == self.now.boot_id {
-            return;
-        }
-        let (about, end) = (found.about(), found.end.on(self.now));
-        self.write(Record::EndAnchored { about, end });
     }
 
     /// Sets the wake-up of a grant's end.
@@ -251,25 +197,6 @@ impl Engine {
         let busy = self.state.accounts.keys().cloned();
         self.dirty.extend(busy);
         self.alarms.set(self.now.boot + self.settings.timing.sweep, Wake::Sweep);
-    }
-
-    /// A time that nobody trusts is no floor: a jump ahead would make every later start a doubtful one.
-    fn keep_time_floor(&mut self) {
-        let old = self.now.boot.since(self.time_floor_at) >= TIME_FLOOR;
-        if old && self.clock.is_trusted() && self.state.live_grants() > 0 {
-            self.time_floor_at = self.now.boot;
-            self.keep_time(self.now.wall);
-        }
-    }
-
-    /// The clock was set, or is dead: what it had come to until then is what a later start must know, whatever
-    /// records are written meanwhile.
-    fn keep_time(&mut self, came: Timestamp) {
-        if self.state.time_seen.is_none_or(|(_, seen)| seen < came) {
-            let wall = std::mem::replace(&mut self.now.wall, came);
-            self.write(Record::TimeSeen);
-            self.now.wall = wall;
-        }
     }
 
     fn give_up_lost_calls(&mut self) {

@@ -62,6 +62,7 @@ mod shrunk;
 pub mod state;
 mod tenant;
 pub mod time;
+mod timekeeping;
 mod unproven;
 pub mod usage;
 pub mod views;
@@ -84,6 +85,7 @@ use settings::Settings;
 use state::State;
 use tenant::{Errand, Tenant};
 use time::{BootTime, Now};
+pub use timekeeping::Reckoning;
 
 /// The engine. One owner, one entry.
 #[derive(Debug)]
@@ -163,6 +165,8 @@ pub struct Restored {
     pub newest: Option<time::Timestamp>,
     /// What speaks against the ledger.
     pub findings: Vec<recovery::Finding>,
+    /// What the engine before this one knew of the time, if this process had one.
+    pub reckoning: Option<Reckoning>,
 }
 
 impl Engine {
@@ -170,7 +174,9 @@ impl Engine {
     /// of one process must not share one.
     #[must_use]
     pub fn new(settings: Settings, restored: Restored, seed: u64, now: Now) -> (Self, Step) {
-        let (clock, dead) = ClockWatch::start(settings.timing.skew, now, &restored.state, restored.newest);
+        let came = restored.newest.max(restored.reckoning.map(|before| before.came()));
+        let (mut clock, dead) = ClockWatch::start(settings.timing.skew, now, &restored.state, came);
+        clock.inherit(restored.reckoning.and_then(|before| before.suspect()));
         let tenant = |s: &settings::IntegrationSettings| (s.id.clone(), Tenant::new(s.clone(), now.boot));
         let mut engine = Self {
             tenants: settings.integrations.iter().map(tenant).collect(),

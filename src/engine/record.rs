@@ -16,7 +16,7 @@ use super::{
     observed::Fault,
     order::{Forgotten, Freeze, Thaw},
     recovery,
-    time::Timestamp,
+    time::{BootReading, Timestamp},
     usage::Usage,
 };
 
@@ -40,7 +40,7 @@ pub enum Record {
         clock_was_dead: bool,
     },
     /// It was this late: no start is earlier. Written from time to time while access is live.
-    TimeSeen,
+    TimeSeen(BootReading),
     /// An integration answered for the first time: its organization is pinned from now on.
     OrganizationPinned {
         /// The integration.
@@ -308,7 +308,7 @@ impl Record {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::AgentStarted { .. } => "agent_started",
-            Self::TimeSeen => "time_seen",
+            Self::TimeSeen(_) => "time_seen",
             Self::OrganizationPinned { .. } => "organization_pinned",
             Self::JobEvidence { .. } => "job_evidence",
             Self::JobAnswered(_) => "job_answered",
@@ -353,7 +353,7 @@ impl Record {
         match self {
             // Apart from the pins, which a start must read: nobody reads old starts.
             Self::AgentStarted { .. } | Self::SecretWithheld { .. } => "process".to_owned(),
-            Self::TimeSeen => "clock".to_owned(),
+            Self::TimeSeen(_) => "clock".to_owned(),
             Self::OrganizationPinned { .. } | Self::RaisesFrozen(_) | Self::RaisesThawed(_) => {
                 "agent".to_owned()
             }

@@ -18,7 +18,7 @@ use super::{
     order::Frozen,
     record::{Answer, GrantEnding, GrantGone, Record, Seq},
     recovery::Recovery,
-    time::{BootId, BootTime, Timestamp},
+    time::{BootId, BootTime, Now, Timestamp},
     usage::Usage,
 };
 
@@ -42,7 +42,7 @@ pub struct State {
     /// How long and how often people have had access.
     pub usage: BTreeMap<String, Usage>,
     /// The last time that was known to have come, and where it stands.
-    pub time_seen: Option<(Seq, Timestamp)>,
+    pub time_seen: Option<(Seq, Now)>,
     /// Doubts about the ledger itself.
     pub recovery: Recovery,
 }
@@ -86,7 +86,7 @@ impl State {
                 self.organizations.entry(integration.clone()).or_insert_with(|| org.clone());
             }
             Record::JobAnswered(answer) => self.answered(seq, answer),
-            Record::TimeSeen => self.time_seen = Some((seq, at)),
+            Record::TimeSeen(boot) => self.time_seen = Some((seq, boot.and(at))),
             Record::AgentStarted { .. }
             | Record::SecretWithheld { .. }
             | Record::JobEvidence { .. }

@@ -27,6 +27,17 @@ pub struct BootTime(pub u64);
 #[serde(transparent)]
 pub struct BootId(pub u64);
 
+/// What the boot-time clock shows, and which boot's it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootReading {
+    /// The clock.
+    #[serde(default)]
+    pub boot: BootTime,
+    /// The boot that it belongs to.
+    #[serde(default)]
+    pub boot_id: BootId,
+}
+
 /// Both clocks, read at one instant by the shell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
@@ -36,6 +47,23 @@ pub struct Now {
     pub boot: BootTime,
     /// The boot that `boot` belongs to.
     pub boot_id: BootId,
+}
+
+impl BootReading {
+    /// With what the wall clock showed at that instant.
+    #[must_use]
+    pub const fn and(self, wall: Timestamp) -> Now {
+        Now { wall, boot: self.boot, boot_id: self.boot_id }
+    }
+}
+
+impl Now {
+    /// What the wall clock of this reading would show by now if nobody had set it; of another boot, what it showed.
+    #[must_use]
+    pub fn carried_to(self, now: Self) -> Timestamp {
+        let passed = if self.boot_id == now.boot_id { now.boot.since(self.boot) } else { Millis(0) };
+        self.wall + passed
+    }
 }
 
 impl Millis {

@@ -38,7 +38,7 @@ pub fn row(entry: &Entry, state: &State) -> Row {
                 Record::AccountOpened { .. }
                     | Record::GrantAccepted(_)
                     | Record::AccessCounted(_)
-                    | Record::TimeSeen
+                    | Record::TimeSeen(_)
                     | Record::Recovery(Fact::GrantAdopted(_))
             ),
             close: matches!(
@@ -182,7 +182,7 @@ fn open(record: &Record, state: &State) -> Option<Open> {
         | Record::OrphanFound { .. }
         | Record::RaisesFrozen(_)
         | Record::AccessCounted(_)
-        | Record::TimeSeen
+        | Record::TimeSeen(_)
         | Record::Recovery(_) => Some(Open { account: None, ends_at: None, revoke: None }),
         _ => None,
     }

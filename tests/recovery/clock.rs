@@ -39,6 +39,7 @@ async fn the_last_time_that_was_known_to_be_right_is_read_at_a_start_and_ends_wh
         "the last record has the wrong time"
     );
     let (_, seen) = found.state.time_seen.expect("the time that was seen is loaded");
+    let seen = seen.wall;
     assert!(right.since(seen).0 <= 5 * MINUTE + 30_000, "{seen:?} of {right:?}");
 
     w.crash();

@@ -12,7 +12,7 @@ use ephemerald::{
         recovery::Cause,
         settings::RoleMode,
         state::State,
-        time::{BootId, BootTime},
+        time::{BootId, BootReading, BootTime},
     },
     ledger::{
         self, Batch, Event, JournalKey, Keying, Ledger, OnLoss, Opened, Options, Seal, Unsealable, codec,
@@ -234,7 +234,12 @@ async fn a_grant_of_which_one_record_is_not_authentic_ends_at_once_and_gives_bac
     assert_eq!(of(&world, "ada@example.com"), ["Help Desk"], "long before its hour is over");
 
     // A record from a time to come does not let it last.
-    append(dir.path(), Keying::None, &[(world::START + 50 * 60_000, Record::TimeSeen)]).await;
+    append(
+        dir.path(),
+        Keying::None,
+        &[(world::START + 50 * 60_000, Record::TimeSeen(BootReading::default()))],
+    )
+    .await;
     let found = restored(dir.path(), key(1)).await;
     let ends_at = found.state.grants.values().next().unwrap().end.at;
     assert!(ends_at.0 < world::START + 60_000, "{ends_at:?}");

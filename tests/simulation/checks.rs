@@ -14,10 +14,7 @@ use ephemerald::engine::{
 
 use super::{
     run::Run,
-    world::{
-        World,
-        witness::{self, Witness},
-    },
+    world::{World, witness},
 };
 
 /// How long after its end a grant's access may still show while JumpCloud answers.
@@ -26,6 +23,8 @@ const BOUND_MS: u64 = 30_000;
 const AFTERMATH_MS: u64 = 200_000;
 /// A job id is remembered for a day beyond its start-by instant.
 const FORGOTTEN_MS: u64 = 24 * 3_600_000;
+/// By how much clocks may differ unseen.
+const CLOCKS_DIFFER_MS: u64 = 60_000;
 /// The wheel's own slack, and a turn of the disk.
 const SLACK_MS: u64 = 2_100;
 
@@ -33,7 +32,7 @@ const SLACK_MS: u64 = 2_100;
 pub(crate) fn always(run: &mut Run) {
     let Some(engine) = run.world.engine.as_ref() else { return };
     run.world.witness.check_fold(engine.state());
-    let found = time_helped(engine, &run.world.witness, run.world.elapsed, run.unseen_lag_ms);
+    let found = time_helped(engine, run);
     if let Some(what) = found {
         run.world.witness.violated("time_never_helps", what);
     }
@@ -44,9 +43,12 @@ pub(crate) fn always(run: &mut Run) {
 
 /// A grant is live for no longer than the end in force allows, in time that really passed, beyond what a
 /// clock that lagged unseen over a reboot can hide.
-fn time_helped(engine: &Engine, witness: &Witness, elapsed: u64, lag: u64) -> Option<String> {
+fn time_helped(engine: &Engine, run: &Run) -> Option<String> {
+    let elapsed = run.world.elapsed;
     engine.state().grants.values().filter(|g| g.phase.is_live()).find_map(|g| {
-        let limit = witness.limits.get(&(g.terms.grant.clone(), g.end.at))?;
+        let limit = run.world.witness.limits.get(&(g.terms.grant.clone(), g.end.at))?;
+        // Less than the threshold cannot be told from an honest clock, at the acceptance as later.
+        let lag = run.unseen_lags.get(&g.terms.grant).copied().unwrap_or_default() + CLOCKS_DIFFER_MS;
         (elapsed > limit + SLACK_MS + lag)
             .then(|| format!("{} lives at {elapsed}, until {limit}", g.terms.grant))
     })
@@ -94,6 +96,21 @@ pub(crate) fn in_the_end(run: &mut Run) {
     nobody_has_what_only_we_gave(run);
     jobs(run);
     every_way_is_closed(run);
+    a_right_clock_is_believed(run);
+}
+
+/// Once the time was told, and the clock is right, by this process and by the next.
+fn a_right_clock_is_believed(run: &mut Run) {
+    for life in ["this", "the next"] {
+        if run.world.engine.as_ref().is_some_and(|engine| !engine.is_clock_trusted()) {
+            let what = format!("{life} process does not believe its clock");
+            run.world.witness.violated("a_right_clock_is_believed", what);
+        }
+        if life == "this" {
+            run.world.crash();
+            run.world.start();
+        }
+    }
 }
 
 fn nobody_has_what_only_we_gave(run: &mut Run) {
@@ -175,6 +192,15 @@ pub(crate) fn take_note(run: &mut Run, from: usize) {
     for entry in run.world.all.get(from..).unwrap_or_default() {
         match &entry.record {
             Record::GrantAccepted(terms) => {
+                let known = latest_passed(&run.world).unwrap_or_default();
+                if known - terms.accepted_at.0 > 2 * 60_000 {
+                    let what = format!(
+                        "{} is accepted {} ms before a time in the journal",
+                        terms.grant,
+                        known - terms.accepted_at.0
+                    );
+                    run.world.witness.violated("no_grant_under_a_clock_known_to_be_wrong", what);
+                }
                 run.given.insert(terms.grant.clone(), (terms.account.clone(), terms.role.clone()));
                 if terms.kind == GrantKind::Ephemeral {
                     run.seen_ephemeral += 1;

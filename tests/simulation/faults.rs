@@ -113,6 +113,12 @@ fn outage(run: &mut Run) {
     if length > 3_600_000 {
         run.world.witness.saw("outage of hours");
     }
+    if run.chance.percent(20) {
+        // The control plane says nothing, neither jobs nor the time.
+        run.silent_until = run.world.elapsed + length;
+        run.world.witness.saw("silence of the control plane");
+        return;
+    }
     match run.chance.between(0, 4) {
         0 => run.world.org_unreadable = Some(run.chance.of(&[FaultClass::Forbidden, FaultClass::Ambiguous])),
         1 => run.world.blind = true,
@@ -175,8 +181,12 @@ fn reboot(run: &mut Run) {
         _ => really,
     });
     let lag = checks::unseen_lag(run.world.now, newest, really);
-    // Less than the 60 s threshold cannot be told from an honest clock, at the acceptance as here.
-    run.unseen_lag_ms = run.unseen_lag_ms.max(lag + 60_000);
+    let live = run.world.witness.state.grants.values().filter(|grant| grant.phase.is_live());
+    for grant in live.map(|grant| grant.terms.grant.clone()) {
+        // What a clock hides at one reboot it may hide at the next as well; it is not added up.
+        let known = run.unseen_lags.entry(grant).or_default();
+        *known = lag.max(*known);
+    }
     run.world.witness.saw("reboot");
     restart(run);
 }
@@ -231,6 +241,7 @@ fn started(run: &mut Run) {
 
 fn note_crash(run: &mut Run) {
     run.crashes += 1;
+    run.forget_what_is_not_durable();
     let witness = &mut run.world.witness;
     let phases: Vec<Phase> = witness.state.grants.values().map(|g| g.phase).collect();
     let in_phase = [

@@ -11,7 +11,7 @@ use ephemerald::engine::{
     ids::{AccountId, GrantId, JobId, RoleName},
     input::Input,
     job::Job,
-    record::Record,
+    record::{Record, Seq},
     settings::RoleMode,
     time::{Millis, Timestamp},
 };
@@ -41,7 +41,12 @@ pub(crate) struct Run {
     pub(crate) seen_ephemeral: u64,
     /// When something went wrong last.
     pub(crate) disturbed: u64,
-    pub(crate) unseen_lag_ms: u64,
+    /// What clocks that lagged unseen over a reboot may hide from a grant, until the time is told.
+    pub(crate) unseen_lags: BTreeMap<GrantId, u64>,
+    /// Those of before the time was told, and the last record of when it was.
+    told: (BTreeMap<GrantId, u64>, Seq),
+    /// Until when the control plane says nothing.
+    pub(crate) silent_until: u64,
     pub(crate) gated: bool,
     pub(crate) reads_back_at: u64,
     pub(crate) ledger_back_at: u64,
@@ -77,7 +82,9 @@ impl Run {
             ended: BTreeMap::new(),
             seen_ephemeral: 0,
             disturbed: 0,
-            unseen_lag_ms: 0,
+            unseen_lags: BTreeMap::new(),
+            told: (BTreeMap::new(), Seq(0)),
+            silent_until: 0,
             gated: false,
             reads_back_at: 0,
             ledger_back_at: 0,
@@ -183,20 +190,37 @@ impl Run {
 
     /// The control plane hands out again what has no durable result.
     fn redeliver(&mut self) {
-        if self.world.elapsed < self.redeliver_at || self.world.engine.is_none() {
+        let silent = self.world.elapsed < self.silent_until.max(self.redeliver_at);
+        if silent || self.world.engine.is_none() {
             return;
         }
         self.redeliver_at = self.world.elapsed + 20_000;
         let answered = self.answered();
         let polls = self.delivered.len() > answered.len() || !self.healing;
         if polls || self.world.elapsed >= self.told_time_at + HOUR {
-            self.told_time_at = self.world.elapsed;
-            self.world.input(Input::ControlTime(self.real_wall()));
+            self.tell_time();
         }
         for job in self.delivered.clone() {
             if !answered.contains(&job.id) {
                 self.deliver(job);
             }
+        }
+    }
+
+    fn tell_time(&mut self) {
+        self.told_time_at = self.world.elapsed;
+        self.world.input(Input::ControlTime(self.real_wall()));
+        if self.world.engine.is_some() && !self.unseen_lags.is_empty() {
+            let written = self.world.all.last().map_or(Seq(0), |entry| entry.seq);
+            self.told = (std::mem::take(&mut self.unseen_lags), written);
+        }
+    }
+
+    /// A process that dies before it is on disk takes with it that the time was told.
+    pub(crate) fn forget_what_is_not_durable(&mut self) {
+        let (lags, written) = std::mem::take(&mut self.told);
+        if self.world.durable.last().is_none_or(|entry| entry.seq < written) {
+            self.unseen_lags.extend(lags);
         }
     }
 
@@ -216,6 +240,7 @@ impl Run {
     /// wrong when it began.
     fn heal(&mut self) {
         self.healing = true;
+        self.silent_until = 0;
         self.ledger_back_at = 0;
         self.world.fates.clear();
         self.world.down = false;
@@ -230,10 +255,11 @@ impl Run {
             self.world.input(Input::Policy(policy.map(Box::new)));
             self.world.witness.saw("gates closed while healing");
         }
-        self.world.input(Input::ControlTime(self.real_wall()));
+        self.tell_time();
         let until = self.world.elapsed + 32 * HOUR;
         while self.world.elapsed < until && self.world.witness.violations.is_empty() {
             if self.is_quiet() {
+                self.redeliver(); // its polls go on, whatever there is to say
                 self.world.run(HOUR / 2);
                 self.after_step();
             } else {

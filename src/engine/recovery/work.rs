@@ -230,10 +230,12 @@ impl Engine {
     }
 
     /// A ledger from a backup that turned out to be the newest there is.
-    fn believe_again(&mut self) {
+    pub(in crate::engine) fn believe_again(&mut self) {
         let restored_only = |causes: Vec<&Cause>| causes == [&Cause::Restored];
         let doubt = self.state.recovery.doubt.as_ref();
-        if self.dealings.heads_agree
+        // Jobs of before that moment are refused from then on: a clock that is ahead would have all of them refused.
+        if self.clock.is_trusted()
+            && self.dealings.heads_agree
             && self.dealings.nothing_new
             && doubt.is_some_and(|doubt| restored_only(doubt.causes.keys().collect()))
         {
@@ -330,6 +332,7 @@ impl Engine {
         if self.state.grants.get(&held.grant).is_some_and(|g| g.end.is_due(self.now)) {
             self.end(&held.grant, EndReason::Expired, WokenBy::Start);
         } else {
+            self.anchor(&held.grant);
             self.arm(&held.grant);
         }
         self.dirty.insert(at);

@@ -47,7 +47,10 @@ impl World {
     /// The journal was read anew: the engine is folded from what is on the disk.
     pub(crate) fn ledger_reopens(&mut self) {
         self.ledger_down = false;
+        let now = self.now;
+        let reckoning = self.engine.as_ref().map(|engine| engine.reckoning(now));
         self.crash();
+        self.reckoning = reckoning;
         self.start();
     }
 

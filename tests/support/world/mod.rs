@@ -11,7 +11,7 @@ pub(crate) mod witness;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ephemerald::engine::{
-    Engine, Restored,
+    Engine, Reckoning, Restored,
     action::{Action, CallId, Entry, Raise, RoleField, Step, Warning},
     codes::{ResultCode, Rule},
     ids::{AccountId, Email, IntegrationId, JobId, RoleName},
@@ -31,6 +31,8 @@ pub(crate) use cloud::{Admin, Fate, JumpCloud, Neighbour, Writing, open_policy, 
 use witness::Witness;
 
 pub(crate) const START: i64 = 1_790_000_000_000;
+/// Milliseconds by which clocks may differ.
+const CLOCKS_DIFFER: i64 = 60_000;
 pub(crate) const ORG: &str = "5f0000000000000000000001";
 pub(crate) const OTHER_ORG: &str = "5f0000000000000000000002";
 
@@ -122,11 +124,14 @@ pub(crate) struct World {
     pub(crate) disk: u64,
     /// Milliseconds that have really passed, whatever any clock says.
     pub(crate) elapsed: u64,
-    /// The records whose time had not come yet when they were written: the wall clock was ahead.
+    /// The records whose time had not come yet when they were written: the wall clock was ahead by more than clocks may
+    /// differ.
     pub(crate) ahead: BTreeSet<Seq>,
     pub(crate) witness: Witness,
     /// What speaks against the ledger at the next start.
     pub(crate) findings: Vec<Finding>,
+    /// What the next engine of this process is told of the time.
+    reckoning: Option<Reckoning>,
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
     boots: u64,
@@ -189,6 +194,7 @@ impl World {
             disk: 2,
             elapsed: 0,
             ahead: BTreeSet::new(),
+            reckoning: None,
             witness: Witness::default(),
             findings: Vec::new(),
             events: BTreeMap::new(),
@@ -227,6 +233,7 @@ impl World {
             last: self.durable.last().map_or(Seq(0), |e| e.seq),
             newest: self.durable.last().map(|e| e.at),
             findings: std::mem::take(&mut self.findings),
+            reckoning: self.reckoning.take(),
         };
         self.start_on(restored, seed);
     }
@@ -317,7 +324,7 @@ impl World {
         self.all.extend(step.records.iter().cloned());
         self.witness.fold(&step.records, self.elapsed);
         for entry in &step.records {
-            if entry.at > Timestamp(START) + Millis(self.elapsed) {
+            if entry.at > Timestamp(START + CLOCKS_DIFFER) + Millis(self.elapsed) {
                 self.ahead.insert(entry.seq);
             } else {
                 self.ahead.remove(&entry.seq);
