@@ -60,6 +60,8 @@ impl ProxyOptions {
 pub struct Proxy {
     url: Url,
     auth: Option<HeaderValue>,
+    /// Nothing reads it: as long as it lives, the guard knows it.
+    _password: Option<Secret>,
     /// For a proxy that is spoken to over TLS.
     tls: Option<Arc<ClientConfig>>,
     /// `host:port` of the origin.
@@ -119,6 +121,7 @@ impl Proxy {
         let port = origin.port_or_known_default().unwrap_or(443);
         Ok(Some(Self {
             auth: header(&options).map_err(bad)?,
+            _password: options.password,
             target: format!("{}:{port}", origin.host_str().unwrap_or_default()),
             url,
             tls,
