@@ -88,7 +88,9 @@ fn entropy(byte: u8) -> Zeroizing<[u8; 32]> {
 async fn enrol(plane: &Plane, token: &AgentToken, dir: &Path) -> Result<(Identity, KeyPair), EnrollError> {
     let key = enroll::prepare(dir, &entropy(9), &AtRest::Plain)?;
     let client = Client::unenrolled(plane.door(), key.clone(), speaker(), clock::now);
-    let identity = enroll::enroll(&client, &key, token, About::default(), dir, clock::now().wall).await?;
+    let identity =
+        enroll::enroll(&client, &key, token, About::default(), (dir, &AtRest::Plain), clock::now().wall)
+            .await?;
     Ok((identity, key))
 }
 
@@ -169,18 +171,19 @@ async fn an_enrolment_whose_answer_was_lost_is_repeated_with_the_same_key_and_ge
 
     let (again, same) = enrol(&plane, &token, dir.path()).await.unwrap();
     assert_eq!((&first.agent_id, key.public()), (&again.agent_id, same.public()));
-    assert_eq!(Identity::load(dir.path()).unwrap(), Some(again));
+    assert_eq!(Identity::load(dir.path(), &AtRest::Plain).unwrap(), Some(again));
     assert!(matches!(enrol(&plane, &token, dir.path()).await, Err(EnrollError::Enrolled { .. })));
 
     let thief = tempfile::tempdir().unwrap();
     let key = enroll::prepare(thief.path(), &entropy(8), &AtRest::Plain).unwrap();
     let client = Client::unenrolled(plane.door(), key.clone(), speaker(), clock::now);
-    let refused = enroll::enroll(&client, &key, &token, About::default(), thief.path(), Timestamp(0))
-        .await
-        .unwrap_err();
+    let refused =
+        enroll::enroll(&client, &key, &token, About::default(), (thief.path(), &AtRest::Plain), Timestamp(0))
+            .await
+            .unwrap_err();
     assert!(matches!(refused, EnrollError::Control(ControlError::TokenRefused { .. })), "{refused}");
     assert!(!refused.to_string().contains(&token.secret));
-    assert_eq!(Identity::load(thief.path()).unwrap(), None);
+    assert_eq!(Identity::load(thief.path(), &AtRest::Plain).unwrap(), None);
 }
 
 #[tokio::test]
@@ -191,7 +194,7 @@ async fn a_root_other_than_the_tokens_is_refused_and_nothing_is_stored_but_the_k
     token.root = KeyPair::from_seed(&[3; 32]).public().thumbprint();
     let refused = enrol(&plane, &token, dir.path()).await.unwrap_err();
     assert!(matches!(refused, EnrollError::Keys(KeyError::WrongRoot { .. })), "{refused}");
-    assert_eq!(Identity::load(dir.path()).unwrap(), None);
+    assert_eq!(Identity::load(dir.path(), &AtRest::Plain).unwrap(), None);
     assert!(load_key(dir.path(), &AtRest::Plain).unwrap().is_some());
 }
 
@@ -295,7 +298,8 @@ async fn an_agent_whose_clock_is_ten_years_off_enrols_reports_and_polls_by_the_n
     let stranger = Client::unenrolled(plane.door(), key.clone(), speaker(), slow);
     let now = slow().wall;
     let about = About::default();
-    let identity = enroll::enroll(&stranger, &key, &token, about, dir.path(), now).await.unwrap();
+    let identity =
+        enroll::enroll(&stranger, &key, &token, about, (dir.path(), &AtRest::Plain), now).await.unwrap();
     let client = Client::new(plane.door(), key, &identity.agent_id, speaker(), slow);
     for _ in 0..3 {
         let answer = client.acquire(&AcquireRequest::default()).await.unwrap();

@@ -124,11 +124,8 @@ impl Parts {
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), AgentError> {
     let dir = &config.agent.state_dir;
     at_rest::close(dir);
-    let (identity, rest) = (identity(dir), state_key::read(&config));
-    let Book { ledger, opened, events: ledger_seen, mut restored } =
-        opening::open(dir, identity.is_some(), &state_key::keying(&rest)).await?;
-    state_key::settle(dir, &rest);
-    let identity = identity.map(|identity| opening::recognise(identity, &opened, &mut restored, dir));
+    let (identity, book, rest) = take_up(&config).await?;
+    let Book { ledger, opened, events: ledger_seen, restored } = book;
     let socket =
         AdminServer::bind(&config.agent.control_socket, config.agent.control_group.as_deref()).await?;
     let (reports, executor_events) = mpsc::unbounded_channel();
@@ -170,6 +167,18 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), Agen
     let _ = socket.await;
     ledger.close().await;
     Ok(())
+}
+
+/// What lies in the state directory: who this agent is, and what it remembers.
+async fn take_up(config: &Config) -> Result<(Option<Identity>, Book, AtRest), AgentError> {
+    let dir = &config.agent.state_dir;
+    let rest = state_key::read(config);
+    let (identity, has_enrolled) = identity(dir, &rest);
+    let mut book = opening::open(dir, has_enrolled, &state_key::keying(&rest)).await?;
+    state_key::settle(dir, &rest);
+    let Book { opened, restored, .. } = &mut book;
+    let identity = identity.map(|identity| opening::recognise(identity, opened, restored, (dir, &rest)));
+    Ok((identity, book, rest))
 }
 
 /// What the loop works with, before it has run.
@@ -257,16 +266,17 @@ pub(super) fn control_url(config: &Config, identity: &Identity) -> String {
     config.control_plane.url.clone().unwrap_or_else(|| identity.url.clone())
 }
 
-fn identity(dir: &Path) -> Option<Identity> {
-    match Identity::load(dir) {
+/// Who this agent is, if that can be believed, and whether it has enrolled at all.
+fn identity(dir: &Path, rest: &AtRest) -> (Option<Identity>, bool) {
+    match Identity::load(dir, rest) {
         Ok(None) => {
             tracing::warn!("not enrolled: no jobs are taken; run `ephemerald enroll`, then restart");
-            None
+            (None, false)
         }
-        Ok(identity) => identity,
+        Ok(identity) => (identity, true),
         Err(error) => {
             tracing::error!(error = %error, "identity: cannot be read; no jobs are taken, live grants are ended on time");
-            None
+            (None, true)
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
         self, Event, Keying, Ledger, LedgerError, OnLoss, Opened, Options, Unproven, VerifyReport, codec,
         doubts,
     },
+    secrets::AtRest,
 };
 
 /// An open ledger and the fold of it.
@@ -84,7 +85,7 @@ pub(super) fn recognise(
     mut identity: Identity,
     opened: &Opened,
     restored: &mut Restored,
-    dir: &Path,
+    (dir, rest): (&Path, &AtRest),
 ) -> Identity {
     if let Some(lost) = identity.ledger.as_ref().filter(|own| **own != opened.ledger_id) {
         let finding = doubts::lost_ledger(lost, opened);
@@ -97,7 +98,7 @@ pub(super) fn recognise(
         return identity;
     }
     identity.ledger = Some(opened.ledger_id.clone());
-    if let Err(error) = identity.store(dir) {
+    if let Err(error) = identity.store(dir, rest) {
         tracing::error!(error = %error, "identity: the ledger's id cannot be noted in it");
     }
     identity

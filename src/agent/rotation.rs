@@ -194,7 +194,7 @@ impl Rotation {
             return;
         }
         identity.key = key;
-        if let Err(error) = identity.store(&self.dir) {
+        if let Err(error) = identity.store(&self.dir, &self.rest) {
             tracing::error!(error = %error, "agent key: identity.json still names the old key");
         }
     }

@@ -28,6 +28,7 @@ use crate::{
         time::Timestamp,
     },
     ledger::{Head, Ledger},
+    secrets::AtRest,
 };
 
 /// How soon a status follows one that could not be compared.
@@ -98,6 +99,7 @@ pub(super) struct Status {
     pub(super) pace: watch::Sender<u32>,
     pub(super) identity: Identity,
     pub(super) state_dir: PathBuf,
+    pub(super) rest: AtRest,
     pub(super) every: Duration,
     pub(super) started_at: Timestamp,
     pub(super) events: mpsc::Sender<ControlEvent>,
@@ -247,7 +249,7 @@ impl Status {
         let Some(set) = &answer.key_set else { return };
         match self.identity.adopt(set) {
             Ok(keys) if keys.version() > self.verifier.borrow().keys.version() => {
-                if let Err(error) = self.identity.store(&self.state_dir) {
+                if let Err(error) = self.identity.store(&self.state_dir, &self.rest) {
                     tracing::error!(error = %error, "key set: cannot be stored");
                     return;
                 }

@@ -178,6 +178,7 @@ impl Talk<'_> {
             pace,
             identity,
             state_dir,
+            rest: self.parts.rest.clone(),
             every: Duration::from_millis(self.config.control_plane.report_interval.0),
             started_at: clock::now().wall,
             events: wires.events,

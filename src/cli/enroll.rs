@@ -47,7 +47,8 @@ impl Args {
 /// Enrols once. Everything that can be wrong here is looked at before the one-time secret is sent.
 pub(super) async fn run(config: &Config, args: &Args, form: Output) -> Result<Exit, Failure> {
     let dir = &config.agent.state_dir;
-    if let Some(found) = Identity::load(dir).map_err(|error| failure(error.into()))? {
+    let rest = AtRest::read(config.agent.state_key.as_ref());
+    if let Some(found) = Identity::load(dir, &rest).map_err(|error| failure(error.into()))? {
         if args.if_needed {
             return say(&found, config, form, false);
         }
@@ -64,7 +65,6 @@ pub(super) async fn run(config: &Config, args: &Args, form: Output) -> Result<Ex
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
         Failure::new(Exit::Config, format!("agent.state_dir: {}: cannot create it: {error}", dir.display()))
     })?;
-    let rest = AtRest::read(config.agent.state_key.as_ref());
     let key = enroll::prepare(dir, &random()?, &rest).map_err(failure)?;
     let instance = random::<8>()?.iter().map(|byte| format!("{byte:02x}")).collect();
     // No ledger yet: the daemon's first start is a later epoch.
@@ -75,7 +75,7 @@ pub(super) async fn run(config: &Config, args: &Args, form: Output) -> Result<Ex
         name: config.agent.name.clone(),
         offers: Some(agent::offers(&agent::settings(config), true)),
     };
-    let identity = enroll::enroll(&client, &key, &token, about, dir, now).await;
+    let identity = enroll::enroll(&client, &key, &token, about, (dir, &rest), now).await;
     say(&identity.map_err(failure)?, config, form, true)
 }
 

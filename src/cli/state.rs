@@ -14,6 +14,7 @@ use super::{Exit, Failure, Output, output};
 use crate::{
     agent::{SEALED_FILES, keying},
     config::Config,
+    control::identity::{IDENTITY_FILE, Identity},
     ledger::{self, LedgerError, Loaded, Opened, Seal, Sealed, Unsealable, codec},
     secrets::AtRest,
 };
@@ -46,9 +47,10 @@ pub(super) fn run(config: &Config, command: &Command, form: Output) -> Result<Ex
     };
     let dir = &config.agent.state_dir;
     let rest = key(config)?;
-    if !dir.join(ledger::FILE_NAME).exists() {
+    let has_ledger = dir.join(ledger::FILE_NAME).exists();
+    if !has_ledger && !dir.join(IDENTITY_FILE).exists() {
         let problem = format!(
-            "{}: no ledger here: the first start makes one that the state key has authenticated from its first record; is --config or --state-dir the right one?",
+            "{}: no ledger here, and no identity: the first start makes one that the state key has authenticated from its first record; is --config or --state-dir the right one?",
             dir.join(ledger::FILE_NAME).display()
         );
         return Err(Failure::new(Exit::Config, problem));
@@ -56,14 +58,17 @@ pub(super) fn run(config: &Config, command: &Command, form: Output) -> Result<Ex
     if !yes {
         confirm(seal, dir)?;
     }
-    let done = seal.run(dir, &keying(&rest), judge).map_err(failure)?;
+    // An agent that has enrolled and was never started has no ledger yet.
+    let run = || seal.run(dir, &keying(&rest), judge).map_err(failure);
+    let done = has_ledger.then(run).transpose()?;
     let files = files(seal, dir, &rest)?;
     ledger::hand_over(dir).map_err(|error| Failure::new(Exit::Failed, error))?;
     match form {
         Output::Json => output::json(&json!({
-            "sealed": seal != Seal::Lift, "ledger_id": done.ledger_id, "seq": done.head.seq.0, "files": files,
+            "sealed": seal != Seal::Lift, "ledger_id": done.as_ref().map(|done| &done.ledger_id),
+            "seq": done.as_ref().map_or(0, |done| done.head.seq.0), "files": files,
         }))?,
-        Output::Human => output::text(&told(seal, &done, &files))?,
+        Output::Human => output::text(&told(seal, done.as_ref(), &files))?,
     }
     Ok(Exit::Done)
 }
@@ -130,11 +135,21 @@ fn files(seal: Seal, dir: &Path, rest: &AtRest) -> Result<Vec<&'static str>, Fai
             changed.push(name);
         }
     }
+    let vouched = if seal == Seal::Lift { &AtRest::Plain } else { rest };
+    let failed = |error| {
+        Failure::new(Exit::Failed, format!("{error}. The rest is done; run this again for this file"))
+    };
+    if Identity::settle(dir, vouched).map_err(failed)? {
+        changed.push(IDENTITY_FILE);
+    }
     Ok(changed)
 }
 
-fn told(seal: Seal, done: &Sealed, files: &[&str]) -> String {
+fn told(seal: Seal, done: Option<&Sealed>, files: &[&str]) -> String {
     let files = if files.is_empty() { "none".to_owned() } else { files.join(", ") };
+    let Some(done) = done else {
+        return format!("no ledger yet: the first start makes one by this key\nfiles changed: {files}\n");
+    };
     let (id, last) = (&done.ledger_id, done.head.seq.0);
     match seal {
         Seal::Set { .. } => format!(

@@ -59,7 +59,7 @@ const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 /// # Errors
 /// [`EnrollError::Enrolled`] if the directory has an identity, else [`EnrollError::Identity`].
 pub fn prepare(dir: &Path, entropy: &Zeroizing<[u8; 32]>, rest: &AtRest) -> Result<KeyPair, EnrollError> {
-    if let Some(identity) = Identity::load(dir)? {
+    if let Some(identity) = Identity::load(dir, rest)? {
         return Err(EnrollError::Enrolled { url: identity.url, agent: identity.agent_id.to_string() });
     }
     Ok(load_or_create_key(dir, entropy, rest)?)
@@ -84,7 +84,7 @@ pub async fn enroll(
     key: &KeyPair,
     token: &AgentToken,
     about: About,
-    dir: &Path,
+    (dir, rest): (&Path, &AtRest),
     now: Timestamp,
 ) -> Result<Identity, EnrollError> {
     let request = EnrollRequest {
@@ -106,8 +106,9 @@ pub async fn enroll(
         key_set: answer.key_set,
         enrolled_at: Utc(now),
         ledger: None,
+        proof: None,
     };
-    identity.store(dir)?;
+    identity.store(dir, rest)?;
     Ok(identity)
 }
 

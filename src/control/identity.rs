@@ -18,9 +18,14 @@ use super::{
     keys::{KeyError, KeySet},
     wire::{Jwk, Utc},
 };
-use crate::{engine::ids::AgentId, secrets::SealError};
+use crate::{
+    engine::ids::AgentId,
+    secrets::{AtRest, SealError},
+};
 
-const IDENTITY_FILE: &str = "identity.json";
+/// The file in the state directory.
+pub const IDENTITY_FILE: &str = "identity.json";
+const LABEL: &str = "identity";
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Who this agent is and whom it trusts. No secret.
@@ -46,14 +51,36 @@ pub struct Identity {
     /// The id of its ledger, from its first start on: another one in its place is a loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
+    /// What shows that this agent wrote it; where there is a state key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
 }
 
 impl Identity {
-    /// Reads the identity of a directory; `None` if the agent has not enrolled.
+    /// Reads the identity of a directory; `None` if the agent has not enrolled. Where there is a state key, whoever
+    /// can write to the disk must not say whom the agent trusts.
     ///
     /// # Errors
     /// [`IdentityError`] names the file.
-    pub fn load(dir: &Path) -> Result<Option<Self>, IdentityError> {
+    pub fn load(dir: &Path, rest: &AtRest) -> Result<Option<Self>, IdentityError> {
+        let Some(identity) = Self::read(dir)? else { return Ok(None) };
+        let problem = rest.hold(LABEL, &identity.proven(), identity.proof.as_deref());
+        problem.map_err(|problem| IdentityError::Sealed { path: dir.join(IDENTITY_FILE), problem })?;
+        Ok(Some(identity))
+    }
+
+    /// Writes the identity anew with its proof, whoever wrote it, or without one if there is no key: its operator vouches
+    /// for it. Whether it was changed.
+    ///
+    /// # Errors
+    /// [`IdentityError`] names the file.
+    pub fn settle(dir: &Path, rest: &AtRest) -> Result<bool, IdentityError> {
+        let Some(identity) = Self::read(dir)? else { return Ok(false) };
+        let proof = identity.proof.clone();
+        Ok(identity.store(dir, rest)? != proof)
+    }
+
+    fn read(dir: &Path) -> Result<Option<Self>, IdentityError> {
         let path = dir.join(IDENTITY_FILE);
         let Some(bytes) = read_private(&path)? else { return Ok(None) };
         let identity: Self = serde_json::from_slice(&bytes)
@@ -65,13 +92,24 @@ impl Identity {
         Ok(Some(identity))
     }
 
-    /// Writes the identity; also after a new key set.
+    /// Writes the identity; also after a new key set. Its proof, where there is a state key.
     ///
     /// # Errors
-    /// [`IdentityError::Io`].
-    pub fn store(&self, dir: &Path) -> Result<(), IdentityError> {
-        let json = serde_json::to_vec_pretty(self).expect("an identity serialises");
-        write_private(&dir.join(IDENTITY_FILE), &json)
+    /// [`IdentityError::Io`]; [`IdentityError::Sealed`] if the state key cannot be read.
+    pub fn store(&self, dir: &Path, rest: &AtRest) -> Result<Option<String>, IdentityError> {
+        let path = dir.join(IDENTITY_FILE);
+        let proof = rest.proof(LABEL, &self.proven());
+        let proof = proof.map_err(|problem| IdentityError::Sealed { path: path.clone(), problem })?;
+        let whole = Self { proof: proof.clone(), ..self.clone() };
+        let json = serde_json::to_vec_pretty(&whole).expect("an identity serialises");
+        write_private(&path, &json)?;
+        Ok(proof)
+    }
+
+    /// All of it but the proof, in the order of its fields.
+    fn proven(&self) -> Vec<u8> {
+        let bare = Self { proof: None, ..self.clone() };
+        serde_json::to_vec(&bare).expect("an identity serialises")
     }
 
     /// The pinned keys, verified anew.

@@ -12,9 +12,13 @@ use std::{
     sync::Arc,
 };
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use zeroize::Zeroizing;
 
-use super::{Source, StateKey, state_key::is_sealed};
+use super::{Source, StateKey, forms::hex, state_key::is_sealed};
+
+/// What a proof is made for.
+const PROOF: &[u8] = b"ephemerald proof v1";
 
 /// What seals the files.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +41,11 @@ pub enum SealError {
     /// It cannot be read.
     #[error("needs the state key, which cannot be read: {0}")]
     Unreadable(String),
+    /// Nothing shows that we wrote it.
+    #[error(
+        "is not authenticated with the state key: if nobody has changed it, run `ephemerald state seal`; else restore it from a backup, or enrol again"
+    )]
+    Unproven,
     /// It does not fit.
     #[error(
         "is sealed with another state key, or was changed: name the key that it was sealed with, or restore it from a backup"
@@ -87,6 +96,28 @@ impl AtRest {
             Self::Sealed(key) => key.unseal(label, &stored).map_err(|_| SealError::Wrong),
             Self::Unreadable(why) => Err(SealError::Unreadable(why.clone())),
         }
+    }
+
+    /// What shows that content which need not be hidden was written here, under this label; nothing without a key.
+    ///
+    /// # Errors
+    /// [`SealError::Unreadable`].
+    pub fn proof(&self, label: &str, content: &[u8]) -> Result<Option<String>, SealError> {
+        match self {
+            Self::Plain => Ok(None),
+            Self::Sealed(key) => Ok(Some(hex(&key.mac(&[PROOF, label.as_bytes(), content])))),
+            Self::Unreadable(why) => Err(SealError::Unreadable(why.clone())),
+        }
+    }
+
+    /// Holds content against what was shown for it.
+    ///
+    /// # Errors
+    /// [`SealError::Unproven`], [`SealError::Unreadable`].
+    pub fn hold(&self, label: &str, content: &[u8], shown: Option<&str>) -> Result<(), SealError> {
+        let Some(expected) = self.proof(label, content)? else { return Ok(()) };
+        let shown = shown.unwrap_or_default().as_bytes();
+        verify_slices_are_equal(expected.as_bytes(), shown).map_err(|_| SealError::Unproven)
     }
 
     /// Stores a file that is there as it should be: sealed, if there is a key. Whether it was changed.

@@ -27,7 +27,7 @@ pub(crate) fn of_bytes(secret: &[u8]) -> Vec<String> {
     forms
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

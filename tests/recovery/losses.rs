@@ -79,7 +79,7 @@ impl World {
             max_body: 8 << 20,
             user_agent: "test".to_owned(),
         });
-        let identity = Identity::load(&self.files.state).unwrap().unwrap();
+        let identity = Identity::load(&self.files.state, &AtRest::Plain).unwrap().unwrap();
         let key = load_key(&self.files.state, &AtRest::Plain).unwrap().unwrap();
         let speaker = Speaker { instance: "another".to_owned(), epoch };
         Client::new(Arc::new(door.unwrap()), key, &identity.agent_id, speaker, clock::now)

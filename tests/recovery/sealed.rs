@@ -88,7 +88,8 @@ async fn a_key_that_is_turned_on_over_a_live_grant_costs_it_nothing_once_the_led
     assert!(!world.are_sealed());
     let (said, sealed) = world.asked(&["state", "seal", "--yes"]).await;
     assert_eq!(said.code, Some(0), "{}", said.text);
-    assert_eq!((&sealed["sealed"], &sealed["files"]), (&true.into(), &serde_json::json!(KEYS)));
+    let files = serde_json::json!(["tag.key", "agent.key", "identity.json"]);
+    assert_eq!((&sealed["sealed"], &sealed["files"]), (&true.into(), &files));
     assert!(world.are_sealed());
     let (code, check) = world.checked().await;
     assert_eq!((code, &check["authentic"]), (Some(0), &true.into()), "{check}");
@@ -112,6 +113,10 @@ async fn a_key_that_is_turned_on_over_a_live_grant_costs_it_nothing_once_the_led
 async fn sealed_keys_come_back_from_a_backup_and_say_so_where_their_key_is_missing() {
     let world = World::enrolled().await;
     world.with_state_key("b");
+    let plain = world.stored("agent.key");
+    let said = world.agent.command(&["state", "seal", "--yes"]).await; // no ledger yet
+    assert!(said.code == Some(0) && said.text.contains("agent.key, identity.json"), "{}", said.text);
+    fs::write(world.files.state.join("agent.key"), plain).unwrap(); // somebody's plain copy
     let mut world = world.started().await;
     world.logs("files that lay unsealed in the state directory are sealed with it").await;
     assert!(world.are_sealed());
@@ -135,12 +140,18 @@ async fn sealed_keys_come_back_from_a_backup_and_say_so_where_their_key_is_missi
         world.agent.start();
         let log = world.logged_since(from, "from now on nothing is raised, endings go on").await;
         world.agent.kill().await;
-        for name in KEYS {
+        // Without any key the identity is believed, and the agent's key cannot be used; else nobody is spoken to.
+        let (other, its) = match edit {
+            0 => ("agent.key", why),
+            1 => ("identity.json", "is not authenticated with the state key"),
+            _ => ("identity.json", why),
+        };
+        for (name, why) in [("tag.key", why), (other, its)] {
             let line = log.lines().find(|line| line.contains(name) && line.contains(why));
             assert!(line.is_some(), "{why}: nothing of {name} in\n{log}");
         }
         assert_eq!(KEYS.map(|name| world.stored(name)), before, "{why}");
-        assert!(log.contains("cannot be spoken to; live grants are ended on time"), "{why}\n{log}");
+        assert!(log.contains("live grants are ended on time"), "{why}\n{log}");
     }
 
     // The whole state is lost, the key lies elsewhere.
@@ -177,6 +188,40 @@ async fn an_agent_that_enrols_with_a_state_key_never_has_a_key_unsealed_on_its_d
     world.agent.ready().await;
     let (code, check) = world.checked().await;
     assert_eq!((code, &check["authentic"]), (Some(0), &Value::Null), "{check}");
+}
+
+#[tokio::test]
+async fn whoever_writes_to_the_disk_does_not_say_whom_the_agent_trusts() {
+    let world = World::enrolled().await;
+    world.with_state_key("9");
+    let (said, sealed) = world.asked(&["state", "seal", "--yes"]).await;
+    assert_eq!((said.code, &sealed["ledger_id"]), (Some(0), &Value::Null), "{}", said.text);
+    let mut world = world.started().await;
+    world.agent.ready().await;
+    assert!(world.agent.kill().await);
+    let file = world.files.state.join("identity.json");
+    let ours = fs::read_to_string(&file).unwrap();
+    let proof = ours.lines().find(|line| line.contains("\"proof\"")).unwrap();
+    let other = ours.replace("https://", "https://evil.");
+    let stripped = ours.replace(&format!(",\n{proof}"), "");
+    assert!(other != ours && stripped != ours);
+    for forged in [other, stripped] {
+        fs::write(&file, &forged).unwrap();
+        let from = world.files.log_text().len();
+        world.agent.start();
+        let log = world.logged_since(from, "identity: cannot be read; no jobs are taken").await;
+        assert!(log.contains("is not authenticated with the state key"), "{log}");
+        assert!(!log.contains("control plane: in contact"), "{log}");
+        world.agent.kill().await;
+        let (_, check) = world.asked(&["check"]).await;
+        assert!(check.to_string().contains("is not authenticated with the state key"), "{check}");
+        let again = world.agent.command(&["enroll", "--if-needed", "--token-file", "/dev/null"]).await;
+        assert_ne!(again.code, Some(0), "{}", again.text);
+        assert_eq!(fs::read_to_string(&file).unwrap(), forged, "nothing was changed");
+    }
+    fs::write(&file, ours).unwrap();
+    world.agent.start();
+    world.agent.ready().await;
 }
 
 #[tokio::test]

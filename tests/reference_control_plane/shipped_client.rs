@@ -46,7 +46,9 @@ async fn the_shipped_client_enrols_acquires_and_reports_with_a_nonce_in_every_pr
     let stranger = Client::unenrolled(door(&plane), key.clone(), speaker.clone(), clock::now);
     let now = clock::now().wall;
     let identity =
-        enroll::enroll(&stranger, &key, &token, About::default(), state.path(), now).await.unwrap();
+        enroll::enroll(&stranger, &key, &token, About::default(), (state.path(), &AtRest::Plain), now)
+            .await
+            .unwrap();
     let keys = identity.keys().unwrap();
     let client = Client::new(door(&plane), key, &identity.agent_id, speaker, clock::now);
 

@@ -75,7 +75,7 @@ impl World {
             max_body: 8 << 20,
             user_agent: "test".to_owned(),
         });
-        let identity = Identity::load(&self.files.state).unwrap().unwrap();
+        let identity = Identity::load(&self.files.state, &AtRest::Plain).unwrap().unwrap();
         let key = load_key(&self.files.state, &AtRest::Plain).unwrap().unwrap();
         Client::new(Arc::new(door.unwrap()), key, &identity.agent_id, speaker, clock::now)
     }
@@ -109,7 +109,7 @@ async fn an_operator_gives_the_agent_a_new_key_and_nothing_stays_of_the_old_one(
     assert_eq!((view["outcome"].as_str(), view["previous"].as_str()), (Some("done"), Some(old.as_str())));
     assert_ne!(new, old);
     world.has_changed_to(new).await;
-    assert_eq!(Identity::load(&world.files.state).unwrap().unwrap().key, new);
+    assert_eq!(Identity::load(&world.files.state, &AtRest::Plain).unwrap().unwrap().key, new);
     let seeds = [seeds, vec![fs::read_to_string(world.files.state.join("agent.key")).unwrap()]].concat();
     assert!(seeds.iter().all(|seed| !world.files.log_text().contains(seed)), "only thumbprints are told");
     assert!(world.files.log_text().contains(&old) && world.files.log_text().contains(new));
@@ -240,7 +240,7 @@ async fn key_sets_that_are_older_forked_or_of_another_root_are_refused_and_the_o
     world.operator.rotate_keys().await.unwrap();
     let version = |me: &AgentView| me.status.as_ref().and_then(|s| s["key_set_version"].as_u64());
     world.until("the new set is in force", |me| version(me) == Some(2)).await;
-    let held = Identity::load(&world.files.state).unwrap().unwrap();
+    let held = Identity::load(&world.files.state, &AtRest::Plain).unwrap().unwrap();
     let refusals = || world.files.log_text().matches("key set: refused; the one in force stays").count();
     for how in [BadKeySet::Older, BadKeySet::Forked, BadKeySet::OtherRoot] {
         let before = refusals();
@@ -252,5 +252,5 @@ async fn key_sets_that_are_older_forked_or_of_another_root_are_refused_and_the_o
         }
         world.works().await;
     }
-    assert_eq!(Identity::load(&world.files.state).unwrap().unwrap(), held);
+    assert_eq!(Identity::load(&world.files.state, &AtRest::Plain).unwrap().unwrap(), held);
 }

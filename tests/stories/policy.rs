@@ -7,6 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ephemerald::{
     control::{approval, identity::Identity, keys::KeyPair, wire::JobClaims},
     sandbox::control_plane::JobSpec,
+    secrets::AtRest,
 };
 use serde_json::{Value, json};
 
@@ -68,7 +69,7 @@ async fn without_the_approvers_own_signature_nothing_is_raised() {
     let world =
         world.with_policy(|text| format!("{text}\n[approval_keys]\n\"grace@example.com\" = {key:?}\n"));
     let world = world.started().await;
-    let agent = Identity::load(&world.files.state).unwrap().unwrap().agent_id;
+    let agent = Identity::load(&world.files.state, &AtRest::Plain).unwrap().unwrap().agent_id;
 
     let claims = |job: &str, grant: &str| {
         let mut claims = grant_claims(grant, PERSON, "Manager", 2);

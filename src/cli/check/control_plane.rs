@@ -29,7 +29,8 @@ pub(super) async fn check(
     daemon: Option<&StatusView>,
     part: &mut Part<'_>,
 ) -> Option<(String, i64)> {
-    let identity = match Identity::load(&config.agent.state_dir) {
+    let rest = AtRest::read(config.agent.state_key.as_ref());
+    let identity = match Identity::load(&config.agent.state_dir, &rest) {
         Ok(identity) => identity,
         Err(error) => {
             part.step(
@@ -60,7 +61,7 @@ pub(super) async fn check(
     if let Some(status) = daemon {
         part.step("authentication", told(status));
     } else if let (Some(identity), Some(_)) = (&identity, &reached) {
-        part.step("authentication", proven(config, identity, door).await);
+        part.step("authentication", proven(config, (identity, &rest), door).await);
     }
     Some(("the control plane".to_owned(), reached?.ahead_ms?))
 }
@@ -81,9 +82,8 @@ fn told(status: &StatusView) -> Verdict {
 
 /// A heartbeat for a job that nobody has: the proof is judged, and nothing changes anywhere. The lowest
 /// epoch and one name for all checks, so that no control plane takes this for a cloned machine.
-async fn proven(config: &Config, identity: &Identity, door: Door) -> Verdict {
-    let rest = AtRest::read(config.agent.state_key.as_ref());
-    let key = match load_key(&config.agent.state_dir, &rest) {
+async fn proven(config: &Config, (identity, rest): (&Identity, &AtRest), door: Door) -> Verdict {
+    let key = match load_key(&config.agent.state_dir, rest) {
         Ok(Some(key)) => key,
         Ok(None) => {
             return Verdict::config("agent.key is missing", "restore it from the backup, or enrol again");

@@ -90,13 +90,14 @@ fn copy_identity(config: &Config, draft: &Path) -> Result<Vec<String>, Failure> 
             let _ = fs::remove_file(draft.join(name));
             files.extend(copy(state, draft, name)?);
         }
-        let identity = Identity::load(draft).map_err(|error| Failure::new(Exit::Config, error))?;
-        let pair = match (load_key(draft, &rest), identity) {
-            (Ok(Some(key)), Some(identity)) => identity.key == key.public().thumbprint(),
-            (Ok(_), _) => true,
-            // Sealed, and the state key cannot be read here: a pair if nothing has changed meanwhile.
-            (Err(IdentityError::Sealed { .. }), _) => unchanged(state, draft)?,
-            (Err(error), _) => return Err(Failure::new(Exit::Config, error)),
+        let pair = match (load_key(draft, &rest), Identity::load(draft, &rest)) {
+            (Ok(Some(key)), Ok(Some(identity))) => identity.key == key.public().thumbprint(),
+            // The state key cannot be read here, or does not vouch for them: a pair if nothing has changed meanwhile.
+            (Err(IdentityError::Sealed { .. }), _) | (_, Err(IdentityError::Sealed { .. })) => {
+                unchanged(state, draft)?
+            }
+            (Ok(_), Ok(_)) => true,
+            (Err(error), _) | (_, Err(error)) => return Err(Failure::new(Exit::Config, error)),
         };
         if pair {
             return Ok(files);
