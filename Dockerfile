@@ -7,20 +7,30 @@
 #     --tmpfs /run/ephemerald:uid=65532,gid=65532,mode=0750 \
 #     -v ephemerald-state:/var/lib/ephemerald -v ./etc:/etc/ephemerald:ro ephemerald
 #
-# The same sources, the same toolchain image and the same path give the same bytes: the lock file is binding, and
-# nothing in the build asks for the time. Whoever has built the binary already puts it, as image/, in the place of
-# the first stage: --build-context build=DIR (this is what ./release does).
-ARG RUST=1.95
+# Whoever has built the binary already puts it, as image/, in the place of the first stage: --build-context build=DIR
+# (this is what ./release does).
+#
+# Pinned: the crates, by Cargo.lock; the compiler and its libraries, by the version that TOOLCHAIN names.
+# rust-toolchain.toml stays out of the context: rustup would follow it to the "stable" of the day.
+# Not pinned: a tag can be moved, and musl-tools is what Debian has on the day. Name the image by its digest, and the
+# same sources give the same program as long as musl-tools is the same; nothing in the build asks for the time:
+#   docker buildx imagetools inspect rust:1.95.0-bookworm
+#   docker build --build-arg TOOLCHAIN=docker.io/library/rust:1.95.0-bookworm@sha256:DIGEST -t ephemerald .
+# An image of your own will do: Debian with rustup, a C compiler and make. At least Cargo.toml's rust-version.
+ARG TOOLCHAIN=docker.io/library/rust:1.95.0-bookworm
 
-FROM rust:${RUST}-bookworm AS build
-# "sandbox" for an image that plays the main job; a released one has no feature.
-ARG FEATURES=
+FROM ${TOOLCHAIN} AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends musl-tools \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
+# "sandbox" for an image that plays the main job; a released one has no feature.
+ARG FEATURES=
+# The versions are in the log, for whoever asks later what a program was made with.
 RUN target="$(uname -m)-unknown-linux-musl" \
+ && rustc --version \
+ && dpkg-query --show musl-tools \
  && rustup target add "$target" \
  && cargo build --locked --profile dist --no-default-features --features "$FEATURES" --target "$target" \
  && install -D -m 0755 "target/$target/dist/ephemerald" /image/usr/bin/ephemerald \
