@@ -1,10 +1,12 @@
-//! `docs/testing.md` and `docs/comparison.md` name tests that exist, and the first leaves no fault of the
-//! catalogue out. Refuses to believe
-//! that a test shows what the page says: people read.
+//! `docs/testing.md`, `docs/comparison.md` and `docs/threat-model.md` name tests that exist, and the first
+//! leaves no fault of the catalogue out. Refuses to believe that a test shows what the page says: people read.
+
+#[path = "comparison.rs"]
+mod comparison;
 
 use std::collections::BTreeSet;
 
-use super::{read_tree, report, root};
+use super::{read_tree, report, root, source::Source};
 
 /// The catalogue's faults are numbered from 1 to this.
 const FAULTS: usize = 108;
@@ -15,8 +17,8 @@ const SHORTEST: usize = 28;
 fn the_page_about_tests_names_tests_that_exist_and_every_fault() {
     let page =
         std::fs::read_to_string(root().join("docs/testing.md")).expect("the page is in the repository");
-    let code: Vec<_> = read_tree("tests", "rs").into_iter().chain(read_tree("src", "rs")).collect();
-    let exists = |name: &str| code.iter().any(|file| file.text.contains(&format!("fn {name}(")));
+    let code = code();
+    let exists = |name: &str| is_function(&code, name);
     let compared = std::fs::read_to_string(root().join("docs/comparison.md")).expect("so is this one");
     let threats = std::fs::read_to_string(root().join("docs/threat-model.md")).expect("and this one");
     let mut wrong: Vec<String> = named(&page)
@@ -35,6 +37,28 @@ fn the_page_about_tests_names_tests_that_exist_and_every_fault() {
         wrong.push("docs/testing.md: a fault has two rows".to_owned());
     }
     report(&wrong);
+}
+
+/// Everything that may hold a test.
+fn code() -> Vec<Source> {
+    read_tree("tests", "rs").into_iter().chain(read_tree("src", "rs")).collect()
+}
+
+fn is_function(code: &[Source], name: &str) -> bool {
+    let declared = format!("fn {name}(");
+    code.iter().any(|file| file.text.contains(&declared))
+}
+
+/// Whether a function of this name stands below `#[test]` or the like.
+fn is_test(code: &[Source], name: &str) -> bool {
+    let declared = format!("fn {name}(");
+    let marked = |(at, _): (usize, &str), text: &str| {
+        let (above, _) = text[..at].rsplit_once('\n').unwrap_or_default();
+        let above = above.lines().rev().map(str::trim);
+        let mut above = above.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        above.any(|line| line.starts_with("#[") && line.contains("test"))
+    };
+    code.iter().any(|file| file.text.match_indices(&declared).any(|hit| marked(hit, &file.text)))
 }
 
 /// Names of tests in code style.

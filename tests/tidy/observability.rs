@@ -1,6 +1,9 @@
 //! What watches the agent speaks of metrics that exist, and every alert has its row for the person who is
 //! woken. Refuses to judge expressions: `promtool` does, in `.ci/run observability`.
 
+#[path = "log_lines.rs"]
+mod log_lines;
+
 use std::{collections::BTreeSet, fs};
 
 use super::{report, root};

@@ -169,7 +169,7 @@ fn comment(text: &str) -> Option<usize> {
 }
 
 /// The length of the string or character literal that `text` starts with.
-fn literal(text: &str, before: Option<char>) -> Option<usize> {
+pub(crate) fn literal(text: &str, before: Option<char>) -> Option<usize> {
     let inside_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
     if !inside_word && text.starts_with('r') {
         let hashes = text[1..].chars().take_while(|c| *c == '#').count();
