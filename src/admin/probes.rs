@@ -59,7 +59,7 @@ async fn bind(address: SocketAddr, stop: &mut watch::Receiver<bool>) -> Option<T
     }
 }
 
-fn router(queries: mpsc::Sender<Query>) -> Router {
+pub(super) fn router(queries: mpsc::Sender<Query>) -> Router {
     Router::new()
         .route("/live", get(live))
         .route("/ready", get(ready))

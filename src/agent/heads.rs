@@ -107,12 +107,10 @@ impl Heads {
 async fn judge(compared: &Compared<'_>, theirs: Option<&JournalHead>, ledger: &Ledger<Raise>) -> Verdict {
     let (Some(ours), Some(theirs)) = (compared.ours, theirs) else { return Verdict::Silent };
     let strange = || Verdict::Strange(doubts::rolled_back(theirs.seq, &theirs.hash, ours.seq));
-    if theirs.seq > ours.seq {
-        return strange();
-    }
     if theirs.seq == ours.seq {
         return if theirs.hash == ours.hash { Verdict::Agree } else { strange() };
     }
+    // Also beyond what was told: reports go on meanwhile, and what they told may be known before this is answered.
     // Below the base are numbers of a life that was doubted before.
     let Some(seq) = theirs.seq.checked_sub(compared.base).filter(|seq| *seq > 0) else {
         return Verdict::Silent;
@@ -122,5 +120,56 @@ async fn judge(compared: &Compared<'_>, theirs: Option<&JournalHead>, ledger: &L
         // A disk that cannot be read now is no proof.
         Err(_) => Verdict::Silent,
         Ok(_) => strange(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{action::Entry, record, record::Record, state::State, time::Timestamp},
+        ledger::{Batch, Event, Keying, OnLoss, Options, codec},
+    };
+
+    /// A ledger of so many records, and the head as it is told.
+    async fn ledger(dir: &std::path::Path, records: u64) -> (Ledger<Raise>, Vec<JournalHead>) {
+        let options = Options { created_at: 1, on_loss: OnLoss::BeginAnew, key: Keying::None };
+        let (ledger, _, mut events) = Ledger::open(dir, options).await.unwrap();
+        let mut state = State::default();
+        let rows = (1..=records).map(|seq| {
+            let record = Record::AgentStarted { clock_was_dead: false };
+            let entry = Entry { seq: record::Seq(seq), at: Timestamp(1), record };
+            state.apply(entry.seq, entry.at, &entry.record);
+            codec::row(&entry, &state)
+        });
+        ledger.submit(Batch { rows: rows.collect(), raises: vec![] }).unwrap();
+        assert!(matches!(events.recv().await, Some(Event::Durable { .. })));
+        let rows = ledger.read_range(Seq(1), 100).await.unwrap();
+        let heads = rows.iter().map(|row| JournalHead { seq: row.seq.0, hash: views::hex(&row.hash) });
+        let heads = heads.collect();
+        (ledger, heads)
+    }
+
+    #[tokio::test]
+    async fn what_reports_told_meanwhile_is_no_strange_record_and_one_that_is_not_here_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, heads) = ledger(dir.path(), 5).await;
+        let other = |seq| JournalHead { seq, hash: "00".repeat(32) };
+        for (told, theirs, agrees) in [
+            (2, heads[1].clone(), true),
+            (2, heads[4].clone(), true), // reported after the head was told, and before the answer
+            (4, heads[1].clone(), true),
+            (2, other(2), false),
+            (2, other(4), false),
+            (4, other(2), false),
+            (2, other(6), false),
+        ] {
+            let ours = heads.get(told - 1);
+            let compared = Compared { ours, head: None, base: 0, revoke_only: false, replaced: false };
+            let verdict = judge(&compared, Some(&theirs), &ledger).await;
+            assert_eq!(matches!(verdict, Verdict::Agree), agrees, "{told} {theirs:?}");
+            assert_eq!(matches!(verdict, Verdict::Strange(_)), !agrees, "{told} {theirs:?}");
+        }
+        ledger.close().await;
     }
 }

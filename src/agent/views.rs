@@ -228,7 +228,7 @@ pub(super) fn health(turn: &Turn) -> HealthView {
     let paused = turn.engine.raises_paused().into_iter().filter(|why| *why != DRY_RUN);
     let mut why: Vec<String> = paused.map(str::to_owned).collect();
     if turn.parts.agent_id.is_none() {
-        why.push("not enrolled: run `ephemerald enroll`".to_owned());
+        why.push("not enrolled, or identity.json cannot be used: run `ephemerald check`".to_owned());
     } else if turn.contact.last.is_none() || turn.contact.error.is_some() {
         why.push("the control plane does not answer".to_owned());
     }

@@ -4,7 +4,10 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
-use crate::admin::client::AskError;
+use crate::{
+    admin::client::AskError,
+    secrets::guard::{self, Hit, Outlet},
+};
 
 /// The table of exit codes as `--help` prints it; `docs/exit-codes.md` says more.
 pub(super) const HELP: &str = "\
@@ -60,10 +63,20 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Joins an error and its exit code.
+    /// Joins an error and its exit code. It is looked over here, while the secrets that it might hold are alive: it is
+    /// printed when the command is over.
     pub fn new(exit: Exit, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { exit, error: error.into() }
+        let error = error.into();
+        match guard::judge(Outlet::Output, error.to_string().as_bytes(), None) {
+            Ok(()) => Self { exit, error },
+            Err(hit) => Self { exit, error: withheld(&hit).into() },
+        }
     }
+}
+
+/// In place of what held a secret.
+pub(super) fn withheld(hit: &Hit) -> String {
+    format!("not printed: it held a secret (sha256 {}…)", hit.secret)
 }
 
 impl fmt::Display for Failure {

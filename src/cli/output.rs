@@ -6,15 +6,13 @@ use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, exit};
 use crate::secrets::guard::{self, Outlet};
 
 /// Prints text as it is.
 pub(super) fn text(text: &str) -> Result<(), Failure> {
-    guard::judge(Outlet::Output, text.as_bytes(), None).map_err(|hit| {
-        let problem = format!("not printed: it held a secret (sha256 {}…)", hit.secret);
-        Failure::new(Exit::Failed, problem)
-    })?;
+    guard::judge(Outlet::Output, text.as_bytes(), None)
+        .map_err(|hit| Failure::new(Exit::Failed, exit::withheld(&hit)))?;
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Failed, error)),
         _ => Ok(()),
@@ -79,4 +77,23 @@ pub(super) fn terminal_lines() -> Option<usize> {
 pub(super) fn hint(text: &str) {
     // Nobody to read it is no reason to fail.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrets::Secret;
+
+    #[test]
+    fn neither_what_is_printed_nor_what_went_wrong_holds_a_live_secret() {
+        let canary = "jca_output-canary/03bb";
+        let secret = Secret::new(canary.to_owned());
+        let wrong = || Failure::new(Exit::Config, format!("{canary} is wrong"));
+        for said in [text(canary).unwrap_err(), json(&[canary]).unwrap_err(), wrong()] {
+            let said = said.to_string();
+            assert!(!said.contains("canary") && said.contains(&secret.digest()), "{said}");
+        }
+        drop(secret);
+        assert!(wrong().to_string().contains(canary));
+    }
 }

@@ -111,6 +111,31 @@ pub(super) fn allowed() -> Vec<Call> {
     GROUPS.iter().flat_map(|group| group.calls.iter().chain(group.older)).copied().collect()
 }
 
+/// The calls of [`NEVER`] in the manner of x32: their own numbers with this bit, or numbers that only x32 has (`ptrace`,
+/// `kexec_load`, `process_vm_readv`, `process_vm_writev`; `arch/x86/entry/syscalls/syscall_64.tbl` of Linux).
+pub(super) fn x32() -> impl Iterator<Item = i64> {
+    const X32: i64 = 0x4000_0000;
+    let only = [521, 528, 539, 540];
+    let numbers = NEVER.iter().map(|(_, number)| *number).chain(only);
+    numbers.filter(|_| cfg!(target_arch = "x86_64")).map(|number| X32 | number)
+}
+
+/// `clone` into a namespace of its own, which is what `unshare` does.
+pub(super) fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
+    [
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWNET,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWCGROUP,
+    ]
+    .into_iter()
+    .map(|flag| rule(vec![masked_long(0, u64::from(flag.unsigned_abs()))]))
+    .collect()
+}
+
 /// Calls that are allowed with some arguments only.
 pub(super) fn guarded() -> Result<Vec<(i64, Vec<SeccompRule>)>, BackendError> {
     let mut sockets = Vec::new();

@@ -256,4 +256,17 @@ mod tests {
         assert_eq!(line.lines().count(), 1, "{line:?}");
         assert!(!line.contains('\u{1b}') && line.contains("INFO  x\\ny  role="), "{line:?}");
     }
+
+    #[test]
+    fn a_line_that_would_hold_a_live_secret_is_withheld_and_told_in_its_place() {
+        let text = "jca_log-line-canary/5e1f";
+        let act = || tracing::info!(body = %format!("it was {text}"), "an answer {text}");
+        let secret = crate::secrets::Secret::new(text.to_owned());
+        for line in [logged(JsonLine, act), logged(Human, act)] {
+            assert!(!line.contains("canary") && line.contains(&secret.digest()), "{line}");
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+        drop(secret);
+        assert!(logged(JsonLine, act).contains("canary") && logged(Human, act).contains("canary"));
+    }
 }

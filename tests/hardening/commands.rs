@@ -48,11 +48,29 @@ fn a_program_is_started() {
     let said = Command::new("unshare").args(["--user", "true"]).output().unwrap();
     let text = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(!said.status.success() && text.contains("Operation not permitted"), "{text}");
+    evades();
+}
+
+/// Other ways to what is refused, from a program that was started.
+fn evades() {
+    let said = Command::new(Path::new(OUTSIDE).join("evades")).output().unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    let found: Vec<&str> = text.lines().collect();
+    let (eperm, enosys) = (1, 38);
+    let mut expected = vec![format!("clone3 {enosys}"), format!("clone {eperm}"), "fork 0".to_owned()];
+    if cfg!(target_arch = "x86_64") {
+        expected.extend([format!("x32-unshare {eperm}"), format!("x32-ptrace {eperm}")]);
+    }
+    assert_eq!(found, expected);
 }
 
 #[test]
 fn a_program_runs_confined_where_commands_are_configured_and_not_at_all_elsewhere() {
     assert!(NEVER.len() > 30, "a list");
+    let source = Path::new(OUTSIDE).join("evades.c");
+    fs::write(&source, include_str!("evades.c")).unwrap();
+    let made = Command::new("cc").arg("-o").arg(source.with_extension("")).arg(&source).status();
+    assert!(made.unwrap().success());
     for commands in [true, false] {
         let output = child(commands);
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

@@ -41,6 +41,40 @@ async fn a_redirect_to_another_host_receives_nothing() {
     }
 }
 
+/// The library as it comes, and the door, with the requests of each of our clients: the token endpoint's, which has its
+/// secret in the Basic header; an agent's, which has its proof there; JumpCloud's, above, has a header of its own.
+#[tokio::test]
+async fn what_a_redirect_takes_along_of_each_clients_requests_and_that_the_door_takes_nothing() {
+    let ca = tempfile::tempdir().unwrap();
+    let basic = format!("Basic {}", STANDARD.encode("client-1:jca_canary_secret"));
+    for (path, authorization, body) in [
+        ("/oauth2/token", basic.as_str(), "grant_type=client_credentials&scope=api&canary=form"),
+        ("/v1/agent/reports", "Proof jca_canary_proof", "{\"canary\": \"report\"}"),
+    ] {
+        let thief = Server::start(transport(&ca, "https"), None).await;
+        let elsewhere = format!("https://localhost:{}/stolen", thief.addr.port());
+        let api = Server::start(transport(&ca, "https"), Some(elsewhere)).await;
+        let header = (reqwest::header::AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
+        let request = Request {
+            method: reqwest::Method::POST,
+            headers: vec![header.clone()],
+            body: Some(body.as_bytes().to_vec()),
+            ..post(path)
+        };
+        let door = Door::new(options(&api.origin("https"), &ca)).unwrap();
+        assert_eq!(door.send(request).await.unwrap().status, 307);
+        assert_eq!(thief.heard(), "", "{path}");
+        assert!(api.heard().contains(authorization) && api.heard().contains(body), "{path}");
+
+        let origin = api.origin("https");
+        let asked = plain_library(&ca).post(format!("{origin}{path}")).header(header.0, header.1).body(body);
+        asked.send().await.unwrap();
+        let taken = thief.heard();
+        assert!(taken.contains(body), "the library hands the body over: {taken}");
+        assert!(!taken.contains(authorization), "and keeps this one header back: {taken}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_that_holds_another_origins_key_is_not_sent_in_whatever_form() {
     let ca = tempfile::tempdir().unwrap();

@@ -199,12 +199,23 @@ pub(crate) async fn start_cloud(
 }
 
 pub(crate) async fn start_control(listen: SocketAddr, data: PathBuf) -> (control_plane::Running, Part) {
-    let options = control_plane::Options {
-        lease: Duration::from_secs(3),
-        ..control_plane::Options::new(listen, &data)
-    };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut running = control_plane::run(options, async { drop(stopped.await) }).await.unwrap();
-    let done = std::mem::replace(&mut running.done, tokio::spawn(async { Ok(()) }));
-    (running, Part { stop, done })
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let options = control_plane::Options {
+            lease: Duration::from_secs(3),
+            ..control_plane::Options::new(listen, &data)
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        match control_plane::run(options, async { drop(stopped.await) }).await {
+            Ok(mut running) => {
+                let done = std::mem::replace(&mut running.done, tokio::spawn(async { Ok(()) }));
+                return (running, Part { stop, done });
+            }
+            // While it was away its port may have become the near end of somebody's connection.
+            Err(_) if listen.port() != 0 && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }

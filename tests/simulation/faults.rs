@@ -114,10 +114,7 @@ fn outage(run: &mut Run) {
         run.world.witness.saw("outage of hours");
     }
     if run.chance.percent(20) {
-        // The control plane says nothing, neither jobs nor the time.
-        run.silent_until = run.world.elapsed + length;
-        run.world.witness.saw("silence of the control plane");
-        return;
+        return silence(run, length);
     }
     match run.chance.between(0, 4) {
         0 => run.world.org_unreadable = Some(run.chance.of(&[FaultClass::Forbidden, FaultClass::Ambiguous])),
@@ -127,6 +124,20 @@ fn outage(run: &mut Run) {
     run.reads_back_at = run.world.elapsed + length;
     run.world.witness.saw("outage");
     run.disturb();
+}
+
+/// The control plane says nothing, neither jobs nor the time.
+fn silence(run: &mut Run, length: u64) {
+    run.silent_until = run.silent_until.max(run.world.elapsed + length);
+    run.world.witness.saw("silence of the control plane");
+}
+
+/// Where a clock is wrong, there is often no network that could tell.
+fn silence_perhaps(run: &mut Run) {
+    if run.chance.percent(40) {
+        let length = run.chance.of(&[120_000, 1_800_000, 4 * 3_600_000]);
+        silence(run, length);
+    }
 }
 
 pub(crate) fn closed_policy(run: &mut Run) -> Option<Policy> {
@@ -154,6 +165,7 @@ fn jump(run: &mut Run) {
     let to = if run.chance.percent(40) { run.real_wall().0 } else { run.world.now.wall.0 + by };
     run.world.now.wall = Timestamp(to);
     run.world.witness.saw("wall clock jump");
+    silence_perhaps(run);
     run.disturb();
     run.world.input(Input::Tick);
 }
@@ -188,6 +200,7 @@ fn reboot(run: &mut Run) {
         *known = lag.max(*known);
     }
     run.world.witness.saw("reboot");
+    silence_perhaps(run);
     restart(run);
 }
 

@@ -125,6 +125,8 @@ async fn with_a_state_key() -> World {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let line = format!("[agent]\nstate_key_file = \"{}\"\n", file.display());
     world.rewrite_config(|text| text.replace("[agent]\n", &line));
+    let sealed = world.agent.command(&["state", "seal", "--yes"]).await;
+    assert_eq!(sealed.code, Some(0), "{}", sealed.text);
     world.started().await
 }
 

@@ -75,9 +75,18 @@ pub(crate) fn request(method: Method, path: &str) -> Request {
 }
 
 pub(crate) fn jumpcloud(origin: &str, authority: &Authority) -> Client {
+    client(origin, &format!(r#""token": "{KEY}""#), authority)
+}
+
+/// The same with a service account, whose tokens are made at the same place.
+pub(crate) fn service_account(origin: &str, authority: &Authority) -> Client {
+    client(origin, r#""client_id": "wire", "client_secret": "wire_canary_of_a_service""#, authority)
+}
+
+fn client(origin: &str, credential: &str, authority: &Authority) -> Client {
     listen();
     let pem = serde_json::to_string(&authority.pem).unwrap();
-    let json = format!(r#"{{"url": "{origin}", "token": "{KEY}", "ssl_ca_cert_content": {pem}}}"#);
+    let json = format!(r#"{{"url": "{origin}", {credential}, "ssl_ca_cert_content": {pem}}}"#);
     let connection = Connection::parse(&Secret::new(json), "wire.json").unwrap();
     let setup = Setup { proxy: None, page_size: 100, rate_per_second: 100_000, clock: clock::now };
     Client::new(&connection, &setup).unwrap()

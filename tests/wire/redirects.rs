@@ -1,11 +1,14 @@
 //! Redirects, and every other way in which an answer can point elsewhere: none is taken.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ephemerald::{control::client::ControlError, engine::observed::FaultClass};
 use reqwest::Method;
 
 use crate::{
     agent_side::{
         BEARER, KEY, assert_clean, assert_log_is_clean, control, door, jumpcloud, put, report, request,
+        service_account,
     },
     certs::Authority,
     pipe::End,
@@ -115,6 +118,38 @@ async fn jumpclouds_redirects_are_faults_of_their_own_and_the_key_stays() {
             }
             assert!(write.may_have_happened(), "whoever redirects may have acted first");
             assert_eq!(server.requests(), 2, "{what}, {status}");
+            thieves.assert_heard_nothing(what);
+        }
+    }
+    assert_log_is_clean();
+}
+
+#[tokio::test]
+async fn no_redirect_takes_a_service_accounts_secret_or_token_along() {
+    const MADE: &str = r#"{"access_token": "wire_canary_token", "token_type": "bearer", "expires_in": 3600}"#;
+    let authority = Authority::new("wire");
+    let thieves = Thieves::start(&authority);
+    for (what, to) in thieves.targets("https://127.0.0.1") {
+        for status in STATUSES {
+            // Where tokens are made.
+            let server = pointing(&authority, status, &to, &thieves);
+            let fault = put(&service_account(&server.origin("https"), &authority)).await.unwrap_err();
+            assert!(!fault.may_have_happened(), "{what}, {status}: {fault:?}");
+            assert_eq!(server.requests(), 1, "{what}, {status}");
+            // The API, for whoever has a token.
+            let answers = [
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{MADE}", MADE.len()),
+                format!("HTTP/1.1 {status} Elsewhere\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"),
+            ];
+            let asked = AtomicUsize::new(0);
+            let script = move |_| {
+                let number = asked.fetch_add(1, Ordering::Relaxed).min(1);
+                Reply::of(answers[number].clone(), End::Kept)
+            };
+            let api = Wild::start(Some(authority.server(&["http/1.1"])), When::Asked, script);
+            let fault = put(&service_account(&api.origin("https"), &authority)).await.unwrap_err();
+            assert_eq!((fault.class, fault.status), (FaultClass::Redirected, Some(status)), "{what}");
+            assert!(api.heard().contains("Bearer wire_canary_token") && api.requests() == 2, "{what}");
             thieves.assert_heard_nothing(what);
         }
     }
