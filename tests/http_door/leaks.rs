@@ -49,7 +49,7 @@ async fn what_a_redirect_takes_along_of_each_clients_requests_and_that_the_door_
     let basic = format!("Basic {}", STANDARD.encode("client-1:jca_canary_secret"));
     for (path, authorization, body) in [
         ("/oauth2/token", basic.as_str(), "grant_type=client_credentials&scope=api&canary=form"),
-        ("/v1/agent/reports", "Proof jca_canary_proof", "{\"canary\": \"report\"}"),
+        ("/v1/agent/reports", "Proof jca_canary_proof", "[70017001]"),
     ] {
         let thief = Server::start(transport(&ca, "https"), None).await;
         let elsewhere = format!("https://localhost:{}/stolen", thief.addr.port());
