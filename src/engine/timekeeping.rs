@@ -44,7 +44,9 @@ impl Engine {
     #[must_use]
     pub fn reckoning(&self, now: Now) -> Reckoning {
         let came = self.clock.has_come(self.now) + now.boot.since(self.now.boot);
-        Reckoning { came, suspect: self.clock.suspect() }
+        // What a witness told is known too, whether or not a disk took it.
+        let seen = self.state.time_seen.map_or(came, |(_, seen)| seen.carried_to(now));
+        Reckoning { came: came.max(seen), suspect: self.clock.suspect() }
     }
 
     /// Takes the clocks' reading; sets every end anew when they moved against each other.

@@ -24,7 +24,7 @@ const AFTERMATH_MS: u64 = 200_000;
 /// A job id is remembered for a day beyond its start-by instant.
 const FORGOTTEN_MS: u64 = 24 * 3_600_000;
 /// By how much clocks may differ unseen.
-const CLOCKS_DIFFER_MS: u64 = 60_000;
+pub(crate) const CLOCKS_DIFFER_MS: u64 = 60_000;
 /// The wheel's own slack, and a turn of the disk.
 const SLACK_MS: u64 = 2_100;
 

@@ -18,8 +18,7 @@ impl World {
         let shown: Vec<&ObservedAccount> = match &outcome {
             Outcome::Get(Ok(account)) => vec![account],
             Outcome::List(Ok(listing)) => {
-                let keys = listing.accounts.iter().flat_map(|a| [a.id.to_string(), a.email.to_string()]);
-                self.witness.listed(keys.collect());
+                self.listings.push(call);
                 listing.accounts.iter().collect()
             }
             _ => Vec::new(),
@@ -27,6 +26,15 @@ impl World {
         let came = self.elapsed + self.latency + takes;
         shown.into_iter().for_each(|account| self.witness.read(self.elapsed, came, account));
         self.after(self.latency + takes, Event::Answer(call, outcome));
+    }
+
+    /// A listing counts as evidence once it has come: one that waits while the machine sleeps says nothing to anybody.
+    pub(super) fn heard(&mut self, call: CallId, outcome: &Outcome) {
+        let own = self.listings.iter().position(|own| *own == call).map(|at| self.listings.swap_remove(at));
+        if let (Some(_), Outcome::List(Ok(listing))) = (own, outcome) {
+            let keys = listing.accounts.iter().flat_map(|a| [a.id.to_string(), a.email.to_string()]);
+            self.witness.listed(keys.collect());
+        }
     }
 
     /// Another integration's JumpCloud: it has a tenant of its own that nobody looks at here.

@@ -130,6 +130,8 @@ pub(crate) struct World {
     pub(crate) witness: Witness,
     /// What speaks against the ledger at the next start.
     pub(crate) findings: Vec<Finding>,
+    /// Listings of this tenant that have not come back.
+    listings: Vec<CallId>,
     /// What the next engine of this process is told of the time.
     reckoning: Option<Reckoning>,
     events: BTreeMap<(u64, u64), Event>,
@@ -194,6 +196,7 @@ impl World {
             disk: 2,
             elapsed: 0,
             ahead: BTreeSet::new(),
+            listings: Vec::new(),
             reckoning: None,
             witness: Witness::default(),
             findings: Vec::new(),
@@ -314,7 +317,10 @@ impl World {
                     self.send_raise(raise);
                 }
             }
-            Event::Answer(call, outcome) => self.input(Input::Outcome(call, outcome)),
+            Event::Answer(call, outcome) => {
+                self.heard(call, &outcome);
+                self.input(Input::Outcome(call, outcome));
+            }
             Event::Inventoried(jobs, counts) => self.input(Input::Inventoried(jobs, counts)),
             Event::Apply(write, late) => self.apply_write(self.now.boot.0, &write, late),
         }
