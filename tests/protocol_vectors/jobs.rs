@@ -176,6 +176,7 @@ fn forged_jobs(cases: &mut Expected) {
 fn misdirected_jobs(cases: &mut Expected) {
     cases.rejected("addressed to another agent", "wrong_agent", sign(&with("/aud", json!("agent-9999"))));
     cases.rejected("protocol version 2", "unsupported_version", sign(&with("/v", json!(2))));
+    cases.rejected("protocol version 0", "unsupported_version", sign(&with("/v", json!(0))));
     let newer = json!({"type": "lend", "grant_id": "grant-1"});
     let told = (false, Some("unsupported_job_type"), None, Some("job-1"));
     cases.push("job type that version 1 does not have", sign(&with("/job", newer)), told);
@@ -217,6 +218,19 @@ fn malformed_jobs(cases: &mut Expected) {
     bad("grant id with a slash", with("/job/grant_id", json!("../admin")));
     bad("account id with a query", with("/job/target", json!({"account_id": "5f1b?x=1"})));
     bad("e-mail with a line break", with("/job/target", json!({"email": "ada@example.com\r\nBcc: x@y.z"})));
+    bad("audience as a list", with("/aud", json!(["agent-7f3a"])));
+    bad("no audience", without("/aud"));
+    bad("no time of issue", without("/iat"));
+    bad("time of issue as text", with("/iat", json!("1790000000")));
+    bad("protocol version as text", with("/v", json!("1")));
+    bad("no role", without("/job/role"));
+    bad("role of nothing", with("/job/role", json!("")));
+    bad("role with a line break", with("/job/role", json!("Help Desk\nAdministrator")));
+    bad("role as a list", with("/job/role", json!(["Help Desk", "Administrator"])));
+    bad("no grant id", without("/job/grant_id"));
+    bad("revoke of nothing", with("/job", json!({"type": "revoke"})));
+    bad("extension of nothing", with("/job", json!({"type": "extend", "duration_s": 600})));
+    bad("job that is no object", with("/job", json!("grant")));
     bad("too many approvers", with("/job/request/approvers", json!(vec!["a@example.com"; 33])));
     // Without one readable id there is none to answer by.
     let nameless = (false, Some("rejected"), Some("malformed"), None);
