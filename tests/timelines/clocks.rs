@@ -137,3 +137,21 @@ fn a_clock_that_was_ahead_keeps_no_time_that_has_not_come() {
     w.run(MINUTE);
     check!(w, (w.ended(&g), w.roles_of(&ada)), (None, vec!["Manager".to_owned()]));
 }
+
+#[test]
+fn what_a_witness_told_is_known_to_the_next_engine_of_the_process_although_the_disk_took_nothing() {
+    let (mut w, ada, _) = granted(120);
+    w.reboot_after(HOUR);
+    shows(&mut w, 6);
+    w.start();
+    w.run(1_000);
+    w.disk = 20_000;
+    w.input(Input::ControlTime(truth(&w)));
+    w.run(1_000);
+    w.ledger_fails(0);
+    w.disk = 2;
+    w.run(60_000);
+    w.ledger_reopens();
+    w.run(120 * MINUTE + 2_000 - w.elapsed);
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+}
