@@ -87,7 +87,16 @@ impl Engine {
             self.restart_watches_of_the_future();
             self.extend_durable();
             self.believe_again();
+        } else if self.clock.is_trusted() && self.is_kept_ahead() {
+            // The clock that it was kept by ran ahead, and nobody noticed: the next start must believe a right one.
+            self.write_as_of(self.now.wall, self.time_seen());
         }
+    }
+
+    /// Whether the time that was kept is further ahead than clocks may differ.
+    fn is_kept_ahead(&self) -> bool {
+        let kept = self.state.time_seen.map(|(_, seen)| seen.carried_to(self.now));
+        kept.is_some_and(|kept| kept.since(self.now.wall) > self.settings.timing.skew)
     }
 
     /// Binds an end that was set on another boot to this boot's clock, in the ledger: from here on a wall clock
