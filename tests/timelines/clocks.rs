@@ -155,3 +155,19 @@ fn what_a_witness_told_is_known_to_the_next_engine_of_the_process_although_the_d
     w.run(120 * MINUTE + 2_000 - w.elapsed);
     check!(w, w.roles_of(&ada), ["Read Only"]);
 }
+
+#[test]
+fn a_time_that_was_kept_ahead_unnoticed_is_corrected_by_a_control_plane_that_finds_the_clock_right() {
+    let (mut w, ada, g) = granted(8 * 60);
+    for (step, then) in [(50_000, 1_000), (50_000, 6 * MINUTE), (-50_000, 1_000), (-50_000, 1_000)] {
+        w.now.wall = Timestamp(w.now.wall.0 + step); // less than is noticed
+        w.input(Input::Tick);
+        w.run(then);
+    }
+    w.input(Input::ControlTime(truth(&w)));
+    w.run(1_000);
+    w.crash();
+    w.start();
+    w.run(1_000);
+    check!(w, (w.ended(&g), w.roles_of(&ada)), (None, vec!["Manager".to_owned()]));
+}
