@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind::BrokenPipe, Write as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -105,12 +105,14 @@ impl Home {
         Said::of(self.command(args).output().unwrap())
     }
 
-    /// Runs a command with this on its standard input.
+    /// Runs a command with this on its standard input. One that refuses before it reads leaves a pipe that
+    /// nobody holds: what it says is what counts.
     pub(crate) fn run_with_input(&self, args: &[&str], input: &str) -> Said {
         let mut command = self.command(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let written = child.stdin.take().unwrap().write_all(input.as_bytes());
+        assert!(written.as_ref().map_or_else(|error| error.kind() == BrokenPipe, |()| true), "{written:?}");
         Said::of(child.wait_with_output().unwrap())
     }
 

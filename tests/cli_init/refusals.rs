@@ -114,7 +114,8 @@ fn a_key_file_that_others_can_read_is_refused() {
 #[test]
 fn without_a_terminal_nobody_is_asked() {
     let home = Home::new();
-    let said = home.run_with_input(&["init"], "\n\n\n\n");
+    // More than a pipe holds: an `init` that refuses without reading always leaves it broken.
+    let said = home.run_with_input(&["init"], &"\n".repeat(1 << 20));
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("--non-interactive") && said.err.contains("--answers"), "{}", said.err);
     let json = home.run(&["init", "--output", "json"]);
