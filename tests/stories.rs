@@ -20,6 +20,8 @@ mod evidence;
 mod extend;
 #[path = "stories/fresh_keys.rs"]
 mod fresh_keys;
+#[path = "stories/fresh_secrets.rs"]
+mod fresh_secrets;
 #[path = "stories/inventory.rs"]
 mod inventory;
 #[path = "stories/keys.rs"]

@@ -113,8 +113,9 @@ impl Client {
         tracing::error!(
             connection = self.file,
             key = self.key,
+            credential = if self.is_service_account() { "client secret" } else { "API key" },
             days,
-            "JumpCloud: the API key expires soon; without a new one no access can be taken away"
+            "JumpCloud: the credential expires soon; without a new one no access can be taken away"
         );
     }
 

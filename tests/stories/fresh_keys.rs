@@ -148,7 +148,7 @@ async fn a_connection_is_tested_without_being_taken_and_its_end_is_told_days_bef
     }
     let said = world.agent.command(&["status"]).await;
     assert!(said.text.contains("integration main: its key ends in 3 days"), "{}", said.text);
-    world.logs("the API key expires soon").await;
+    world.logs("the credential expires soon").await;
 
     write(&world, NEW);
     let said = world.agent.command(&["connection", "test"]).await;
