@@ -19,6 +19,9 @@ pub(crate) struct Jobs {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JobCase {
     pub(crate) name: String,
+    /// Judged then instead of at the file's `now`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) now: Option<i64>,
     pub(crate) jws: String,
     pub(crate) expect: JobExpect,
 }

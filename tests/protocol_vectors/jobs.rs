@@ -67,7 +67,12 @@ impl Expected {
             job_id: None,
             digest: None,
         };
-        self.0.push(JobCase { name: name.to_owned(), jws, expect });
+        self.0.push(JobCase { name: name.to_owned(), now: None, jws, expect });
+    }
+
+    /// The last case is judged at this time.
+    fn at(&mut self, now: i64) {
+        self.0.last_mut().unwrap().now = Some(now);
     }
 
     fn push(&mut self, name: &str, jws: String, told: (bool, Option<&str>, Option<&str>, Option<&str>)) {
@@ -83,7 +88,7 @@ impl Expected {
             job_id: own(job_id),
             digest: Some(digest),
         };
-        self.0.push(JobCase { name: name.to_owned(), jws, expect });
+        self.0.push(JobCase { name: name.to_owned(), now: None, jws, expect });
     }
 }
 
@@ -95,8 +100,8 @@ pub(super) fn file() -> Jobs {
     untimely_jobs(&mut cases);
     malformed_jobs(&mut cases);
     Jobs {
-        about: "Compact JWS of jobs and what agent_id must make of each at `now` (Unix seconds). `digest` is the \
-                SHA-256 of the payload bytes, hexadecimal."
+        about: "Compact JWS of jobs and what agent_id must make of each at `now` (Unix seconds), its own or else \
+                the file's. `digest` is the SHA-256 of the payload bytes, hexadecimal."
             .to_owned(),
         agent_id: AgentId::new("agent-7f3a").unwrap(),
         ledger_created_at: NOW - 86_400,
@@ -191,6 +196,13 @@ fn untimely_jobs(cases: &mut Expected) {
     cases.rejected("issued before the ledger", "issued_before_ledger", sign(&with("/iat", old)));
     let future = json!(NOW + 121);
     cases.rejected("issued in the future beyond the skew", "issued_in_future", sign(&with("/iat", future)));
+    // The longest that a job may wait, and a second more: `iat` is ten seconds before the file's `now`.
+    let longest = NOW - 10 + 7 * 86_400;
+    let still_startable = || sign(&with("/start_by", json!(longest + 60)));
+    cases.accepted("issued as long ago as a job may wait", still_startable());
+    cases.at(longest);
+    cases.rejected("issued longer ago than a job may wait", "stale", still_startable());
+    cases.at(longest + 1);
 }
 
 fn malformed_jobs(cases: &mut Expected) {
