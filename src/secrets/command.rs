@@ -75,7 +75,7 @@ pub enum CommandError {
     /// Others could put another one in its place.
     #[error("command {path}: {found}, expected a program that only root or the agent's user can change", path = path.display())]
     Untrusted {
-        /// The program's file.
+        /// The program's file, or a directory on the way to it.
         path: PathBuf,
         /// Who could change it.
         found: String,
@@ -159,7 +159,8 @@ impl Command {
         CommandError::Start { program: self.program.clone(), problem: problem.to_string() }
     }
 
-    /// The program's file, judged. Whoever may write it says what is run, also in root's hands.
+    /// The program's file, judged, and the directories that lead to it. Whoever may write one of them says what is run, also
+    /// in root's hands.
     fn file(&self) -> Result<PathBuf, CommandError> {
         let path = if self.program.starts_with('/') {
             PathBuf::from(&self.program)
@@ -169,15 +170,17 @@ impl Command {
             places.find(|path| path.is_file()).ok_or_else(not_found)?
         };
         let meta = fs::metadata(&path).map_err(|problem| self.start(&problem))?;
-        let untrusted = |found| Err(CommandError::Untrusted { path: path.clone(), found });
         if !meta.is_file() {
-            return untrusted("not a file".to_owned());
+            return Err(CommandError::Untrusted { path, found: "not a file".to_owned() });
         }
-        if meta.uid() != 0 && meta.uid() != geteuid().as_raw() {
-            return untrusted(format!("belongs to uid {}", meta.uid()));
-        }
-        if meta.mode() & 0o022 != 0 {
-            return untrusted(format!("has mode {:04o}", meta.mode() & 0o7777));
+        // As it is written, and as it is once no link is left: whoever writes to a directory on either way decides
+        // what is run just as well.
+        let real = fs::canonicalize(&path).map_err(|problem| self.start(&problem))?;
+        for part in real.ancestors().chain(path.ancestors().skip(1)) {
+            let meta = fs::metadata(part).map_err(|problem| self.start(&problem))?;
+            if let Some(found) = who_else_writes(&meta) {
+                return Err(CommandError::Untrusted { path: part.to_owned(), found });
+            }
         }
         Ok(path)
     }
@@ -223,6 +226,16 @@ impl Command {
             Ok(Ok((_, said, status))) => Err(CommandError::Failed { program, status, said }),
         }
     }
+}
+
+/// Who but root and this process's user could put something else there. In a directory with the sticky bit only what belongs
+/// to oneself can be exchanged.
+fn who_else_writes(meta: &fs::Metadata) -> Option<String> {
+    if meta.uid() != 0 && meta.uid() != geteuid().as_raw() {
+        return Some(format!("belongs to uid {}", meta.uid()));
+    }
+    let sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
+    (meta.mode() & 0o022 != 0 && !sticky).then(|| format!("has mode {:04o}", meta.mode() & 0o7777))
 }
 
 /// Everything that the program started and that stayed in its group, killed when dropped.

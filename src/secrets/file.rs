@@ -209,6 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_user_is_refused_whatever_its_mode() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("NOT TESTED: only root can give a file away");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let theirs = write(dir.path(), "theirs", 0o600, "s3cret");
+        std::os::unix::fs::chown(&theirs, Some(4242), None).unwrap();
+        let error = read_private(&theirs).unwrap_err().to_string();
+        assert!(error.contains("belongs to uid 4242") && error.contains("chown 0"), "{error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
     fn only_a_private_regular_file_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let good = write(dir.path(), "good", 0o600, "s3cret\n");

@@ -115,6 +115,49 @@ fn a_program_that_others_can_change_is_not_run() {
 }
 
 #[test]
+fn a_program_in_a_directory_that_others_can_change_is_not_run() {
+    let program = script("echo s3cret");
+    let within = program.dir.path().join("bin");
+    fs::create_dir(&within).unwrap();
+    fs::rename(&program.path, within.join("vault")).unwrap();
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let run = |path: &Path| Command::new(&[path.display().to_string()], LONG).unwrap().read();
+    // Neither the program's own directory nor one above it, nor the one in which a link to it lies.
+    let links = tempfile::tempdir().unwrap();
+    let link = links.path().join("vault");
+    std::os::unix::fs::symlink(within.join("vault"), &link).unwrap();
+    assert_eq!(run(&link).unwrap().expose(), "s3cret");
+    for (dir, path) in
+        [(within.as_path(), within.join("vault")), (program.dir.path(), link.clone()), (links.path(), link)]
+    {
+        for mode in [0o775, 0o757] {
+            set(dir, mode);
+            let error = run(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("command {}: has mode {mode:04o}", dir.display())), "{error}");
+        }
+        // As in /tmp: nobody takes away there what belongs to somebody else.
+        set(dir, 0o1777);
+        assert_eq!(run(&path).unwrap().expose(), "s3cret");
+        set(dir, 0o755);
+    }
+}
+
+#[test]
+fn a_program_that_belongs_to_somebody_else_is_not_run() {
+    if !geteuid().is_root() {
+        eprintln!("NOT TESTED: only root can give a file away");
+        return;
+    }
+    let program = script("echo s3cret");
+    for path in [program.path.as_path(), program.dir.path()] {
+        std::os::unix::fs::chown(path, Some(4242), None).unwrap();
+        let error = program.run(&[], LONG).unwrap_err();
+        assert!(error.contains(&format!("command {}: belongs to uid 4242", path.display())), "{error}");
+        std::os::unix::fs::chown(path, Some(0), None).unwrap();
+    }
+}
+
+#[test]
 fn a_bare_name_is_looked_for_in_the_fixed_places_and_anything_between_is_none() {
     let of = |text: &str| Command::new(&[text.to_owned(), "x".to_owned()], LONG);
     assert_eq!(of("echo").unwrap().read().unwrap().expose(), "x");
