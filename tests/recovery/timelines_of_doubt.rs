@@ -10,11 +10,13 @@ use ephemerald::engine::{
     recovery::{Cannot, Cause, Deed, Finding},
     settings::RoleMode,
     state::State,
-    time::Millis,
+    time::{Millis, Timestamp},
 };
 
 use super::timelines::{MINUTE, believed, does, finding, held, is_revoke_only, proven, unproven, world};
 use crate::world::{ORG, World, email, jc, role};
+
+const TWO_HOURS: i64 = 2 * 60 * 60 * 1000;
 
 fn state(w: &World) -> &State {
     w.engine.as_ref().unwrap().state()
@@ -107,6 +109,33 @@ fn a_comparison_from_before_a_ledger_was_put_back_says_nothing_about_it() {
         agree(&mut w, heads_first);
         assert!(!is_revoke_only(&w));
     }
+}
+
+#[test]
+fn a_restored_ledger_is_not_believed_under_a_clock_that_is_not_and_is_as_soon_as_that_is() {
+    let mut w = world(RoleMode::Single);
+    w.input(restored());
+    w.now.wall = Timestamp(w.now.wall.0 + TWO_HOURS);
+    w.input(Input::HeadsAgree);
+    w.input(believed(vec![]));
+    w.run(MINUTE);
+    assert!(is_revoke_only(&w), "jobs of the next two hours would be taken for those of a life before");
+    w.now.wall = Timestamp(w.now.wall.0 - TWO_HOURS);
+    w.input(Input::ControlTime(w.now.wall));
+    assert!(!is_revoke_only(&w), "{}", w.story());
+    assert_eq!(state(&w).recovery.jobs_from, Some(w.now.wall));
+}
+
+#[test]
+fn an_adopted_grant_ends_by_the_time_that_passes_whatever_becomes_of_the_clock() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Manager"]);
+    let ends_at = w.now.wall.0 + 5 * 60_000;
+    w.input(believed(vec![proven(held(&ada, "g-lost", "Manager", &["Read Only"], ends_at))]));
+    w.run(MINUTE);
+    w.now.wall = Timestamp(w.now.wall.0 - TWO_HOURS);
+    w.run(4 * MINUTE + 2_000);
+    assert_eq!(w.roles_of(&ada), ["Read Only"], "{}", w.story());
 }
 
 #[test]

@@ -60,6 +60,18 @@ fn a_clock_that_is_not_believed_at_a_start_is_told_and_so_is_its_rehabilitation(
 }
 
 #[test]
+fn a_clock_that_is_set_while_the_agent_runs_is_told_once_with_by_how_much() {
+    for by in [-7_200_000, 7_200_000] {
+        let mut w = world(RoleMode::Single);
+        w.run(MINUTE);
+        w.now.wall = Timestamp(w.now.wall.0 + by);
+        w.run(MINUTE);
+        check!(w, told(&w, |w| *w == Warning::ClockUntrusted { jumped_ms: by }), 1);
+        check!(w, told(&w, |w| matches!(w, Warning::ClockUntrusted { .. })), 1);
+    }
+}
+
+#[test]
 fn a_machine_that_slept_over_an_end_does_not_say_that_a_timer_was_missed() {
     for asleep in [10 * MINUTE, 10 * MINUTE + 17_000] {
         let mut w = world(RoleMode::Single);
