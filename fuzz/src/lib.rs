@@ -9,4 +9,5 @@ pub mod connection;
 pub mod jobs;
 pub mod policy;
 pub mod rows;
+pub mod trust;
 pub mod wheel;

@@ -20,6 +20,8 @@ mod jobs;
 mod policy;
 #[path = "../../fuzz/src/rows.rs"]
 mod rows;
+#[path = "../../fuzz/src/trust.rs"]
+mod trust;
 #[path = "../../fuzz/src/wheel.rs"]
 mod wheel;
 
@@ -61,6 +63,11 @@ fn no_policy_lets_in_what_it_does_not_name() {
 #[test]
 fn no_row_of_the_ledger_becomes_a_raise() {
     play("rows", 1_200, rows::rows);
+}
+
+#[test]
+fn no_key_set_proof_new_key_or_token_is_believed_without_what_vouches_for_it() {
+    play("trust", 12_000, trust::trust);
 }
 
 #[test]
