@@ -1,5 +1,5 @@
 //! The loop that ends grants stands still while its process lives, and what may stand still without it: the
-//! disk.
+//! disk, the service manager.
 //!
 //! What is shown by silence ("the watchdog is not fed") is counted against what goes on meanwhile: first it is
 //! seen how long it takes the loop to feed several times; then, with the loop alone held, that time passes again
@@ -89,6 +89,22 @@ async fn a_disk_sync_that_hangs_delays_no_ending_and_the_loop_feeds_on() {
     assert_eq!(machine.ended_once(&request).await["reason"], "expired");
     machine.world.about(&request, "grant_settled").await;
     assert_eq!(machine.writes_to(WHO), 2, "given once, taken once");
+}
+
+#[tokio::test]
+async fn a_service_manager_that_does_not_listen_delays_no_ending_and_hears_what_it_must_once_it_does() {
+    let mut world = World::enrolled().await;
+    let manager = Manager::of(&mut world, "1");
+    manager.fill();
+    // Not by waiting for it to be ready: that is what is asked about.
+    let machine = Machine::on(world).await;
+    let request = machine.world.approved(Ask::role(WHO, "Help Desk", 3)).await;
+    machine.world.about(&request, "granted").await;
+    machine.world.sees(WHO, Some("Read Only")).await;
+    assert_eq!(machine.ended_once(&request).await["reason"], "expired");
+
+    manager.hears("READY=1").await;
+    manager.hears(FED).await;
 }
 
 /// A grant that is over, its access still there, in a process whose loop alone is held; `None`: not here.
@@ -187,6 +203,13 @@ impl Manager {
         let (sent, all) = tokio::join!(ours.send_to(b"our own", &self.path), read);
         sent.unwrap();
         all
+    }
+
+    /// Leaves no room for a word.
+    fn fill(&self) {
+        let other = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        other.set_nonblocking(true).unwrap();
+        while other.send_to(b"somebody else's", &self.path).is_ok() {}
     }
 }
 
