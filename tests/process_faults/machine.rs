@@ -36,6 +36,12 @@ impl Machine {
         Self { world, orders }
     }
 
+    /// Around a process that was started by itself: its clocks and its disk cannot be moved.
+    pub(crate) fn around(world: World) -> Self {
+        let orders = Orders::new(&world.files.root);
+        Self { world, orders }
+    }
+
     /// The process.
     pub(crate) fn pid(&self) -> Pid {
         let id = self.world.agent.running.as_ref().and_then(|child| child.id()).expect("a process runs");

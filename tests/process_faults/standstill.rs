@@ -1,5 +1,5 @@
 //! The loop that ends grants stands still while its process lives, and what may stand still without it: the
-//! disk, the service manager.
+//! disk, the log, the service manager.
 //!
 //! What is shown by silence ("the watchdog is not fed") is counted against what goes on meanwhile: first it is
 //! seen how long it takes the loop to feed several times; then, with the loop alone held, that time passes again
@@ -8,8 +8,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
-    os::unix::process::ExitStatusExt as _,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{net::UnixStream, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -105,6 +105,31 @@ async fn a_service_manager_that_does_not_listen_delays_no_ending_and_hears_what_
 
     manager.hears("READY=1").await;
     manager.hears(FED).await;
+}
+
+/// As a container's engine that is stuck, or a journal that is.
+#[tokio::test]
+async fn a_log_that_nobody_reads_delays_no_ending_and_says_later_that_lines_were_lost() {
+    let (reader, mut writer) = UnixStream::pair().unwrap();
+    writer.set_nonblocking(true).unwrap();
+    while writer.write(&[b'\n'; 4096]).is_ok() {}
+    writer.set_nonblocking(false).unwrap();
+    let mut world = World::enrolled().await;
+    world.agent.start_into(writer.into());
+    world.agent.ready().await;
+    let machine = Machine::around(world);
+    let request = machine.world.approved(Ask::role(WHO, "Help Desk", 3)).await;
+    machine.world.about(&request, "granted").await;
+    machine.world.sees(WHO, Some("Read Only")).await;
+    assert_eq!(machine.ended_once(&request).await["reason"], "expired");
+
+    let told = tokio::task::spawn_blocking(move || {
+        reader.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+        lines.find(|line| !line.is_empty()).unwrap()
+    });
+    let told: serde_json::Value = serde_json::from_str(&told.await.unwrap()).unwrap();
+    assert!(told["lines"].as_u64().unwrap() > 10, "{told}");
 }
 
 /// A grant that is over, its access still there, in a process whose loop alone is held; `None`: not here.
