@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # the tree stays as it was committed
+import contents
 import ground
 from container import Container
 from parts import CONTROL_PLANE, JUMPCLOUD, Parts, expect, milliseconds, wait_for
@@ -50,7 +51,7 @@ class Story:
         work = ground.KEPT / "installed"
         shutil.rmtree(work, ignore_errors=True)
         self.parts = Parts(self.arguments.sandbox, work)
-        self.seen.row("both packages hold the same", self.same_in_both())
+        self.seen.row("both packages hold the same", contents.same_in_both(self.packed[FIRST, "deb"], self.packed[FIRST, "rpm"]))
         self.root = ground.copy_of(ground.bare_debian(), "installed.root")
         for version in (FIRST, SECOND):
             shutil.copy(self.packed[version, "deb"], self.root / "srv" / f"{version}.deb")
@@ -78,31 +79,6 @@ class Story:
         self.purge()
         broken = self.parts.left_the_contract()
         expect(not broken, "no request that leaves JumpCloud's contract", broken)
-
-    # What the packages hold.
-
-    def same_in_both(self):
-        listed = subprocess.run(
-            ["dpkg-deb", "-c", self.packed[FIRST, "deb"]], capture_output=True, text=True, check=True
-        ).stdout
-        deb = {line.split()[5][1:] for line in listed.splitlines() if not line.startswith("d")}
-        listed = subprocess.run(
-            ["rpm", "-qlp", self.packed[FIRST, "rpm"]], capture_output=True, text=True, check=True
-        ).stdout
-        rpm = set(listed.split())
-        places = (("vendor-completions", "site-functions"), (".1.gz", ".1"))
-        for there, here in places:
-            deb = {path.replace(there, here) for path in deb}
-        # Each format has the licence where its distributions want it.
-        deb.discard("/usr/share/doc/ephemerald/copyright")
-        rpm.discard("/usr/share/licenses/ephemerald/LICENSE")
-        expect(deb == rpm, "the same files in .deb and .rpm", deb ^ rpm)
-        scripts = subprocess.run(
-            ["rpm", "-qp", "--scripts", self.packed[FIRST, "rpm"]], capture_output=True, text=True, check=True
-        ).stdout
-        for name in ("after-install", "before-remove"):
-            expect(f"/usr/lib/ephemerald/{name}" in scripts, f"{name} among the rpm's scripts", scripts)
-        return f"{len(deb)} files"
 
     # From nothing to a first grant, as docs/install/systemd.md says it.
 
