@@ -20,27 +20,17 @@ sys.dont_write_bytecode = True  # the tree stays as it was committed
 import contents
 import ground
 from container import Container
-from parts import CONTROL_PLANE, JUMPCLOUD, Parts, expect, milliseconds, wait_for
+from parts import JUMPCLOUD, UNIT, Parts, expect, milliseconds, wait_for
 from seen import Seen
+from standstill import Standstill
 
-UNIT = "ephemerald.service"
 STATE = "/var/lib/ephemerald"
 MARK = f"{STATE}/removed-with-live-grants"
 FIRST, SECOND = "0.1.0", "0.1.1"
 
-# The shipped examples for the alarm, with programs that only tell what they were given.
-ALARM_BESIDE = """set -e
-    dir=/etc/systemd/system/ephemerald-alarm@.service.d
-    mkdir -p $dir
-    cp /usr/share/doc/ephemerald/examples/drop-ins/alarm-*.conf $dir/
-    echo 'url = "https://chat.example.com/hook"' > /etc/ephemerald/credentials/webhook
-    printf '#!/bin/sh\nfor word; do echo "$word"; done | systemd-cat -t curl\n' > /usr/local/bin/curl
-    printf '#!/bin/sh\nexec systemd-cat -t sendmail\n' > /usr/local/bin/sendmail
-    chmod 755 /usr/local/bin/curl /usr/local/bin/sendmail
-    systemctl daemon-reload"""
 
 
-class Story:
+class Story(Standstill):
     def __init__(self, arguments, seen):
         self.seen = seen
         self.arguments = arguments
@@ -72,6 +62,7 @@ class Story:
         self.sealed()
         self.upgrade()
         self.hang()
+        self.one_thread()
         self.reboot()
         self.removal_is_refused()
         self.removed_and_back()
@@ -265,38 +256,6 @@ class Story:
         expect(self.parts.has_role(account), "the access is still there")
         late = self.ended(account, grant)
         self.seen.row("apt upgrade with a live grant", f"taken over; role gone {late:.1f} s after the end")
-
-    def hang(self):
-        """A process that stands still is what a loop that hangs looks like from outside."""
-        account = "elif@example.com"
-        self.machine.shell(ALARM_BESIDE)
-        grant = self.granted(account, "25s")
-        self.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT)
-        stopped = time.time()
-        late = self.ended(account, grant, limit=150)
-        back = self.parts.history(account)[-1][0] / 1000 - stopped
-        told = self.machine.run("journalctl", "--no-pager", "-o", "cat", "-u", UNIT).out
-        expect("Watchdog timeout" in told, "systemd says why it restarted", told[-3000:])
-        alarm = wait_for("the alarm", 20, self.alarms)
-        expect(alarm[0]["PRIORITY"] == "2", "an alarm of priority crit", alarm)
-        self.heard_beside()
-        expect(late > 0, "the loop really stood still over the end", late)
-        self.seen.row(
-            "standing still over an end",
-            f"restarted by the watchdog, gone {back:.0f} s after the stop ({late:.0f} s late); crit alarm",
-        )
-
-    def alarms(self):
-        said = self.machine.run("journalctl", "--no-pager", "-o", "json", "-t", "ephemerald-alarm").out
-        return [json.loads(line) for line in said.splitlines()]
-
-    def heard_beside(self):
-        """The examples for mail and webhook say what they should; stand-ins show what they were given."""
-        said = wait_for("curl is called", 20, lambda: self.machine.journal("-t", "curl"))
-        data = next(line for line in said.splitlines() if line.startswith("{"))
-        expect(UNIT in json.loads(data)["text"], "the unit's name in the webhook's JSON", said)
-        said = wait_for("sendmail is called", 20, lambda: self.machine.journal("-t", "sendmail"))
-        expect(f"{UNIT} failed" in said and "To: " in said, "a mail with its head", said)
 
     def reboot(self):
         account = "farid@example.com"

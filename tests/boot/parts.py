@@ -11,6 +11,7 @@ import urllib.request
 JUMPCLOUD = "127.0.0.1:8443"
 CONTROL_PLANE = "127.0.0.1:7443"
 ROLE = "Manager"
+UNIT = "ephemerald.service"
 
 
 class Deviation(Exception):
