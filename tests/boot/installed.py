@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True  # the tree stays as it was committed
 import contents
 import ground
 from container import Container
+from drop_ins import DropIns
 from parts import JUMPCLOUD, UNIT, Parts, expect, milliseconds, wait_for
 from seen import Seen
 from standstill import Standstill
@@ -30,7 +31,7 @@ FIRST, SECOND = "0.1.0", "0.1.1"
 
 
 
-class Story(Standstill):
+class Story(DropIns, Standstill):
     def __init__(self, arguments, seen):
         self.seen = seen
         self.arguments = arguments
@@ -59,6 +60,8 @@ class Story(Standstill):
         self.confined()
         self.operators()
         self.reload()
+        self.authority()
+        self.proxied()
         self.sealed()
         self.upgrade()
         self.hang()
@@ -189,27 +192,6 @@ class Story(Standstill):
         expect(not policy, "nothing to complain of about the policy's owner", policy)
         self.seen.row("confined", f"seccomp {told[-1]['seccomp']}; landlock {told[-1]['landlock']}; exposure {score}")
 
-    def operators(self):
-        """The socket for a group of people, by the drop-in that is shipped."""
-        machine, examples = self.machine, "/usr/share/doc/ephemerald/examples/drop-ins"
-        machine.shell(
-            f"""set -e
-            groupadd --system jit-operators
-            useradd --system --groups jit-operators grace
-            mkdir -p /etc/systemd/system/ephemerald.service.d /etc/ephemerald/conf.d
-            cp {examples}/operators.conf /etc/systemd/system/ephemerald.service.d/
-            printf '[agent]\\ncontrol_group = "jit-operators"\\n' > /etc/ephemerald/conf.d/operators.toml
-            chgrp -R ephemerald /etc/ephemerald/conf.d && chmod -R g+rX /etc/ephemerald/conf.d
-            systemctl daemon-reload
-            systemctl restart ephemerald"""
-        )
-        owner = machine.run("stat", "-c", "%G %a", "/run/ephemerald/control.sock").out.strip()
-        expect(owner == "jit-operators 660", "a socket of that group", owner)
-        socket = "--control-socket /run/ephemerald/control.sock"
-        machine.shell(f"runuser -u grace -- ephemerald --config /dev/null {socket} status")
-        wait_for("contact with the control plane", 30, self.connected)
-        self.seen.row("a group for the socket", "the shipped drop-in; a member asks for the status")
-
     def reload(self):
         machine, policy = self.machine, "/etc/ephemerald/policy.toml"
         before = self.pid()
@@ -225,25 +207,6 @@ class Story(Standstill):
         machine.shell(f"chown root {policy}; systemctl reload ephemerald")
         expect(machine.shows(UNIT, "ActiveState") == "active" and self.pid() == before, "the same process")
         self.seen.row("systemctl reload", "bad policy refused, good one taken, same process")
-
-    def sealed(self):
-        """The connection as an encrypted credential, by the drop-in that is shipped."""
-        machine, examples = self.machine, "/usr/share/doc/ephemerald/examples/drop-ins"
-        machine.shell(
-            f"""set -e
-            dir=/etc/systemd/system/ephemerald.service.d
-            mkdir -p $dir /etc/systemd/system/ephemerald-revoke@.service.d
-            cp {examples}/credential-encrypted.conf $dir/
-            cp {examples}/credential-encrypted.conf /etc/systemd/system/ephemerald-revoke@.service.d/
-            systemd-creds encrypt --with-key=host --name=main.json \
-                /etc/ephemerald/main.json /etc/ephemerald/credentials/main.json.cred
-            rm /etc/ephemerald/main.json
-            sed -i 's|^connection_file = .*|connection_credential = "main.json"|' /etc/ephemerald/ephemerald.toml
-            systemctl daemon-reload
-            systemctl restart ephemerald"""
-        )
-        wait_for("JumpCloud answers to the sealed credential", 30, self.connected)
-        self.seen.row("encrypted credential", "the shipped drop-in; no key in any file")
 
     def upgrade(self):
         account = "amara@example.com"
