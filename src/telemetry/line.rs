@@ -87,6 +87,16 @@ where
     }
 }
 
+/// What is said once somebody reads again.
+pub(super) fn lost(human: bool, lines: u64) -> String {
+    let (now, message) = (timestamp(), "log: nobody took these lines; the journal has what must not be lost");
+    if human {
+        let time = now.get(11..23).unwrap_or(&now);
+        return format!("{time} {:<5} {message}  lines={lines}\n", Level::WARN);
+    }
+    format!("{{\"ts\":\"{now}\",\"level\":\"warn\",\"msg\":\"{message}\",\"lines\":{lines}}}\n")
+}
+
 fn colour(level: Level) -> Option<u8> {
     match level {
         Level::ERROR => Some(31),

@@ -24,6 +24,8 @@ TOOLS = {
     "nsenter": "util-linux",
     "mkfs.ext4": "e2fsprogs",
     "rpm": "rpm",
+    "nft": "nftables",
+    "tinyproxy": "tinyproxy-bin",
 }
 
 

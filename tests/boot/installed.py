@@ -17,29 +17,21 @@ import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # the tree stays as it was committed
+import contents
 import ground
 from container import Container
-from parts import CONTROL_PLANE, JUMPCLOUD, Parts, expect, milliseconds, wait_for
+from drop_ins import DropIns
+from parts import JUMPCLOUD, UNIT, Parts, expect, milliseconds, wait_for
 from seen import Seen
+from standstill import Standstill
 
-UNIT = "ephemerald.service"
 STATE = "/var/lib/ephemerald"
 MARK = f"{STATE}/removed-with-live-grants"
 FIRST, SECOND = "0.1.0", "0.1.1"
 
-# The shipped examples for the alarm, with programs that only tell what they were given.
-ALARM_BESIDE = """set -e
-    dir=/etc/systemd/system/ephemerald-alarm@.service.d
-    mkdir -p $dir
-    cp /usr/share/doc/ephemerald/examples/drop-ins/alarm-*.conf $dir/
-    echo 'url = "https://chat.example.com/hook"' > /etc/ephemerald/credentials/webhook
-    printf '#!/bin/sh\nfor word; do echo "$word"; done | systemd-cat -t curl\n' > /usr/local/bin/curl
-    printf '#!/bin/sh\nexec systemd-cat -t sendmail\n' > /usr/local/bin/sendmail
-    chmod 755 /usr/local/bin/curl /usr/local/bin/sendmail
-    systemctl daemon-reload"""
 
 
-class Story:
+class Story(DropIns, Standstill):
     def __init__(self, arguments, seen):
         self.seen = seen
         self.arguments = arguments
@@ -50,7 +42,7 @@ class Story:
         work = ground.KEPT / "installed"
         shutil.rmtree(work, ignore_errors=True)
         self.parts = Parts(self.arguments.sandbox, work)
-        self.seen.row("both packages hold the same", self.same_in_both())
+        self.seen.row("both packages hold the same", contents.same_in_both(self.packed[FIRST, "deb"], self.packed[FIRST, "rpm"]))
         self.root = ground.copy_of(ground.bare_debian(), "installed.root")
         for version in (FIRST, SECOND):
             shutil.copy(self.packed[version, "deb"], self.root / "srv" / f"{version}.deb")
@@ -68,9 +60,12 @@ class Story:
         self.confined()
         self.operators()
         self.reload()
+        self.authority()
+        self.proxied()
         self.sealed()
         self.upgrade()
         self.hang()
+        self.one_thread()
         self.reboot()
         self.removal_is_refused()
         self.removed_and_back()
@@ -78,31 +73,6 @@ class Story:
         self.purge()
         broken = self.parts.left_the_contract()
         expect(not broken, "no request that leaves JumpCloud's contract", broken)
-
-    # What the packages hold.
-
-    def same_in_both(self):
-        listed = subprocess.run(
-            ["dpkg-deb", "-c", self.packed[FIRST, "deb"]], capture_output=True, text=True, check=True
-        ).stdout
-        deb = {line.split()[5][1:] for line in listed.splitlines() if not line.startswith("d")}
-        listed = subprocess.run(
-            ["rpm", "-qlp", self.packed[FIRST, "rpm"]], capture_output=True, text=True, check=True
-        ).stdout
-        rpm = set(listed.split())
-        places = (("vendor-completions", "site-functions"), (".1.gz", ".1"))
-        for there, here in places:
-            deb = {path.replace(there, here) for path in deb}
-        # Each format has the licence where its distributions want it.
-        deb.discard("/usr/share/doc/ephemerald/copyright")
-        rpm.discard("/usr/share/licenses/ephemerald/LICENSE")
-        expect(deb == rpm, "the same files in .deb and .rpm", deb ^ rpm)
-        scripts = subprocess.run(
-            ["rpm", "-qp", "--scripts", self.packed[FIRST, "rpm"]], capture_output=True, text=True, check=True
-        ).stdout
-        for name in ("after-install", "before-remove"):
-            expect(f"/usr/lib/ephemerald/{name}" in scripts, f"{name} among the rpm's scripts", scripts)
-        return f"{len(deb)} files"
 
     # From nothing to a first grant, as docs/install/systemd.md says it.
 
@@ -222,27 +192,6 @@ class Story:
         expect(not policy, "nothing to complain of about the policy's owner", policy)
         self.seen.row("confined", f"seccomp {told[-1]['seccomp']}; landlock {told[-1]['landlock']}; exposure {score}")
 
-    def operators(self):
-        """The socket for a group of people, by the drop-in that is shipped."""
-        machine, examples = self.machine, "/usr/share/doc/ephemerald/examples/drop-ins"
-        machine.shell(
-            f"""set -e
-            groupadd --system jit-operators
-            useradd --system --groups jit-operators grace
-            mkdir -p /etc/systemd/system/ephemerald.service.d /etc/ephemerald/conf.d
-            cp {examples}/operators.conf /etc/systemd/system/ephemerald.service.d/
-            printf '[agent]\\ncontrol_group = "jit-operators"\\n' > /etc/ephemerald/conf.d/operators.toml
-            chgrp -R ephemerald /etc/ephemerald/conf.d && chmod -R g+rX /etc/ephemerald/conf.d
-            systemctl daemon-reload
-            systemctl restart ephemerald"""
-        )
-        owner = machine.run("stat", "-c", "%G %a", "/run/ephemerald/control.sock").out.strip()
-        expect(owner == "jit-operators 660", "a socket of that group", owner)
-        socket = "--control-socket /run/ephemerald/control.sock"
-        machine.shell(f"runuser -u grace -- ephemerald --config /dev/null {socket} status")
-        wait_for("contact with the control plane", 30, self.connected)
-        self.seen.row("a group for the socket", "the shipped drop-in; a member asks for the status")
-
     def reload(self):
         machine, policy = self.machine, "/etc/ephemerald/policy.toml"
         before = self.pid()
@@ -259,25 +208,6 @@ class Story:
         expect(machine.shows(UNIT, "ActiveState") == "active" and self.pid() == before, "the same process")
         self.seen.row("systemctl reload", "bad policy refused, good one taken, same process")
 
-    def sealed(self):
-        """The connection as an encrypted credential, by the drop-in that is shipped."""
-        machine, examples = self.machine, "/usr/share/doc/ephemerald/examples/drop-ins"
-        machine.shell(
-            f"""set -e
-            dir=/etc/systemd/system/ephemerald.service.d
-            mkdir -p $dir /etc/systemd/system/ephemerald-revoke@.service.d
-            cp {examples}/credential-encrypted.conf $dir/
-            cp {examples}/credential-encrypted.conf /etc/systemd/system/ephemerald-revoke@.service.d/
-            systemd-creds encrypt --with-key=host --name=main.json \
-                /etc/ephemerald/main.json /etc/ephemerald/credentials/main.json.cred
-            rm /etc/ephemerald/main.json
-            sed -i 's|^connection_file = .*|connection_credential = "main.json"|' /etc/ephemerald/ephemerald.toml
-            systemctl daemon-reload
-            systemctl restart ephemerald"""
-        )
-        wait_for("JumpCloud answers to the sealed credential", 30, self.connected)
-        self.seen.row("encrypted credential", "the shipped drop-in; no key in any file")
-
     def upgrade(self):
         account = "amara@example.com"
         grant, before = self.granted(account, "45s"), self.pid()
@@ -289,38 +219,6 @@ class Story:
         expect(self.parts.has_role(account), "the access is still there")
         late = self.ended(account, grant)
         self.seen.row("apt upgrade with a live grant", f"taken over; role gone {late:.1f} s after the end")
-
-    def hang(self):
-        """A process that stands still is what a loop that hangs looks like from outside."""
-        account = "elif@example.com"
-        self.machine.shell(ALARM_BESIDE)
-        grant = self.granted(account, "25s")
-        self.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT)
-        stopped = time.time()
-        late = self.ended(account, grant, limit=150)
-        back = self.parts.history(account)[-1][0] / 1000 - stopped
-        told = self.machine.run("journalctl", "--no-pager", "-o", "cat", "-u", UNIT).out
-        expect("Watchdog timeout" in told, "systemd says why it restarted", told[-3000:])
-        alarm = wait_for("the alarm", 20, self.alarms)
-        expect(alarm[0]["PRIORITY"] == "2", "an alarm of priority crit", alarm)
-        self.heard_beside()
-        expect(late > 0, "the loop really stood still over the end", late)
-        self.seen.row(
-            "standing still over an end",
-            f"restarted by the watchdog, gone {back:.0f} s after the stop ({late:.0f} s late); crit alarm",
-        )
-
-    def alarms(self):
-        said = self.machine.run("journalctl", "--no-pager", "-o", "json", "-t", "ephemerald-alarm").out
-        return [json.loads(line) for line in said.splitlines()]
-
-    def heard_beside(self):
-        """The examples for mail and webhook say what they should; stand-ins show what they were given."""
-        said = wait_for("curl is called", 20, lambda: self.machine.journal("-t", "curl"))
-        data = next(line for line in said.splitlines() if line.startswith("{"))
-        expect(UNIT in json.loads(data)["text"], "the unit's name in the webhook's JSON", said)
-        said = wait_for("sendmail is called", 20, lambda: self.machine.journal("-t", "sendmail"))
-        expect(f"{UNIT} failed" in said and "To: " in said, "a mail with its head", said)
 
     def reboot(self):
         account = "farid@example.com"

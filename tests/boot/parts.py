@@ -3,6 +3,7 @@ reference control plane, of a debug build. They go on while the machine is off, 
 """
 
 import json
+import socket
 import ssl
 import subprocess
 import time
@@ -11,6 +12,8 @@ import urllib.request
 JUMPCLOUD = "127.0.0.1:8443"
 CONTROL_PLANE = "127.0.0.1:7443"
 ROLE = "Manager"
+PROXY = "127.0.0.1:3128"
+UNIT = "ephemerald.service"
 
 
 class Deviation(Exception):
@@ -97,8 +100,37 @@ class Parts:
     def has_role(self, account):
         return ROLE in self.history(account)[-1][1]
 
+    def proxy(self):
+        """A proxy beside the machine."""
+        return Proxy(self.dir)
+
     def left_the_contract(self):
         return self._console("contract")["violations"]
+
+
+class Proxy:
+    """Debian's tinyproxy: somebody else's, with a log of its own."""
+
+    def __init__(self, directory):
+        self.log, config = directory / "proxy.log", directory / "proxy.conf"
+        host, port = PROXY.split(":")
+        config.write_text(f'Listen {host}\nPort {port}\nTimeout 600\nLogFile "{self.log}"\nLogLevel Info\n')
+        self.process = subprocess.Popen(["tinyproxy", "-d", "-c", config], stdout=subprocess.DEVNULL)
+        wait_for("the proxy listens", 20, self._listens)
+
+    def _listens(self):
+        host, port = PROXY.split(":")
+        with socket.socket() as tried:
+            return tried.connect_ex((host, int(port))) == 0
+
+    def asked(self):
+        """Whom it was asked to dial."""
+        lines = self.log.read_text().splitlines()
+        return {line.split(": CONNECT ")[1].split()[0] for line in lines if ": CONNECT " in line}
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
 
 
 def milliseconds(timestamp):

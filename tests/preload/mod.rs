@@ -36,7 +36,7 @@ impl Orders {
         let library = compile::compiled(SOURCE, dir);
         let path = dir.join("shim.orders");
         let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-        file.write_all_at(&[0; 64], 0).unwrap();
+        file.write_all_at(&[0; 80], 0).unwrap();
         Self { file, path, library }
     }
 
@@ -68,6 +68,16 @@ impl Orders {
         for place in [3, 2, 6, 7] {
             self.put(place, 0);
         }
+    }
+
+    /// From now on syncs of the ledger's files do not come back; or they do again.
+    pub(crate) fn hang_syncs(&self, hang: bool) {
+        self.put(8, hang.into());
+    }
+
+    /// Whether a sync waited.
+    pub(crate) fn hung(&self) -> bool {
+        self.get(9) != 0
     }
 
     /// Touches counted.

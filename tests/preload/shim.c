@@ -1,7 +1,7 @@
 /* A machine that can be moved in time and an agent that is struck at an exact moment: preloaded by tests
  * into the shipped program, never a part of it.
  *
- * Orders lie in a file that both sides map (EPHEMERALD_TEST_ORDERS), eight numbers of 64 bits:
+ * Orders lie in a file that both sides map (EPHEMERALD_TEST_ORDERS), ten numbers of 64 bits:
  *
  *   0 wall     milliseconds that the wall clock is ahead of the true one; may be negative
  *   1 boot     the same for the boot-time clock
@@ -11,6 +11,8 @@
  *   5 after    whether it comes after the touch instead of before it
  *   6 seen     touches counted so far
  *   7 fired    1 as soon as the signal was sent
+ *   8 hang     syncs of the ledger's files do not come back while it is set
+ *   9 hanging  1 as soon as one of them waits
  *
  * Clocks: the program reads them through the kernel's page (vDSO) without asking libc, so the function in
  * that page is overwritten. With EPHEMERALD_TEST_BOOT_ID the kernel's boot id is read from that file. */
@@ -34,7 +36,7 @@
     static type (*real)(__VA_ARGS__); \
     if (!real) real = (type (*)(__VA_ARGS__))dlsym(RTLD_NEXT, name)
 
-enum { WALL, BOOT, AT, SORTS, SIGNAL, AFTER, SEEN, FIRED, ORDERS };
+enum { WALL, BOOT, AT, SORTS, SIGNAL, AFTER, SEEN, FIRED, HANG, HANGING, ORDERS };
 enum { READ = 1, WRITE = 2, SYNC = 4 };
 static volatile int64_t none[ORDERS], *orders = none;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -177,13 +179,24 @@ int ftruncate64(int fd, off64_t size) {
     TOUCH(int, WRITE, real(fd, size));
 }
 
+/* A disk that takes its time. */
+static void hang(int fd) {
+    const struct timespec moment = {0, 1000000};
+    while (orders[HANG] && is_ledger(fd)) {
+        orders[HANGING] = 1;
+        nanosleep(&moment, NULL);
+    }
+}
+
 int fsync(int fd) {
     REAL(int, "fsync", int);
+    hang(fd);
     TOUCH(int, SYNC, real(fd));
 }
 
 int fdatasync(int fd) {
     REAL(int, "fdatasync", int);
+    hang(fd);
     TOUCH(int, SYNC, real(fd));
 }
 

@@ -1,7 +1,12 @@
 //! The agent's process: started, asked, killed, started again.
 
 use std::{
-    ffi::OsString, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Stdio, time::Duration,
+    ffi::OsString,
+    fs,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
 };
 
 use ephemerald::admin::client;
@@ -69,11 +74,16 @@ impl Agent {
     }
 
     pub(crate) fn start(&mut self) {
-        assert!(self.running.is_none(), "one process at a time");
         let log = fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
-        let errors = log.try_clone().unwrap();
+        self.start_into(log.into());
+    }
+
+    /// The same; what it prints goes elsewhere.
+    pub(crate) fn start_into(&mut self, outlet: OwnedFd) {
+        assert!(self.running.is_none(), "one process at a time");
+        let errors = outlet.try_clone().unwrap();
         let mut run = self.program();
-        run.arg("run").envs(self.environment.iter().cloned()).stdout(log).stderr(errors);
+        run.arg("run").envs(self.environment.iter().cloned()).stdout(outlet).stderr(errors);
         self.running = Some(run.spawn().unwrap());
     }
 

@@ -31,12 +31,19 @@ impl Machine {
     /// As [`Machine::ready`], with an enrolled world of the test's own making.
     pub(crate) async fn on(mut world: World) -> Self {
         let orders = Orders::new(&world.files.root);
-        world.agent.environment = orders.environment();
+        world.agent.environment.extend(orders.environment());
         let world = world.started().await;
         Self { world, orders }
     }
 
-    fn pid(&self) -> Pid {
+    /// Around a process that was started by itself: its clocks and its disk cannot be moved.
+    pub(crate) fn around(world: World) -> Self {
+        let orders = Orders::new(&world.files.root);
+        Self { world, orders }
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> Pid {
         let id = self.world.agent.running.as_ref().and_then(|child| child.id()).expect("a process runs");
         Pid::from_raw(id.try_into().unwrap()).unwrap()
     }

@@ -13,3 +13,4 @@ mod preload;
 #[path = "../process/mod.rs"]
 mod process;
 mod signals;
+mod standstill;
