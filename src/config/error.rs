@@ -10,6 +10,16 @@ pub enum ConfigError {
     /// A file or directory cannot be read.
     #[error("cannot read {path}: check that it exists and that the daemon's user may read it", path = .0.display())]
     Read(PathBuf, #[source] io::Error),
+    /// No file that is read in one go.
+    #[error("{path}: expected a regular file of at most {} KiB, found {found}", .most / 1024, path = path.display())]
+    NotAFile {
+        /// Where it lies.
+        path: PathBuf,
+        /// The most that is read, in bytes.
+        most: u64,
+        /// What is there.
+        found: String,
+    },
     /// A policy that anybody on the machine could widen.
     #[error("{path}: everybody may write it, so it bounds nothing; run: chmod o-w {path}", path = .0.display())]
     OpenToAll(PathBuf),

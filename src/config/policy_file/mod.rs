@@ -2,7 +2,7 @@
 //!
 //! Refuses: unknown keys, durations without a unit or beyond 30 days, approvers without a bound,
 //! a template without `{tag}`, ephemeral accounts without a domain, a time zone that nobody knows, a
-//! key that is no Ed25519 key, a file that everybody may write. A refused file is no policy, and without a policy nothing is raised.
+//! key that is no Ed25519 key, what is no regular file or larger than a megabyte, a file that everybody may write. A refused file is no policy, and without a policy nothing is raised.
 
 mod check;
 mod hours;
@@ -20,6 +20,7 @@ use std::{
 };
 
 use aws_lc_rs::digest;
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -32,18 +33,34 @@ use check::Check;
 pub use owner::exposed;
 pub use shown::{Change, changes, entries, span};
 
+/// A policy that names every role, account and window of a large organization has a hundredth of it.
+const MAX_BYTES: u64 = 1024 * 1024;
+
 /// Reads the policy at `path`.
 ///
 /// # Errors
 /// [`ConfigError`] names the file, the key, what was expected and what was found.
 pub fn load(path: &Path) -> Result<Policy, ConfigError> {
     let failed = |error: io::Error| ConfigError::Read(path.to_path_buf(), error);
-    let mut file = File::open(path).map_err(failed)?;
-    if owner::is_open_to_all(path, &file.metadata().map_err(failed)?) {
+    // The loop that ends grants reads it: nobody is waited for who might write to a pipe, and not for ever to be read.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+    let file = File::from(file);
+    let meta = file.metadata().map_err(failed)?;
+    let unlike = |found: String| ConfigError::NotAFile { path: path.to_path_buf(), most: MAX_BYTES, found };
+    if !meta.is_file() {
+        return Err(unlike(
+            if meta.is_dir() { "a directory" } else { "a pipe, a socket or a device" }.to_owned(),
+        ));
+    }
+    if owner::is_open_to_all(path, &meta) {
         return Err(ConfigError::OpenToAll(path.to_path_buf()));
     }
     let mut text = String::new();
-    file.read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(unlike("more".to_owned()));
+    }
     parse(&text, &path.display().to_string())
 }
 

@@ -149,3 +149,19 @@ fn every_key_of_the_file_is_among_the_entries() {
         assert!(shown.contains_key(key), "{key} is not shown, so its change would not be told");
     }
 }
+
+#[test]
+fn only_a_regular_file_of_a_sensible_size_is_read_and_nobody_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("policy.toml");
+    let said = |path: &Path| load(path).unwrap_err().to_string();
+    assert!(said(dir.path()).ends_with("found a directory"), "{}", said(dir.path()));
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::from(0o600), 0).unwrap();
+    assert!(said(&path).contains("at most 1024 KiB, found a pipe"), "{}", said(&path));
+    std::fs::remove_file(&path).unwrap();
+    let most = usize::try_from(MAX_BYTES).unwrap();
+    std::fs::write(&path, "#".repeat(most)).unwrap();
+    load(&path).unwrap();
+    std::fs::write(&path, "#".repeat(most + 1)).unwrap();
+    assert!(said(&path).ends_with("found more"), "{}", said(&path));
+}
