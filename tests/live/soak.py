@@ -168,7 +168,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resident", type=int, default=24 * 1024, help="KiB")
-    parser.add_argument("--late", type=int, default=30, help="seconds: while JumpCloud fails and the agent is down")
+    parser.add_argument("--late", type=int, default=120, help="seconds, for retries while JumpCloud fails and the agent is down")
     arguments = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="ephemerald-soak-")
     place = Place(arguments.agent, arguments.sandbox, directory)

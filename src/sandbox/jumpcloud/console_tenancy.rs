@@ -98,6 +98,12 @@ impl Console {
         Ok(())
     }
 
+    /// Every access token that was given out and is kept.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<String> {
+        self.0.lock().state.tokens.iter().map(|token| token.text.clone()).collect()
+    }
+
     /// Every access token given out so far is dead from now on.
     pub fn revoke_tokens(&self) {
         self.0.lock().state.tokens.clear();

@@ -1,0 +1,62 @@
+//! A directory that has the agent say its own key: a role and an account have it for a name. Here nothing but the guard stands
+//! between the secret and each way out.
+
+use ephemerald::sandbox::{
+    control_plane::JobSpec,
+    jumpcloud::{Edit, NewRole},
+};
+use serde_json::json;
+
+use crate::{
+    outlets,
+    process::{World, asking::Ask},
+    scan::{Canary, Outlet, seen},
+    stories::probed,
+};
+
+#[tokio::test]
+async fn a_directory_that_names_a_role_and_an_account_by_the_key_does_not_get_the_agent_to_say_it() {
+    let world = World::enrolled().await;
+    let key = world.api_key.clone();
+    world.cloud.add_role(NewRole { name: key.clone(), scopes: Vec::new() }).unwrap();
+    let address = format!("{key}@example.com");
+    let roles = Some(vec!["Help Desk".to_owned()]);
+    let account = Edit { email: Some(address.clone()), roles, ..Edit::default() };
+    world.cloud.create(&account).unwrap();
+    let probes = probed(&world);
+    let mut world = world.started().await;
+    let sync = json!({"integration": "main", "job": {"type": "sync"}});
+    world.sent(JobSpec { claims: sync, ..JobSpec::default() }).await;
+    world.approved(Ask::role(&address, "Manager", 300)).await;
+    world.sees(&address, Some("Manager")).await;
+    world.logs("egress: something that held a secret was stopped on its way out").await;
+
+    let hit = |outlet: &Outlet| canary(&key).is_in(&outlet.bytes);
+    // The journal says whom a grant was for, under whatever name, or it would prove nothing: an export of it is a person's own
+    // deed (docs/threat-model.md).
+    let export: &[&str] = &["audit", "export"];
+    let outlets = outlets::of_a_running_agent(&world, probes, Some(export)).await;
+    let quiet: Vec<_> = outlets.iter().filter(|outlet| !hit(outlet)).map(|outlet| &outlet.name).collect();
+    let withheld =
+        outlets.iter().filter(|outlet| outlet.bytes.windows(8).any(|text| text == b"withheld")).count();
+    assert!(withheld >= 2, "nothing was withheld from anybody who asked: {quiet:?}");
+    let mut seen = seen(&outlets, &[canary(&key)]);
+    world.agent.kill().await;
+    // Here alone the ledger holds it, which is what a world looks for when it ends.
+    world.api_key = "another one".to_owned();
+    // The control plane has the address from its own requester.
+    let outlets = outlets::of_an_agent_that_has_ended(&world).await;
+    let outlets: Vec<_> = outlets.into_iter().filter(|outlet| !is_told_to_it(&outlet.name)).collect();
+    seen.extend(crate::scan::seen(&outlets, &[canary(&key)]));
+    assert!(seen.is_empty(), "SEEN: {}", seen.join("; "));
+}
+
+fn canary(key: &str) -> Canary {
+    Canary::text("API key", key)
+}
+
+fn is_told_to_it(outlet: &str) -> bool {
+    outlet.starts_with("ledger.db")
+        || outlet.starts_with("state directory")
+        || outlet.starts_with("what the control")
+}
