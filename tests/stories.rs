@@ -38,6 +38,8 @@ mod probes;
 mod process;
 #[path = "stories/refusals.rs"]
 mod refusals;
+#[path = "stories/scenes.rs"]
+mod scenes;
 #[path = "stories/secrets.rs"]
 mod secrets;
 #[path = "stories/shapes.rs"]
