@@ -8,6 +8,9 @@ use std::{
     process::{Command, Output},
 };
 
+use clap::CommandFactory as _;
+use ephemerald::cli::Cli;
+
 fn ephemerald(dir: &Path, args: &[&str]) -> Output {
     let config = dir.join("ephemerald.toml");
     if !config.exists() {
@@ -81,7 +84,9 @@ fn each_wrong_configuration_is_named_and_nothing_is_made() {
         }
         let check = ephemerald(dir.path(), &["check"]);
         assert_eq!(check.status.code(), Some(3));
-        assert!(stdout(&check).contains("FAIL  configuration") && stdout(&check).contains(words));
+        let said = stdout(&check);
+        let prose = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("FAIL  configuration") && prose.contains(words), "{said}");
         assert!(!state.exists(), "the state directory was made");
     }
 }
@@ -107,6 +112,36 @@ fn config_show_prints_each_value_with_its_origin() {
     assert!(origin("agent.control_socket").as_str().unwrap().ends_with("ephemerald.toml"));
     let human = stdout(&ephemerald(dir.path(), &["config", "show"]));
     assert!(human.contains("log.format = \"auto\"\n    # default\n"), "{human}");
+}
+
+/// The words of every command of `parent`, and of those below.
+fn below(parent: &clap::Command, words: &[String], into: &mut Vec<Vec<String>>) {
+    into.push(words.to_vec());
+    for sub in parent.get_subcommands() {
+        below(sub, &[words, &[sub.get_name().to_owned()]].concat(), into);
+    }
+}
+
+fn every_command() -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    below(&Cli::command(), &[], &mut all);
+    assert!(all.len() > 40, "{all:?}");
+    all
+}
+
+#[test]
+fn every_help_fits_eighty_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    for words in every_command() {
+        for flag in ["-h", "--help"] {
+            let args: Vec<&str> = words.iter().map(String::as_str).chain([flag]).collect();
+            let output = ephemerald(dir.path(), &args);
+            assert_eq!(output.status.code(), Some(0), "{args:?}");
+            let wide: Vec<String> =
+                stdout(&output).lines().filter(|line| line.chars().count() > 80).map(str::to_owned).collect();
+            assert!(wide.is_empty(), "{args:?}: {wide:#?}");
+        }
+    }
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn verify(config: &Config, head: Option<&Acknowledged>, form: Output) -> Result<
                 "seq": bad.seq.0, "expected": bad.expected, "found": bad.found, "problem": bad.problem,
             })),
         }))?,
-        Output::Human => output::text(&render(&report, head, known))?,
+        Output::Human => output::folded(&render(&report, head, known))?,
     }
     if let Some(bad) = &report.bad {
         let problem = format!(

@@ -22,7 +22,7 @@ const NEW_KEY: &str = "jca_canary_of_a_new_key";
 
 /// Everything. The story runs beside the rest: it waits most of the time.
 pub(crate) async fn all(page: &mut Page) {
-    let mut story = program(&["--output", "json", "sandbox", "--once"]);
+    let mut story = program(&["--output", page.form(), "sandbox", "--once"]);
     // Killed, it would leave its agent behind; it ends by itself.
     let story = story.kill_on_drop(false).stdout(Stdio::piped()).spawn().unwrap();
     let mut world = with_a_state_key().await;
@@ -42,10 +42,9 @@ pub(crate) async fn all(page: &mut Page) {
     drop(world);
     doubted(page).await;
     let told = story.wait_with_output().await.unwrap();
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
-    for line in String::from_utf8(told.stdout).unwrap().lines() {
-        page.add("sandbox --once", &serde_json::from_str(line).unwrap());
-    }
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success(), "{text}");
+    page.told("sandbox --once", &text);
 }
 
 fn program(args: &[&str]) -> tokio::process::Command {

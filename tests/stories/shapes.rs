@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     process::{Agent, PATIENCE},
     scenes,
+    terminal::Seen,
 };
 
 const BEGIN: &str = "<!-- lists -->\n";
@@ -52,9 +53,12 @@ fn paths(value: &Value, at: &str, into: &mut Shape) {
 }
 
 /// The page as it is found, and as it should be.
+#[derive(Default)]
 pub(crate) struct Page {
     listed: BTreeMap<String, Shape>,
     made: Vec<(String, Shape)>,
+    /// Instead of all that: what is printed for eyes at a terminal, and is too wide for it.
+    wide: Option<Vec<String>>,
 }
 
 impl Page {
@@ -64,6 +68,9 @@ impl Page {
         let deadline = Instant::now() + if is_writing() { Duration::from_secs(3) } else { PATIENCE };
         loop {
             self.order(agent, args, shown).await;
+            if self.wide.is_some() {
+                return;
+            }
             let made = self.made.iter().find(|(name, _)| name == shown).map(|(_, made)| made);
             let is_all =
                 self.listed.get(shown).zip(made).is_some_and(|(listed, made)| listed.is_subset(made));
@@ -76,6 +83,12 @@ impl Page {
 
     /// Asked once; what it prints belongs to the section `shown`, with what was printed there before.
     pub(crate) async fn order(&mut self, agent: &Agent, args: &[&str], shown: &str) {
+        if self.wide.is_some() {
+            let mut command = agent.program();
+            command.args(args);
+            let (_, screen) = Seen::by(command).whole().await;
+            return self.told(shown, &screen);
+        }
         let said = agent.command(&[&["--output", "json"], args].concat()).await;
         // A list is a value, and what comes line by line is many.
         let whole = serde_json::from_str(&said.printed).map(|value| vec![value]);
@@ -83,6 +96,20 @@ impl Page {
         let values = whole.or_else(|_| lines()).unwrap_or_else(|_| panic!("{args:?}: {}", said.text));
         assert!(!values.is_empty(), "{args:?}: {}", said.text);
         values.iter().for_each(|value| self.add(shown, value));
+    }
+
+    /// How the form is called that is looked at.
+    pub(crate) fn form(&self) -> &'static str {
+        if self.wide.is_some() { "human" } else { "json" }
+    }
+
+    /// What was printed line by line, if something else asked for it.
+    pub(crate) fn told(&mut self, shown: &str, text: &str) {
+        let Some(wide) = &mut self.wide else {
+            return text.lines().for_each(|line| self.add(shown, &serde_json::from_str(line).unwrap()));
+        };
+        let lines = text.split(['\r', '\n']).map(|line| line.trim_start_matches("\u{1b}[K"));
+        wide.extend(lines.filter(|line| is_too_wide(line)).map(|line| format!("{shown}: {line}")));
     }
 
     /// What was printed, if something else asked for it.
@@ -135,7 +162,7 @@ fn read() -> (String, BTreeMap<String, Shape>) {
 #[tokio::test]
 async fn the_json_of_each_command_is_what_its_page_lists() {
     let (head, listed) = read();
-    let mut page = Page { listed, made: Vec::new() };
+    let mut page = Page { listed, ..Page::default() };
     scenes::all(&mut page).await;
     if is_writing() {
         fs::write(file(), format!("{head}{BEGIN}{}", page.text())).unwrap();
@@ -155,6 +182,23 @@ async fn the_json_of_each_command_is_what_its_page_lists() {
         "{}\nEPHEMERALD_WRITE_OUTPUT=1 cargo test --test stories shapes",
         wrong.join("\n")
     );
+}
+
+/// A path, an address, a line of JSON or a command that is to be typed stays whole, on a line of its own.
+fn is_too_wide(line: &str) -> bool {
+    let text = line.trim();
+    let first = text.split(' ').next().unwrap_or_default();
+    let is_typed = ["ephemerald", "curl", "tail"].contains(&first.rsplit('/').next().unwrap_or_default());
+    let is_whole = first == text || is_typed || text.starts_with("{\"");
+    line.chars().count() > 80 && !is_whole
+}
+
+#[tokio::test]
+async fn what_each_command_prints_for_eyes_fits_eighty_columns() {
+    let mut page = Page { wide: Some(Vec::new()), ..Page::default() };
+    scenes::all(&mut page).await;
+    let wide = page.wide.unwrap();
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
 }
 
 /// Every command that does something, by its words.

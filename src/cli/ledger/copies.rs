@@ -54,7 +54,7 @@ pub(super) fn backup(config: &Config, to: &Path, form: Output) -> Result<Exit, F
         Output::Json => output::json(&json!({
             "dir": to, "ledger_id": copied.ledger_id, "seq": copied.head.seq.0, "files": files,
         }))?,
-        Output::Human => output::text(&format!(
+        Output::Human => output::folded(&format!(
             "ledger {} to record {}\nin {}\nwith {}\n\nIt holds keys: keep it as safe as the machine. Configuration, policy and connection\nfiles are not in it.\n",
             copied.ledger_id,
             copied.head.seq.0,
@@ -164,7 +164,7 @@ pub(super) fn restore(state: &Path, from: &Path, even_if_newer: bool, form: Outp
             let aside = shelf
                 .aside
                 .map_or_else(String::new, |dir| format!("What was there is in {}.\n", dir.display()));
-            output::text(&format!(
+            output::folded(&format!(
                 "ledger {} to record {}{files}\n{aside}\nStart the daemon: it only revokes until it has compared this with the control plane.\n",
                 shelf.ledger_id, shelf.head.seq.0
             ))?;
