@@ -54,6 +54,10 @@ impl Seen {
         self.screen.lock().unwrap().clone()
     }
 
+    async fn killed(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// The exit code, and all that was written.
     pub(crate) async fn whole(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().await.unwrap().code();
@@ -130,4 +134,28 @@ async fn an_error_fits_the_terminal_and_is_one_line_for_another_program() {
     assert!(said.lines().count() == 1 && said.chars().count() > 80, "{said}");
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(words(&screen), words(&said), "nothing is lost");
+}
+
+#[tokio::test]
+async fn the_log_has_colours_at_a_terminal_alone_and_not_where_nobody_wants_them() {
+    let world = World::enrolled().await;
+    let run = |no_color: Option<&str>| {
+        let mut command = world.agent.program();
+        command.args(["run", "--log-format", "human"]).env_remove("NO_COLOR");
+        command.envs(no_color.map(|value| ("NO_COLOR", value)));
+        command
+    };
+    for (no_color, coloured) in [(None, true), (Some(""), true), (Some("1"), false), (Some("0"), false)] {
+        let daemon = Seen::by(run(no_color));
+        until("the daemon", || daemon.so_far().contains("policy: in force")).await;
+        let screen = daemon.so_far();
+        assert_eq!(screen.contains("\u{1b}[32mINFO"), coloured, "{no_color:?}: {screen:?}");
+        assert_eq!(screen.contains('\u{1b}'), coloured, "{no_color:?}: {screen:?}");
+        daemon.killed().await;
+    }
+    let file = world.files.root.join("plain.log");
+    let _daemon = run(None).stdout(File::create(&file).unwrap()).spawn().unwrap();
+    let log = || fs::read_to_string(&file).unwrap();
+    until("the daemon", || log().contains("policy: in force")).await;
+    assert!(log().contains(" INFO ") && !log().contains('\u{1b}'), "{:?}", log());
 }
