@@ -36,6 +36,8 @@ mod policy;
 mod probes;
 #[path = "process/mod.rs"]
 mod process;
+#[path = "stories/progress.rs"]
+mod progress;
 #[path = "stories/refusals.rs"]
 mod refusals;
 #[path = "stories/scenes.rs"]

@@ -66,6 +66,13 @@ pub(super) fn progress(text: &str) {
     }
 }
 
+/// Such lines while the chain of a long journal is followed; none is left.
+pub(super) fn told_of_rows<T>(walk: impl FnOnce(&mut dyn FnMut(u64)) -> T) -> T {
+    let walked = walk(&mut |rows| progress(&format!("{rows} records fit")));
+    progress_over();
+    walked
+}
+
 /// Takes the last such line away.
 pub(super) fn progress_over() {
     progress("");

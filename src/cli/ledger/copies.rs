@@ -67,8 +67,10 @@ pub(super) fn backup(config: &Config, to: &Path, form: Output) -> Result<Exit, F
 
 fn fill(config: &Config, draft: &Path) -> Result<(Copied, Vec<String>), Failure> {
     let state = &config.agent.state_dir;
-    let copied =
-        ledger::backup(&state.join(ledger::FILE_NAME), &draft.join(ledger::FILE_NAME)).map_err(failure)?;
+    let copied = output::told_of_rows(|walked| {
+        ledger::backup(&state.join(ledger::FILE_NAME), &draft.join(ledger::FILE_NAME), walked)
+    })
+    .map_err(failure)?;
     let mut files = copy_identity(config, draft)?;
     files.extend(copy(state, draft, TAG_KEY)?);
     let manifest = json!({
@@ -143,7 +145,7 @@ pub(super) fn restore(state: &Path, from: &Path, even_if_newer: bool, form: Outp
         if_missing: &IDENTITY,
         always: &[TAG_KEY],
     };
-    let shelf = restore.run(state).map_err(|error| match error {
+    let shelf = output::told_of_rows(|walked| restore.run(state, walked)).map_err(|error| match error {
         RestoreError::Ledger(error) => failure(error),
         RestoreError::Refused(refusal @ ledger::Refusal::Broken { .. }) => {
             Failure::new(Exit::Verification, refusal)
