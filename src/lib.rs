@@ -12,6 +12,7 @@ pub mod admin;
 pub mod agent;
 pub mod cli;
 pub mod clock;
+pub mod columns;
 pub mod config;
 pub mod control;
 pub mod engine;

@@ -1,13 +1,10 @@
 //! Entry: parse, one TLS provider, one thread, dispatch, one error, one exit code.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::Parser;
 use ephemerald::{
-    cli::{Cli, Exit, Failure},
+    cli::{Cli, Exit, Failure, complain},
     hardening::limits,
     telemetry::panics,
 };
@@ -18,16 +15,11 @@ fn main() -> ExitCode {
     let _ = limits::keep_memory_private();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(answer) => {
-            // Also `--help`, which is no error and goes to standard output.
-            let exit = if answer.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _ = answer.print();
-            return exit.into();
-        }
+        Err(answer) => return Cli::refuse(&answer).into(),
     };
     dispatch(cli).map_or_else(
         |failure| {
-            let _ = writeln!(io::stderr(), "error: {failure}");
+            complain(&format!("error: {failure}"));
             failure.exit.into()
         },
         ExitCode::from,

@@ -8,6 +8,9 @@ use std::{
     process::{Command, Output},
 };
 
+use clap::CommandFactory as _;
+use ephemerald::cli::Cli;
+
 fn ephemerald(dir: &Path, args: &[&str]) -> Output {
     let config = dir.join("ephemerald.toml");
     if !config.exists() {
@@ -81,7 +84,9 @@ fn each_wrong_configuration_is_named_and_nothing_is_made() {
         }
         let check = ephemerald(dir.path(), &["check"]);
         assert_eq!(check.status.code(), Some(3));
-        assert!(stdout(&check).contains("FAIL  configuration") && stdout(&check).contains(words));
+        let said = stdout(&check);
+        let prose = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("FAIL  configuration") && prose.contains(words), "{said}");
         assert!(!state.exists(), "the state directory was made");
     }
 }
@@ -109,6 +114,36 @@ fn config_show_prints_each_value_with_its_origin() {
     assert!(human.contains("log.format = \"auto\"\n    # default\n"), "{human}");
 }
 
+/// The words of every command of `parent`, and of those below.
+fn below(parent: &clap::Command, words: &[String], into: &mut Vec<Vec<String>>) {
+    into.push(words.to_vec());
+    for sub in parent.get_subcommands() {
+        below(sub, &[words, &[sub.get_name().to_owned()]].concat(), into);
+    }
+}
+
+fn every_command() -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    below(&Cli::command(), &[], &mut all);
+    assert!(all.len() > 40, "{all:?}");
+    all
+}
+
+#[test]
+fn every_help_fits_eighty_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    for words in every_command() {
+        for flag in ["-h", "--help"] {
+            let args: Vec<&str> = words.iter().map(String::as_str).chain([flag]).collect();
+            let output = ephemerald(dir.path(), &args);
+            assert_eq!(output.status.code(), Some(0), "{args:?}");
+            let wide: Vec<String> =
+                stdout(&output).lines().filter(|line| line.chars().count() > 80).map(str::to_owned).collect();
+            assert!(wide.is_empty(), "{args:?}: {wide:#?}");
+        }
+    }
+}
+
 #[test]
 fn help_and_the_documentation_list_the_same_exit_codes() {
     let dir = tempfile::tempdir().unwrap();
@@ -117,5 +152,83 @@ fn help_and_the_documentation_list_the_same_exit_codes() {
     for code in 0..=9 {
         assert!(help.contains(&format!("\n  {code}  ")), "--help lacks {code}: {help}");
         assert!(page.contains(&format!("| {code} | ")), "the page lacks {code}");
+    }
+}
+
+/// The words of every command that has others below it, and those.
+fn parents() -> Vec<(Vec<String>, Vec<String>)> {
+    let all = every_command();
+    let of = |words: &Vec<String>| {
+        let is_below = |sub: &&Vec<String>| sub.len() == words.len() + 1 && sub.starts_with(words);
+        all.iter().filter(is_below).filter_map(|sub| sub.last().cloned()).collect::<Vec<_>>()
+    };
+    all.iter().map(|words| (words.clone(), of(words))).filter(|(_, subs)| !subs.is_empty()).collect()
+}
+
+#[test]
+fn a_shell_that_loads_the_completions_offers_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = ephemerald(dir.path(), &["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = stdout(&output);
+        for name in every_command().iter().filter_map(|words| words.last()) {
+            assert!(script.contains(name.as_str()), "{shell}: {name} is not completed");
+        }
+        fs::write(dir.path().join(shell), script).unwrap();
+    }
+    if Command::new("bash").arg("--version").output().is_err() {
+        eprintln!("NOT TRIED: there is no bash");
+        return;
+    }
+    let bash = |program: &str| {
+        let output = Command::new("bash").args(["--norc", "-c", program]).current_dir(&dir).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{program}: {}", stderr(&output));
+        stdout(&output)
+    };
+    bash("bash -n ./bash");
+    let registered = bash("source ./bash; complete -p ephemerald");
+    assert!(registered.contains("-F _ephemerald") && registered.ends_with(" ephemerald\n"), "{registered}");
+    for (words, subs) in parents() {
+        let line = [&["ephemerald".to_owned()], &words[..]].concat();
+        let (last, count) = (line.last().unwrap(), line.len());
+        let typed = line.join(" ");
+        let offered = bash(&format!(
+            "source ./bash; COMP_WORDS=({typed} ''); COMP_CWORD={count}; _ephemerald ephemerald '' {last}; \
+             printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        ));
+        for sub in subs {
+            assert!(offered.lines().any(|word| word == sub), "`{typed}` does not offer {sub}: {offered}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page_that_a_formatter_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("man");
+    fs::create_dir(&pages).unwrap();
+    let output = ephemerald(dir.path(), &["manual", "--to", pages.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let mut tried = false;
+    for words in every_command() {
+        let name = [&["ephemerald".to_owned()], &words[..]].concat().join("-") + ".1";
+        let page = pages.join(&name);
+        let text = fs::read_to_string(&page).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for section in [".SH NAME", ".SH SYNOPSIS", ".SH OPTIONS"] {
+            assert!(text.contains(section), "{name} has no {section}");
+        }
+        let lint = [&["groff", "-man", "-ww", "-z"][..], &["mandoc", "-Tlint", "-Werror"]];
+        for formatter in lint {
+            let Ok(said) = Command::new(formatter[0]).args(&formatter[1..]).arg(&page).output() else {
+                continue;
+            };
+            assert!(said.status.success() && said.stderr.is_empty(), "{name}: {}", stderr(&said));
+            tried = true;
+        }
+    }
+    assert_eq!(fs::read_dir(&pages).unwrap().count(), every_command().len(), "a page of no command");
+    if !tried {
+        eprintln!("NOT TRIED: there is neither groff nor mandoc");
     }
 }

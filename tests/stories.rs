@@ -38,8 +38,12 @@ mod policy;
 mod probes;
 #[path = "process/mod.rs"]
 mod process;
+#[path = "stories/progress.rs"]
+mod progress;
 #[path = "stories/refusals.rs"]
 mod refusals;
+#[path = "stories/scenes.rs"]
+mod scenes;
 #[path = "stories/secrets.rs"]
 mod secrets;
 #[path = "stories/shapes.rs"]

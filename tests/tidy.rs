@@ -27,6 +27,7 @@ const LINES_NOTED: usize = 300;
 /// Modules with a closed list of what they may import of ours. A module is always allowed itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &[]),
+    ("columns", &[]),
     ("strict", &[]),
     ("hardening", &[]),
     ("clock", &["engine"]),

@@ -71,8 +71,7 @@ fn journal(config: &Config) -> Result<PathBuf, Failure> {
 
 fn verify(config: &Config, head: Option<&Acknowledged>, form: Output) -> Result<Exit, Failure> {
     let file = journal(config)?;
-    let report = ledger::verify_telling(&file, &mut |rows| output::progress(&format!("{rows} records fit")));
-    output::progress_over();
+    let report = output::told_of_rows(|walked| ledger::verify_telling(&file, walked));
     let report = report.map_err(failure)?;
     let noted = told(config);
     let head = head.or(noted.as_ref());
@@ -89,7 +88,7 @@ fn verify(config: &Config, head: Option<&Acknowledged>, form: Output) -> Result<
                 "seq": bad.seq.0, "expected": bad.expected, "found": bad.found, "problem": bad.problem,
             })),
         }))?,
-        Output::Human => output::text(&render(&report, head, known))?,
+        Output::Human => output::folded(&render(&report, head, known))?,
     }
     if let Some(bad) = &report.bad {
         let problem = format!(

@@ -31,7 +31,7 @@ pub(super) async fn run(loaded: Result<Loaded, Failure>, form: Output) -> Result
     }
     match form {
         Output::Json => output::json(&report.json())?,
-        Output::Human => output::text(&report.render())?,
+        Output::Human => output::folded(&report.render())?,
     }
     Ok(report.exit())
 }

@@ -61,7 +61,7 @@ pub(super) async fn run(config: &Config, command: &Command, form: Output) -> Res
     };
     match form {
         Output::Json => output::json(&views)?,
-        Output::Human => output::text(&views.iter().map(render).collect::<String>())?,
+        Output::Human => output::folded(&views.iter().map(render).collect::<String>())?,
     }
     Ok(exit)
 }

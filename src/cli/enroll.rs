@@ -89,11 +89,11 @@ fn say(identity: &Identity, config: &Config, form: Output, new: bool) -> Result<
             "state_dir": config.agent.state_dir,
             "new": new,
         }))?,
-        Output::Human if !new => output::text(&format!(
+        Output::Human if !new => output::folded(&format!(
             "Enrolled already as {} with {}: nothing to do.\n",
             identity.agent_id, identity.url
         ))?,
-        Output::Human => output::text(&format!(
+        Output::Human => output::folded(&format!(
             "Enrolled as {agent}\nwith        {url}\nroot key    {root}\nidentity    {dir}\n\n\
              The agent token is spent: delete it. Compare the root key with the one that the\n\
              control plane shows. Next: `ephemerald check`, then `ephemerald run`.\n",

@@ -48,7 +48,7 @@ pub(super) async fn run(config: &Config, args: &Args, form: Output) -> Result<Ex
         Output::Json => output::json(&json!({
             "grant": grant, "abandoned": true, "recorded": view.recorded, "by": hand.name(),
         }))?,
-        Output::Human => output::text(&format!(
+        Output::Human => output::folded(&format!(
             "{grant} is given up. Its access MAY REMAIN: take it away in JumpCloud's console.\nThe agent tries on, alarms every hour, and grants this account nothing more\nuntil a read shows the access gone.\n"
         ))?,
     }

@@ -32,14 +32,15 @@ async fn order(config: &Config, args: &Args, deed: Deed, form: Output) -> Result
         Output::Json => output::json(&json!({
             "frozen": frozen, "recorded": view.recorded, "answered": view.answered, "by": hand.name(),
         }))?,
-        Output::Human if frozen => output::text(&format!(
+        Output::Human if frozen => output::folded(&format!(
             "Frozen: nothing is granted or extended until root says `ephemerald thaw`.\n{} waiting refused. What is granted ends on time.\n{}",
             view.answered,
             if view.recorded { "" } else { UNRECORDED }
         ))?,
-        Output::Human => {
-            output::text(&format!("Thawed: raises go on.\n{}", if view.recorded { "" } else { UNRECORDED }))?
-        }
+        Output::Human => output::folded(&format!(
+            "Thawed: raises go on.\n{}",
+            if view.recorded { "" } else { UNRECORDED }
+        ))?,
     }
     Ok(if view.recorded { Exit::Done } else { Exit::Transient })
 }

@@ -76,7 +76,7 @@ async fn list(config: &Config, which: &Which, form: Output) -> Result<Exit, Fail
     let grants = which.of(client::grants(&config.agent.control_socket).await?);
     match form {
         Output::Json => output::json(&grants)?,
-        Output::Human => output::text(&render(&grants))?,
+        Output::Human => output::folded(&render(&grants))?,
     }
     Ok(if which.overdue && !grants.is_empty() { Exit::Remains } else { Exit::Done })
 }
@@ -91,7 +91,7 @@ async fn show(config: &Config, grant: &str, form: Output) -> Result<Exit, Failur
     };
     match form {
         Output::Json => output::json(&found)?,
-        Output::Human => output::text(&render_one(&found))?,
+        Output::Human => output::folded(&render_one(&found))?,
     }
     Ok(Exit::Done)
 }

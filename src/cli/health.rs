@@ -19,7 +19,7 @@ pub(super) async fn run(config: &Config, args: &Args, form: Output) -> Result<Ex
     let health = client::health(&config.agent.control_socket).await?;
     match form {
         Output::Json => output::json(&health)?,
-        Output::Human => output::text(&said(&health))?,
+        Output::Human => output::folded(&said(&health))?,
     }
     Ok(if health.ready || (args.live && health.live) { Exit::Done } else { Exit::Transient })
 }

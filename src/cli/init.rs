@@ -39,6 +39,7 @@ use self::{
     write::{WriteError, Written},
 };
 use super::{Exit, Failure, Global, Output, output};
+use crate::columns::fold;
 
 /// What may be given instead of asked for.
 #[derive(Debug, clap::Args)]
@@ -110,7 +111,7 @@ impl Job<'_> {
             let written = self.write(&plan, &place)?;
             return self.done(&plan, &place, &written, &notes);
         }
-        let shown = plan.preview() + &listed("Note", &notes);
+        let shown = plan.preview() + &fold(&listed("Note", &notes));
         match self.global.output {
             Output::Json => output::json(&json!({"preview": plan.preview(), "notes": notes}))?,
             Output::Human => output::text(&shown)?,
@@ -136,7 +137,11 @@ impl Job<'_> {
         interview::policy(prompt, &mut draft, findings.as_ref())?;
         interview::agent_token(prompt, &mut draft)?;
         let (plan, notes) = planned(draft, findings.as_ref(), &place)?;
-        prompt.say(&format!("\nThis will be written:\n\n{}{}", plan.preview(), listed("Note", &notes)))?;
+        prompt.show(&format!(
+            "\nThis will be written:\n\n{}{}",
+            plan.preview(),
+            fold(&listed("Note", &notes))
+        ))?;
         if self.show {
             return Ok(Exit::Done);
         }
@@ -243,8 +248,11 @@ fn said(written: &Written, notes: &[String], steps: &[Step]) -> String {
     text += &listed("Backup", &paths(&written.backups));
     text += &listed("Note", notes);
     text += "\nThe agent's own loader takes these files. Next:\n";
+    text = fold(&text);
     for (number, step) in steps.iter().enumerate() {
-        let _ = writeln!(text, "\n  {}. {}\n     {}", number + 1, step.what, step.command);
+        // A command stays whole, to be copied.
+        let what = fold(&format!("  {}. {}", number + 1, step.what));
+        let _ = writeln!(text, "\n{what}\n     {}", step.command);
     }
     text
 }

@@ -36,10 +36,12 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
+    columns,
     config::{Config, Loaded, Override, Sources},
     secrets,
 };
 pub use exit::{Exit, Failure};
+pub use output::complain;
 
 /// What was asked on the command line.
 #[derive(Debug, Parser)]
@@ -154,6 +156,16 @@ enum ConfigCommand {
 }
 
 impl Cli {
+    /// Answers what was no command to be run: with help, which is output, or with what is wrong.
+    pub fn refuse(answer: &clap::Error) -> Exit {
+        let text = columns::fold(&answer.render().to_string());
+        if answer.use_stderr() {
+            complain(text.trim_end());
+            return Exit::Usage;
+        }
+        output::text(&text).map_or_else(|failure| failure.exit, |()| Exit::Done)
+    }
+
     /// Does what was asked.
     ///
     /// # Errors

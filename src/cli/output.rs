@@ -7,7 +7,10 @@ use std::io::{self, IsTerminal as _, Write};
 use serde::Serialize;
 
 use super::{Exit, Failure, exit};
-use crate::secrets::guard::{self, Outlet};
+use crate::{
+    columns::fold,
+    secrets::guard::{self, Outlet},
+};
 
 /// Prints text as it is.
 pub(super) fn text(text: &str) -> Result<(), Failure> {
@@ -17,6 +20,11 @@ pub(super) fn text(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Failed, error)),
         _ => Ok(()),
     }
+}
+
+/// Prints text for eyes, in lines of at most 80 columns.
+pub(super) fn folded(lines: &str) -> Result<(), Failure> {
+    text(&fold(lines))
 }
 
 /// Prints a value as indented JSON.
@@ -58,6 +66,13 @@ pub(super) fn progress(text: &str) {
     }
 }
 
+/// Such lines while the chain of a long journal is followed; none is left.
+pub(super) fn told_of_rows<T>(walk: impl FnOnce(&mut dyn FnMut(u64)) -> T) -> T {
+    let walked = walk(&mut |rows| progress(&format!("{rows} records fit")));
+    progress_over();
+    walked
+}
+
 /// Takes the last such line away.
 pub(super) fn progress_over() {
     progress("");
@@ -75,8 +90,16 @@ pub(super) fn terminal_lines() -> Option<usize> {
 
 /// A line for the person at the terminal, on standard error; not output.
 pub(super) fn hint(text: &str) {
+    complain(text);
+}
+
+/// Lines on standard error: folded at a terminal, and as they are in a log or for another program, where one line is one
+/// error.
+pub fn complain(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let text = if stderr.is_terminal() { fold(text) } else { text.to_owned() };
     // Nobody to read it is no reason to fail.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(stderr, "{text}");
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ pub(super) fn run(config: &Config, command: &Command, form: Output) -> Result<Ex
     let report = report(config, &policy, case.as_ref());
     match form {
         Output::Json => output::json(&report)?,
-        Output::Human => output::text(&render::text(&report, all))?,
+        Output::Human => output::folded(&render::text(&report, all))?,
     }
     let rejected = report.job.as_ref().is_some_and(|job| job.verdict == "rejected");
     Ok(if rejected { Exit::Refused } else { Exit::Done })

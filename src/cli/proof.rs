@@ -109,7 +109,7 @@ pub(super) fn report(ended: &Ended, hand: Hand, form: Output) -> Result<Exit, Fa
             value["by"] = hand.name().into();
             output::json(&value)?;
         }
-        Output::Human => output::text(&render(ended, hand))?,
+        Output::Human => output::folded(&render(ended, hand))?,
     }
     Ok(ended.exit())
 }

@@ -17,7 +17,7 @@ pub(super) async fn run(config: &Config, form: Output) -> Result<Exit, Failure> 
     let view = client::rotate_key(&config.agent.control_socket).await?;
     match form {
         Output::Json => output::json(&view)?,
-        Output::Human => output::text(&render(&view))?,
+        Output::Human => output::folded(&render(&view))?,
     }
     Ok(match view.outcome {
         RotationOutcome::Done => Exit::Done,

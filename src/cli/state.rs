@@ -68,7 +68,7 @@ pub(super) fn run(config: &Config, command: &Command, form: Output) -> Result<Ex
             "sealed": seal != Seal::Lift, "ledger_id": done.as_ref().map(|done| &done.ledger_id),
             "seq": done.as_ref().map_or(0, |done| done.head.seq.0), "files": files,
         }))?,
-        Output::Human => output::text(&told(seal, done.as_ref(), &files))?,
+        Output::Human => output::folded(&told(seal, done.as_ref(), &files))?,
     }
     Ok(Exit::Done)
 }

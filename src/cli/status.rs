@@ -29,7 +29,7 @@ pub(super) async fn run(config: &Config, form: Output) -> Result<Exit, Failure> 
     let status = client::status(&config.agent.control_socket).await?;
     match form {
         Output::Json => output::json(&status)?,
-        Output::Human => output::text(&render(&status))?,
+        Output::Human => output::folded(&render(&status))?,
     }
     Ok(Exit::Done)
 }

@@ -54,7 +54,7 @@ pub(super) async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let told = format!("{}: {} bytes; read it before you send it", args.to.display(), text.len());
     match global.output {
         Output::Json => output::json(&json!({"file": args.to, "bytes": text.len()}))?,
-        Output::Human => output::text(&(told + "\n"))?,
+        Output::Human => output::folded(&(told + "\n"))?,
     }
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ pub(super) fn run(form: Output) -> Result<Exit, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     match form {
         Output::Json => output::json(&json!({"version": version, "sandbox": cfg!(feature = "sandbox")}))?,
-        Output::Human => output::text(&format!("ephemerald {version}\n"))?,
+        Output::Human => output::folded(&format!("ephemerald {version}\n"))?,
     }
     Ok(Exit::Done)
 }

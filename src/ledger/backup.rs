@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::{
     Head, LedgerError,
-    chain::verify,
+    chain::verify_telling,
     place::{io_error, private, remove, sync_dir},
     schema,
 };
@@ -24,16 +24,17 @@ pub struct Copied {
     pub head: Head,
 }
 
-/// Copies the ledger `file` to `to`, which must not exist. The daemon goes on meanwhile.
+/// Copies the ledger `file` to `to`, which must not exist. The daemon goes on meanwhile; `walked` as in
+/// [`verify_telling`].
 ///
 /// # Errors
 /// [`LedgerError`]; there is no copy then. [`LedgerError::Unreadable`] names a copy whose chain is broken:
 /// the original's is, too.
-pub fn backup(file: &Path, to: &Path) -> Result<Copied, LedgerError> {
+pub fn backup(file: &Path, to: &Path, walked: &mut dyn FnMut(u64)) -> Result<Copied, LedgerError> {
     let db = schema::open_reading(file)?;
     // Made here, so that nobody else can ever read it: SQLite fills an empty file.
     drop(private(to, true).map_err(io_error(to, "create it"))?);
-    let copied = fill(&db, file, to).and_then(|()| describe(to));
+    let copied = fill(&db, file, to).and_then(|()| describe(to, walked));
     if copied.is_err() {
         // The error says more than a failure to tidy up would.
         let _ = remove(to);
@@ -51,8 +52,8 @@ fn fill(db: &Connection, file: &Path, to: &Path) -> Result<(), LedgerError> {
     sync_dir(to.parent().unwrap_or_else(|| Path::new(".")))
 }
 
-fn describe(to: &Path) -> Result<Copied, LedgerError> {
-    let report = verify(to)?;
+fn describe(to: &Path, walked: &mut dyn FnMut(u64)) -> Result<Copied, LedgerError> {
+    let report = verify_telling(to, walked)?;
     if let Some(bad) = report.bad {
         return Err(LedgerError::Unreadable { path: to.to_owned(), problem: bad.problem });
     }

@@ -7,7 +7,8 @@ use std::{fs, path::Path};
 use rustix::fs::statvfs;
 
 use super::{
-    FILE_NAME, Keying, LedgerError, Loaded, Opened, VerifyReport, chain::verify, look::look, reader, schema,
+    FILE_NAME, Keying, LedgerError, Loaded, Opened, VerifyReport, chain::verify_telling, look::look, reader,
+    schema,
 };
 
 /// What was found.
@@ -33,13 +34,14 @@ pub struct CheckReport {
     pub outbox: u64,
 }
 
-/// Looks over the ledger of a state directory, as the daemon would that has this key.
+/// Looks over the ledger of a state directory, as the daemon would that has this key; `walked` as in
+/// [`verify_telling`].
 ///
 /// # Errors
 /// [`LedgerError`] when the file cannot be read as a ledger at all.
-pub fn check(dir: &Path, key: &Keying) -> Result<CheckReport, LedgerError> {
+pub fn check(dir: &Path, key: &Keying, walked: &mut dyn FnMut(u64)) -> Result<CheckReport, LedgerError> {
     let file = dir.join(FILE_NAME);
-    let chain = verify(&file)?;
+    let chain = verify_telling(&file, walked)?;
     let db = schema::open_reading(&file)?;
     let read = |source| schema::failed(&file, "read it", source);
     let opened = look(&db, dir, &file, key)?;

@@ -23,7 +23,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     FILE_NAME, Head, LedgerError, VerifyReport,
-    chain::verify,
+    chain::verify_telling,
     place::{Place, RESTORING, io_error, private, remove, replace, sync_dir},
     schema,
 };
@@ -102,18 +102,18 @@ pub enum RestoreError {
 
 impl Restore<'_> {
     /// Puts the backup into the state directory `dir`. Killed at any moment and run again, it comes to the
-    /// same end.
+    /// same end. `walked` as in [`verify_telling`].
     ///
     /// # Errors
     /// [`RestoreError`]; [`LedgerError::Locked`] if a daemon runs there.
-    pub fn run(&self, dir: &Path) -> Result<Shelf, RestoreError> {
+    pub fn run(&self, dir: &Path, walked: &mut dyn FnMut(u64)) -> Result<Shelf, RestoreError> {
         let place = Place::take(dir)?;
         let from = self.backup.join(FILE_NAME);
-        let report = verify(&from)?;
+        let report = verify_telling(&from, walked)?;
         if let Some(bad) = &report.bad {
             return Err(Refusal::Broken { path: from, problem: bad.problem.clone() }.into());
         }
-        self.compare(&place, &report)?;
+        self.compare(&place, &report, walked)?;
         let files = self.choose(dir)?;
         let draft = self.draft(dir, &from)?;
         for name in &files {
@@ -137,13 +137,18 @@ impl Restore<'_> {
     }
 
     /// Whether what is there may be moved aside.
-    fn compare(&self, place: &Place, backup: &VerifyReport) -> Result<(), Refusal> {
+    fn compare(
+        &self,
+        place: &Place,
+        backup: &VerifyReport,
+        walked: &mut dyn FnMut(u64),
+    ) -> Result<(), Refusal> {
         let path = place.file();
         if self.even_if_newer || !path.exists() {
             return Ok(());
         }
         // A file that is no readable ledger is moved aside: it cannot be newer.
-        let Ok(present) = verify(&path) else { return Ok(()) };
+        let Ok(present) = verify_telling(&path, walked) else { return Ok(()) };
         if present.ledger_id != backup.ledger_id {
             return Err(Refusal::Another {
                 path,

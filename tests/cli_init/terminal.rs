@@ -77,6 +77,10 @@ impl Person {
         drop(self.device);
         let screen = self.screen.lock().unwrap().clone();
         assert_eq!(status.code(), Some(code), "{screen}");
+        // Paths and commands stay whole.
+        let prose = |line: &&str| !line.trim().contains(" --") && line.trim().contains(' ');
+        let wide = screen.lines().filter(prose).find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None);
         screen
     }
 }

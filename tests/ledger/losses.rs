@@ -132,7 +132,7 @@ async fn a_copy_taken_while_it_is_written_to_is_one_moment_of_it() {
             (last, next) = (next + 2, next + 3);
         }
         let to = dir.path().join(format!("copy-{copy}"));
-        let copied = backup(&file, &to).unwrap();
+        let copied = backup(&file, &to, &mut |_| ()).unwrap();
         assert_eq!(copied.head.seq.0 % 3, 0, "a batch is copied whole or not at all");
         assert!(copied.head.seq <= Seq(last));
         assert!(verify(&to).unwrap().is_intact());
@@ -140,7 +140,7 @@ async fn a_copy_taken_while_it_is_written_to_is_one_moment_of_it() {
     }
     while book.durable().await < Seq(next - 1) {}
     let to = dir.path().join("copy-0");
-    let refused = backup(&file, &to).unwrap_err();
+    let refused = backup(&file, &to, &mut |_| ()).unwrap_err();
     assert!(matches!(refused, LedgerError::Io { .. }), "never over another one: {refused}");
 }
 
@@ -150,7 +150,7 @@ async fn a_copy_of_a_broken_chain_is_not_left_behind() {
     written(dir.path()).await;
     tamper(dir.path(), "UPDATE journal SET at = 1 WHERE seq = 2");
     let to = dir.path().join("copy");
-    assert!(backup(&dir.path().join("ledger.db"), &to).is_err());
+    assert!(backup(&dir.path().join("ledger.db"), &to, &mut |_| ()).is_err());
     assert!(!to.exists());
 }
 
@@ -164,7 +164,7 @@ async fn a_ledger_of_the_first_version_is_taken_over_with_all_that_is_in_it() {
          DELETE FROM meta WHERE key = 'seal'; PRAGMA user_version = 1;
          INSERT INTO seen VALUES ('job-1', zeroblob(32), 2, 9000000000000)",
     );
-    let looked = check(dir.path(), &Keying::None).unwrap();
+    let looked = check(dir.path(), &Keying::None, &mut |_| ()).unwrap();
     assert_eq!((looked.schema.0, looked.opened.quarantined.len()), (1, 0), "looking changes nothing");
     for reports in 1..=2 {
         let mut book = Book::open(dir.path()).await;
@@ -176,7 +176,7 @@ async fn a_ledger_of_the_first_version_is_taken_over_with_all_that_is_in_it() {
         book.write(vec![report(next, "agent")]).await;
         book.ledger.close().await;
     }
-    assert_eq!(check(dir.path(), &Keying::None).unwrap().schema.0, 3);
+    assert_eq!(check(dir.path(), &Keying::None, &mut |_| ()).unwrap().schema.0, 3);
 }
 
 #[tokio::test]

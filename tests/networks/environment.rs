@@ -51,6 +51,11 @@ async fn where_the_environment_is_asked_and_says_nothing_no_channel_goes_direct(
     });
     world.agent.environment.clear();
     let said = world.agent.command(&["check"]).await;
-    assert_eq!(said.text.matches("neither https_proxy nor HTTPS_PROXY is set").count(), 2, "{}", said.text);
+    assert_eq!(
+        said.prose().matches("neither https_proxy nor HTTPS_PROXY is set").count(),
+        2,
+        "{}",
+        said.text
+    );
     assert_eq!(said.code, Some(3), "{}", said.text);
 }

@@ -44,7 +44,7 @@ async fn each_channel_takes_its_own_proxy_and_a_grant_comes_and_goes() {
         format!("the proxy {} makes a way to", plane.url()),
         "certificate trusted, issued by".to_owned(),
     ] {
-        assert!(said.text.contains(&words), "{words:?} is not in\n{}", said.text);
+        assert!(said.prose().contains(&words), "{words:?} is not in\n{}", said.text);
     }
     let everything = format!("{}{}{}", world.files.log_text(), plane.log(), cloud.log());
     for secret in [world.api_key.as_str(), "canary-password"] {
@@ -67,7 +67,7 @@ async fn a_wrong_password_is_told_with_its_file_and_the_other_channel_goes_on() 
     let said = world.agent.command(&["check"]).await;
     assert_eq!(said.code, Some(4), "{}", said.text);
     let sentence = format!("does not accept the user name and password of {} (401)", auth.display());
-    assert!(said.text.contains(&sentence), "{}", said.text);
+    assert!(said.prose().contains(&sentence), "{}", said.text);
     assert!(said.text.contains("API key") && said.text.contains("accepted"), "{}", said.text);
     assert!(!said.text.contains("wrong-canary"), "{}", said.text);
     assert_eq!(plane.dialled().len(), 1, "{}", plane.log());

@@ -38,6 +38,14 @@ pub(crate) struct Said {
     pub(crate) printed: String,
 }
 
+impl Said {
+    /// All of it as one line: for sentences, wherever they were broken.
+    #[allow(dead_code, reason = "each test file uses its own part")]
+    pub(crate) fn prose(&self) -> String {
+        self.text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl Agent {
     pub(crate) fn of(files: &Files) -> Self {
         Self {
@@ -120,7 +128,8 @@ impl Agent {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
-    fn program(&self) -> Command {
+    /// The program with the agent's configuration.
+    pub(crate) fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ephemerald"));
         command.arg("--config").arg(&self.config).stdin(Stdio::null()).kill_on_drop(true);
         command

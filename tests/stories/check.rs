@@ -145,6 +145,6 @@ async fn two_integrations_of_one_organization_are_named_by_check() {
 
 fn assert_mentions(said: &Said, words: &[&str]) {
     for word in words {
-        assert!(said.text.contains(word), "{word:?} is missing in: {}", said.text);
+        assert!(said.prose().contains(word), "{word:?} is missing in: {}", said.text);
     }
 }

@@ -2,21 +2,37 @@
 //!
 //! `EPHEMERALD_WRITE_OUTPUT=1 cargo test --test stories shapes` writes the page's lists anew.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    time::Duration,
+};
 
+use clap::CommandFactory as _;
+use ephemerald::cli::Cli;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::process::{
-    PATIENCE, World,
-    asking::{Ask, grant_claims},
+use crate::{
+    process::{Agent, PATIENCE},
+    scenes,
+    terminal::Seen,
 };
 
 const BEGIN: &str = "<!-- lists -->\n";
+/// These print no JSON of their own, and the page says so.
+const WITHOUT: [&str; 3] = ["run", "completions", "manual"];
+
+/// The fields of one command, or of several that print the same.
+type Shape = BTreeSet<String>;
 
 /// Every path of a value with what is there: `grants[].role  text`.
-fn paths(value: &Value, at: &str, into: &mut BTreeSet<String>) {
+fn paths(value: &Value, at: &str, into: &mut Shape) {
     let kind = match value {
+        // What a step of the story has seen is its own; what agents say of themselves is the protocol's to list.
+        _ if at == "seen" => "anything",
+        Value::Object(_) if ["offers", "status"].contains(&at.trim_start_matches("[].")) => "object",
         Value::Null => return, // what it is where there is something, another command or another moment shows
         Value::Bool(_) => "true or false",
         Value::Number(_) => "number",
@@ -37,26 +53,91 @@ fn paths(value: &Value, at: &str, into: &mut BTreeSet<String>) {
 }
 
 /// The page as it is found, and as it should be.
-struct Page {
-    listed: String,
-    made: String,
+#[derive(Default)]
+pub(crate) struct Page {
+    listed: BTreeMap<String, Shape>,
+    made: Vec<(String, Shape)>,
+    /// Instead of all that: what is printed for eyes at a terminal, and is too wide for it.
+    wide: Option<Vec<String>>,
 }
 
 impl Page {
-    /// A command that changes nothing is asked again until it shows what is listed: what the control plane has answered
-    /// by now, say.
-    async fn show(&mut self, world: &World, args: &[&str], shown: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        let mut section = section(world, args, shown).await;
-        while !self.listed.contains(&section) && Instant::now() < deadline && !is_writing() {
+    /// A command that changes nothing is asked again until all that is listed was shown: what the control plane has
+    /// answered by now, say.
+    pub(crate) async fn show(&mut self, agent: &Agent, args: &[&str], shown: &str) {
+        let deadline = Instant::now() + if is_writing() { Duration::from_secs(3) } else { PATIENCE };
+        loop {
+            self.order(agent, args, shown).await;
+            if self.wide.is_some() {
+                return;
+            }
+            let made = self.made.iter().find(|(name, _)| name == shown).map(|(_, made)| made);
+            let is_all =
+                self.listed.get(shown).zip(made).is_some_and(|(listed, made)| listed.is_subset(made));
+            if Instant::now() > deadline || (is_all && !is_writing()) {
+                return;
+            }
             sleep(Duration::from_millis(100)).await;
-            section = self::section(world, args, shown).await;
         }
-        self.made += &section;
     }
 
-    async fn order(&mut self, world: &World, args: &[&str], shown: &str) {
-        self.made += &section(world, args, shown).await;
+    /// Asked once; what it prints belongs to the section `shown`, with what was printed there before.
+    pub(crate) async fn order(&mut self, agent: &Agent, args: &[&str], shown: &str) {
+        if self.wide.is_some() {
+            let mut command = agent.program();
+            command.args(args);
+            let (_, screen) = Seen::by(command).whole().await;
+            return self.told(shown, &screen);
+        }
+        let said = agent.command(&[&["--output", "json"], args].concat()).await;
+        // A list is a value, and what comes line by line is many.
+        let whole = serde_json::from_str(&said.printed).map(|value| vec![value]);
+        let lines = || said.printed.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+        let values = whole.or_else(|_| lines()).unwrap_or_else(|_| panic!("{args:?}: {}", said.text));
+        assert!(!values.is_empty(), "{args:?}: {}", said.text);
+        values.iter().for_each(|value| self.add(shown, value));
+    }
+
+    /// How the form is called that is looked at.
+    pub(crate) fn form(&self) -> &'static str {
+        if self.wide.is_some() { "human" } else { "json" }
+    }
+
+    /// What was printed line by line, if something else asked for it.
+    pub(crate) fn told(&mut self, shown: &str, text: &str) {
+        let Some(wide) = &mut self.wide else {
+            return text.lines().for_each(|line| self.add(shown, &serde_json::from_str(line).unwrap()));
+        };
+        let lines = text.split(['\r', '\n']).map(|line| line.trim_start_matches("\u{1b}[K"));
+        // A line of progress that is drawn anew is the one thing that is not plain.
+        let is_wrong = |line: &&str| is_too_wide(line) || line.contains('\u{1b}');
+        wide.extend(lines.filter(is_wrong).map(|line| format!("{shown}: {line}")));
+    }
+
+    /// What was printed, if something else asked for it.
+    pub(crate) fn add(&mut self, shown: &str, value: &Value) {
+        if self.made.iter().all(|(name, _)| name != shown) {
+            self.made.push((shown.to_owned(), Shape::new()));
+        }
+        let (_, shape) = self.made.iter_mut().find(|(name, _)| name == shown).unwrap();
+        paths(value, "", shape);
+    }
+
+    /// What only root may ask for stays as it is listed, if nobody here is root.
+    pub(crate) fn keep(&mut self, shown: &str) {
+        eprintln!("NOT TRIED: {shown}: this needs root");
+        self.made.push((shown.to_owned(), self.listed.get(shown).cloned().unwrap_or_default()));
+    }
+
+    /// The lists as they stand on the page: in the order of `--help`.
+    fn text(&self) -> String {
+        let (known, mut made) = (commands(), self.made.clone());
+        made.sort_by_key(|(shown, _)| known.iter().position(|words| is_of(shown, words)));
+        let section = |(shown, shape): &(String, Shape)| {
+            let lines: String = shape.iter().map(|line| format!("{line}\n")).collect();
+            format!("\n### `{shown}`\n\n```text\n{lines}```\n")
+        };
+        made.iter().map(section).collect()
     }
 }
 
@@ -64,91 +145,104 @@ fn is_writing() -> bool {
     std::env::var_os("EPHEMERALD_WRITE_OUTPUT").is_some()
 }
 
-async fn section(world: &World, args: &[&str], shown: &str) -> String {
-    let said = world.agent.command(&[&["--output", "json"], args].concat()).await;
-    let value = |text: &str| {
-        serde_json::from_str::<Value>(text).unwrap_or_else(|_| panic!("{args:?}: {}", said.text))
+fn file() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/output.md"))
+}
+
+/// The page's text before the lists, and the lists.
+fn read() -> (String, BTreeMap<String, Shape>) {
+    let text = fs::read_to_string(file()).unwrap();
+    let (head, lists) = text.split_once(BEGIN).unwrap();
+    let section = |text: &str| {
+        let (shown, rest) = text.split_once("`\n\n```text\n").unwrap();
+        let lines = rest.trim_end().trim_end_matches("```");
+        (shown.trim_start_matches('`').to_owned(), lines.lines().map(str::to_owned).collect())
     };
-    let one_a_line = args.starts_with(&["audit", "export"]);
-    let values: Vec<Value> =
-        if one_a_line { said.printed.lines().map(value).collect() } else { vec![value(&said.printed)] };
-    let mut found = BTreeSet::new();
-    values.iter().for_each(|value| paths(value, "", &mut found));
-    let lines: String = found.into_iter().map(|line| line + "\n").collect();
-    format!("\n### `{shown}`\n\n```text\n{lines}```\n")
-}
-
-async fn looked_at(page: &mut Page, world: &World, grant: &str) {
-    page.show(world, &["version"], "version").await;
-    page.show(world, &["check"], "check").await;
-    page.show(world, &["status"], "status").await;
-    page.show(world, &["health"], "health").await;
-    page.show(world, &["grants", "list"], "grants list").await;
-    page.show(world, &["grants", "show", grant], "grants show GRANT").await;
-    page.show(world, &["config", "show"], "config show").await;
-    let job = world.files.root.join("job.json");
-    let mut claims = grant_claims("g-1", "dmitri@example.com", "Help Desk", 60);
-    for (name, value) in [("v", 1), ("iat", 1_800_000_000), ("start_by", 1_800_000_600)] {
-        claims[name] = value.into();
-    }
-    for (name, value) in [("iss", "https://jit.example.com"), ("aud", "agent-1"), ("job_id", "job-1")] {
-        claims[name] = value.into();
-    }
-    fs::write(&job, claims.to_string()).unwrap();
-    let job = job.to_str().unwrap();
-    page.show(world, &["policy", "test", job], "policy test JOB.json").await;
-    page.show(world, &["policy", "explain", job], "policy explain JOB.json").await;
-}
-
-async fn proved(page: &mut Page, world: &World) {
-    page.show(world, &["audit", "verify"], "audit verify").await;
-    page.show(world, &["audit", "export"], "audit export").await;
-    page.show(world, &["ledger", "check"], "ledger check").await;
-    let copy = world.files.root.join("copy");
-    page.order(world, &["ledger", "backup", copy.to_str().unwrap()], "ledger backup DIR").await;
-    let bundle = world.files.root.join("bundle.json");
-    page.order(world, &["support-bundle", "--to", bundle.to_str().unwrap()], "support-bundle").await;
-}
-
-async fn ordered(page: &mut Page, world: &World, grant: &str) {
-    page.order(world, &["rotate-key"], "rotate-key").await;
-    page.order(world, &["revoke", grant], "revoke GRANT").await;
-    page.order(world, &["freeze"], "freeze, thaw").await;
-    page.order(world, &["drain"], "drain").await;
-}
-
-/// With everything that may be configured, so that everything is shown.
-async fn with_a_state_key() -> World {
-    let world = World::enrolled().await;
-    let file = world.files.root.join("state.key");
-    fs::write(&file, "a1".repeat(32)).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let line = format!("[agent]\nstate_key_file = \"{}\"\n", file.display());
-    world.rewrite_config(|text| text.replace("[agent]\n", &line));
-    let sealed = world.agent.command(&["state", "seal", "--yes"]).await;
-    assert_eq!(sealed.code, Some(0), "{}", sealed.text);
-    world.started().await
+    (head.to_owned(), lists.split("\n### ").skip(1).map(section).collect())
 }
 
 #[tokio::test]
 async fn the_json_of_each_command_is_what_its_page_lists() {
-    let mut world = with_a_state_key().await;
-    let request = world.approved(Ask::role("dmitri@example.com", "Manager", 300)).await;
-    world.about(&request, "granted").await;
-    let grant = request.grant_id.unwrap().to_string();
-    let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/output.md"));
-    let text = fs::read_to_string(&file).unwrap();
-    let (head, listed) = text.split_once(BEGIN).unwrap();
-    let mut page = Page { listed: listed.to_owned(), made: String::new() };
-    looked_at(&mut page, &world, &grant).await;
-    proved(&mut page, &world).await;
-    ordered(&mut page, &world, &grant).await;
-    world.agent.kill().await;
-    page.order(&world, &["state", "unseal", "--yes"], "state seal, state unseal").await;
+    let (head, listed) = read();
+    let mut page = Page { listed, ..Page::default() };
+    scenes::all(&mut page).await;
     if is_writing() {
-        fs::write(&file, format!("{head}{BEGIN}{}", page.made)).unwrap();
-    } else {
-        let of = |text: &str| text.split("\n### ").map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(of(listed), of(&page.made), "EPHEMERALD_WRITE_OUTPUT=1 cargo test --test stories shapes");
+        fs::write(file(), format!("{head}{BEGIN}{}", page.text())).unwrap();
+        return;
+    }
+    let made: BTreeMap<String, Shape> = page.made.into_iter().collect();
+    let wrong = |shown: &&String| page.listed.get(*shown) != made.get(*shown);
+    let names: BTreeSet<&String> = page.listed.keys().chain(made.keys()).collect();
+    let wrong = names.iter().filter(|shown| wrong(shown)).map(|shown| {
+        let of = |from: &BTreeMap<String, Shape>| from.get(*shown).cloned().unwrap_or_default();
+        let (listed, made) = (of(&page.listed), of(&made));
+        format!("{shown}: listed only {:?}, printed only {:?}", &listed - &made, &made - &listed)
+    });
+    let wrong: Vec<String> = wrong.collect();
+    assert!(
+        wrong.is_empty(),
+        "{}\nEPHEMERALD_WRITE_OUTPUT=1 cargo test --test stories shapes",
+        wrong.join("\n")
+    );
+}
+
+/// A path, an address, a line of JSON or a command that is to be typed stays whole, on a line of its own.
+fn is_too_wide(line: &str) -> bool {
+    let text = line.trim();
+    let first = text.split(' ').next().unwrap_or_default();
+    let is_typed = ["ephemerald", "curl", "tail"].contains(&first.rsplit('/').next().unwrap_or_default());
+    let is_whole = first == text || is_typed || text.starts_with("{\"");
+    line.chars().count() > 80 && !is_whole
+}
+
+#[tokio::test]
+async fn what_each_command_prints_for_eyes_is_plain_and_fits_eighty_columns() {
+    let mut page = Page { wide: Some(Vec::new()), ..Page::default() };
+    scenes::all(&mut page).await;
+    let wide = page.wide.unwrap();
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
+}
+
+/// Every command that does something, by its words.
+fn commands() -> Vec<String> {
+    fn below(command: &clap::Command, before: &str, into: &mut Vec<String>) {
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            let words = format!("{before} {}", sub.get_name()).trim_start().to_owned();
+            if !sub.is_subcommand_required_set() {
+                into.push(words.clone());
+            }
+            below(sub, &words, into);
+        }
+    }
+    let mut found = Vec::new();
+    below(&Cli::command(), "", &mut found);
+    found
+}
+
+/// Whether a heading names this command: `grants show GRANT` names `grants show`, and `freeze, thaw` both.
+fn is_of(shown: &str, words: &str) -> bool {
+    let names = |title: &str| {
+        let rest =
+            title.strip_prefix(words).map(|rest| rest.strip_prefix(' ').unwrap_or(rest).chars().next());
+        rest.is_some_and(|first| first.is_none_or(|c| !c.is_ascii_lowercase()))
+    };
+    shown.split(", ").any(names)
+}
+
+#[test]
+fn every_command_that_prints_json_is_listed_on_the_page_and_nothing_else_is() {
+    let ((head, listed), known) = (read(), commands());
+    assert!(known.len() > 30, "{known:?}");
+    for words in known.iter().filter(|words| !WITHOUT.contains(&&***words)) {
+        assert!(listed.keys().any(|shown| is_of(shown, words)), "docs/output.md does not list `{words}`");
+    }
+    for title in listed.keys().flat_map(|shown| shown.split(", ")) {
+        assert!(known.iter().any(|words| is_of(title, words)), "there is no command `{title}`");
+    }
+    for words in WITHOUT {
+        assert!(
+            head.contains(&format!("`{words}`")),
+            "docs/output.md does not say that `{words}` prints none"
+        );
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn verify(file: &Path, head: Option<&Acknowledged>, form: Output) -> 
             "gaps": found.gaps, "whole": found.gaps == 0,
             "head": {"seq": found.last.0, "hash": found.last.1}, "holds_head": known,
         }))?,
-        Output::Human => output::text(&render(&found, head, known))?,
+        Output::Human => output::folded(&render(&found, head, known))?,
     }
     verdict_of_head(head, known)
 }

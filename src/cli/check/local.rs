@@ -5,7 +5,7 @@ use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 use rustix::fs::{Access, access};
 
 use super::{
-    super::Exit,
+    super::{Exit, output},
     report::{Part, Verdict},
 };
 use crate::{
@@ -140,7 +140,7 @@ pub(super) fn ledger(dir: &Path, daemon: Option<&StatusView>) -> Verdict {
         }
         return Verdict::ok("none yet: the first start creates it");
     }
-    match ledger::verify(&file) {
+    match output::told_of_rows(|walked| ledger::verify_telling(&file, walked)) {
         Ok(report) if report.is_intact() => {
             Verdict::ok(format!("{} records, one unbroken hash chain", report.rows))
         }

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Write};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use crate::secrets::Secret;
+use crate::{columns::fold, secrets::Secret};
 
 /// The longest secret that is typed or pasted, in bytes.
 const SECRET_MAX: usize = 16 * 1024;
@@ -62,8 +62,13 @@ impl<R: BufRead, W: Write> Prompt<R, W> {
         Self { input, screen, terminal }
     }
 
-    /// Shows a text as it is, and an end of line.
+    /// Says something in lines that fit.
     pub(super) fn say(&mut self, text: &str) -> Result<(), Stopped> {
+        self.show(&fold(text))
+    }
+
+    /// Shows a text as it is, and an end of line.
+    pub(super) fn show(&mut self, text: &str) -> Result<(), Stopped> {
         writeln!(self.screen, "{text}")?;
         Ok(self.screen.flush()?)
     }
@@ -77,7 +82,7 @@ impl<R: BufRead, W: Write> Prompt<R, W> {
     ) -> Result<T, Stopped> {
         loop {
             let shown = if usual.is_empty() { String::new() } else { format!(" [{usual}]") };
-            write!(self.screen, "{question}{shown}: ")?;
+            write!(self.screen, "{}", fold(&format!("{question}{shown}: ")))?;
             self.screen.flush()?;
             let mut line = String::new();
             if self.input.read_line(&mut line)? == 0 {

@@ -20,10 +20,11 @@ pub(super) fn config(
     let (name, url_note) =
         (answers.name.as_deref(), "# Its address comes with the agent token, by `ephemerald enroll`.");
     let mut text = String::from(
-        "# The agent's configuration, first written by `ephemerald init`; yours to change.\n\
-         # It is read at a start. `ephemerald config show` prints every key in force and its origin.\n\
+        "# The agent's configuration, first written by `ephemerald init`; yours now.\n\
+         # It is read at a start. `ephemerald config show` prints every key in force\n\
+         # and its origin.\n\
          # No secret belongs into this file.\n\n[agent]\n\
-         # The ledger and the agent's keys. Back it up: what must be revoked is written here.\n",
+         # The ledger and the agent's keys. Back it up: it says what must be revoked.\n",
     );
     let mut line = |line: &str| {
         text.push_str(line);
@@ -50,7 +51,7 @@ pub(super) fn config(
     line(&format!("name = {}", quoted(answers.integration.as_str())));
     line("# Address and credential. Only the agent may read this file.");
     line(&format!("connection_file = {}", path(connection)));
-    line("# single: one role each, a grant replaces it. multiple: a grant adds one. Both undo it.");
+    line("# single: one role each, a grant replaces it. multiple: a grant adds one.\n# Both undo it.");
     line(&format!("role_mode = {}", quoted(answers.role_mode.word())));
     text
 }
@@ -58,7 +59,8 @@ pub(super) fn config(
 /// The policy.
 pub(super) fn policy(answers: &PolicyAnswers) -> String {
     let mut text = String::from(
-        "# What this agent may raise, whatever a control plane signs; first written by `ephemerald init`.\n\
+        "# What this agent may raise, whatever a control plane signs.\n\
+         # First written by `ephemerald init`; yours now.\n\
          # The agent takes a change by itself. Nothing in here ever stops an ending.\n\n",
     );
     let mut line = |line: &str| {
@@ -67,23 +69,23 @@ pub(super) fn policy(answers: &PolicyAnswers) -> String {
     };
     line(match answers.mode {
         Mode::DryRun => {
-            "# A dry run: jobs are planned and reported, nothing is raised. When the plans are what you want,\n# write \"enforce\"."
+            "# A dry run: jobs are planned and reported, nothing is raised. When the\n# plans are what you want, write \"enforce\"."
         }
         Mode::Enforce => "# What is allowed is done. \"dry_run\" plans and reports only.",
     });
     line(&format!("mode = {}", quoted(answers.mode.word())));
     line(&format!("max_duration = {}", quoted(&answers.max_duration)));
-    line("# Never raised: the owner, the break-glass account, whoever could undo everybody else.");
+    line("# Never raised: the owner, the break-glass account, whoever could undo\n# everybody else.");
     line(&list("protected_accounts", &answers.protected));
-    line("\n# Each role that may be granted, as JumpCloud spells it, and for how long at most.");
+    line("\n# Each role that may be granted, as JumpCloud spells it, and for how long.");
     line("[roles]");
     for role in &answers.roles {
         line(&format!("{} = {}", quoted(&role.role), quoted(&role.longest)));
     }
     line("\n[accounts]");
-    line("# Who may be raised: addresses, or \"*@example.com\". Empty: everybody who is not protected.");
+    line("# Who may be raised: addresses, or \"*@example.com\". Empty: everybody who is\n# not protected.");
     line(&list("allow", &answers.allowed));
-    line("\n# Administrator accounts that exist only as long as their grant, in these domains.");
+    line("\n# Administrator accounts that exist only as long as their grant, in these\n# domains.");
     line("[ephemeral]");
     line(&format!("allowed = {}", !answers.ephemeral_domains.is_empty()));
     line(&list("domains", &answers.ephemeral_domains));

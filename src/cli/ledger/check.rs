@@ -27,7 +27,7 @@ pub(super) fn run(config: &Config, form: Output) -> Result<Exit, Failure> {
     let advice = advice(&report, &restored.state.recovery, !problems.is_empty());
     match form {
         Output::Json => output::json(&value(&report, &restored, (&problems, &advice), &authentic))?,
-        Output::Human => output::text(&render(&report, &restored, (&problems, &advice), &authentic))?,
+        Output::Human => output::folded(&render(&report, &restored, (&problems, &advice), &authentic))?,
     }
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Verification })
 }

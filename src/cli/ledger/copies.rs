@@ -54,7 +54,7 @@ pub(super) fn backup(config: &Config, to: &Path, form: Output) -> Result<Exit, F
         Output::Json => output::json(&json!({
             "dir": to, "ledger_id": copied.ledger_id, "seq": copied.head.seq.0, "files": files,
         }))?,
-        Output::Human => output::text(&format!(
+        Output::Human => output::folded(&format!(
             "ledger {} to record {}\nin {}\nwith {}\n\nIt holds keys: keep it as safe as the machine. Configuration, policy and connection\nfiles are not in it.\n",
             copied.ledger_id,
             copied.head.seq.0,
@@ -67,8 +67,10 @@ pub(super) fn backup(config: &Config, to: &Path, form: Output) -> Result<Exit, F
 
 fn fill(config: &Config, draft: &Path) -> Result<(Copied, Vec<String>), Failure> {
     let state = &config.agent.state_dir;
-    let copied =
-        ledger::backup(&state.join(ledger::FILE_NAME), &draft.join(ledger::FILE_NAME)).map_err(failure)?;
+    let copied = output::told_of_rows(|walked| {
+        ledger::backup(&state.join(ledger::FILE_NAME), &draft.join(ledger::FILE_NAME), walked)
+    })
+    .map_err(failure)?;
     let mut files = copy_identity(config, draft)?;
     files.extend(copy(state, draft, TAG_KEY)?);
     let manifest = json!({
@@ -143,7 +145,7 @@ pub(super) fn restore(state: &Path, from: &Path, even_if_newer: bool, form: Outp
         if_missing: &IDENTITY,
         always: &[TAG_KEY],
     };
-    let shelf = restore.run(state).map_err(|error| match error {
+    let shelf = output::told_of_rows(|walked| restore.run(state, walked)).map_err(|error| match error {
         RestoreError::Ledger(error) => failure(error),
         RestoreError::Refused(refusal @ ledger::Refusal::Broken { .. }) => {
             Failure::new(Exit::Verification, refusal)
@@ -164,7 +166,7 @@ pub(super) fn restore(state: &Path, from: &Path, even_if_newer: bool, form: Outp
             let aside = shelf
                 .aside
                 .map_or_else(String::new, |dir| format!("What was there is in {}.\n", dir.display()));
-            output::text(&format!(
+            output::folded(&format!(
                 "ledger {} to record {}{files}\n{aside}\nStart the daemon: it only revokes until it has compared this with the control plane.\n",
                 shelf.ledger_id, shelf.head.seq.0
             ))?;

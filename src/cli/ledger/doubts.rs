@@ -38,8 +38,10 @@ pub(super) fn claims(config: &Config, form: Output) -> Result<Exit, Failure> {
     let claims: Vec<&Claim> = restored.state.recovery.claims.values().collect();
     match form {
         Output::Json => output::json(&claims)?,
-        Output::Human if claims.is_empty() => output::text("no claim is open\n")?,
-        Output::Human => output::text(&claims.iter().fold(String::new(), |text, claim| text + &line(claim)))?,
+        Output::Human if claims.is_empty() => output::folded("no claim is open\n")?,
+        Output::Human => {
+            output::folded(&claims.iter().fold(String::new(), |text, claim| text + &line(claim)))?
+        }
     }
     Ok(Exit::Done)
 }
@@ -77,7 +79,7 @@ pub(super) async fn decide(config: &Config, command: Command, form: Output) -> R
     };
     match form {
         Output::Json => output::json(&json!({ "recorded": recorded, "by": hand.name() }))?,
-        Output::Human => output::text(&told(&decision.deed, hand))?,
+        Output::Human => output::folded(&told(&decision.deed, hand))?,
     }
     Ok(Exit::Done)
 }

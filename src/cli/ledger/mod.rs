@@ -11,7 +11,7 @@ pub(super) use check::told;
 
 use std::path::PathBuf;
 
-use super::{Exit, Failure, Output};
+use super::{Exit, Failure, Output, output};
 use crate::{
     agent::keying,
     config::Config,
@@ -104,7 +104,7 @@ fn looking(config: &Config) -> (Keying, Option<String>) {
 /// What a look at it finds.
 fn look(config: &Config) -> Result<(CheckReport, Option<String>), LedgerError> {
     let (key, why) = looking(config);
-    let mut report = ledger::check(&config.agent.state_dir, &key)?;
+    let mut report = output::told_of_rows(|walked| ledger::check(&config.agent.state_dir, &key, walked))?;
     if why.is_some() {
         report.opened.unproven.clear(); // it is not looked at
     }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{Report, Step};
+use crate::columns::{WIDTH, wrapped};
 
-const WIDTH: usize = 80;
 /// Where the words of a rule begin.
 const INDENT: usize = 31;
 
@@ -62,37 +62,5 @@ fn verdict(report: &Report) -> String {
         ("not_gated", ..) => "not gated: no policy is asked about this job\n".to_owned(),
         ("dry_run", ..) => format!("dry_run: every rule passes; it would be planned and not done{rest}"),
         _ => format!("allowed: no rule refuses{rest}"),
-    }
-}
-
-/// The text in pieces of at most `width` characters, cut at spaces.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut pieces: Vec<String> = vec![String::new()];
-    for word in text.split(' ') {
-        let last = pieces.last().map_or(0, |piece| piece.chars().count());
-        if last > 0 && last + 1 + word.chars().count() > width {
-            pieces.push(String::new());
-        }
-        if let Some(piece) = pieces.last_mut() {
-            if !piece.is_empty() {
-                piece.push(' ');
-            }
-            piece.push_str(word);
-        }
-    }
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_rule_is_wrapped_at_spaces_and_loses_nothing() {
-        let text = "one two three four five";
-        let pieces = wrapped(text, 9);
-        assert_eq!(pieces, ["one two", "three", "four five"]);
-        assert_eq!(pieces.join(" "), text);
-        assert_eq!(wrapped("unbreakable", 4), ["unbreakable"]);
     }
 }

@@ -121,7 +121,7 @@ pub(super) async fn request(args: &Request, form: Output) -> Result<Exit, Failur
     };
     let view = operator(&args.place)?.request(&spec).await.map_err(failure)?;
     let next = format!(
-        "Next: ephemerald sandbox approve --data-dir {} {} --by EMAIL\n",
+        "Next:\n  ephemerald sandbox approve --data-dir {} {} --by boss@example.com\n",
         args.place.data_dir.display(),
         view.number
     );
@@ -151,7 +151,7 @@ pub(super) async fn sync(args: &Sync, form: Output) -> Result<Exit, Failure> {
 fn queued(queued: &Queued, form: Output) -> Result<Exit, Failure> {
     match form {
         Output::Json => output::json(queued)?,
-        Output::Human => output::text(&format!("{} is signed and waits for the agent\n", queued.job_id))?,
+        Output::Human => output::folded(&format!("{} is signed and waits for the agent\n", queued.job_id))?,
     }
     Ok(Exit::Done)
 }
@@ -161,7 +161,7 @@ pub(super) async fn requests(args: &Requests, form: Output) -> Result<Exit, Fail
     match form {
         Output::Json => output::json(&views)?,
         Output::Human if views.is_empty() => output::text("no access requests\n")?,
-        Output::Human => output::text(&views.iter().map(line).collect::<String>())?,
+        Output::Human => output::folded(&views.iter().map(line).collect::<String>())?,
     }
     Ok(Exit::Done)
 }

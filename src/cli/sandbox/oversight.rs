@@ -98,7 +98,7 @@ fn print<T: serde::Serialize>(
         Output::Json => output::json(what)?,
         Output::Human => {
             let text = text(what);
-            output::text(if text.is_empty() { nothing } else { &text })?;
+            output::folded(if text.is_empty() { nothing } else { &text })?;
         }
     }
     Ok(Exit::Done)

@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::stage::Stage;
+use crate::columns::{WIDTH, fold, wrapped};
 
 /// Writes to standard output.
 pub(super) struct Teller {
@@ -24,14 +25,14 @@ impl Teller {
     /// A heading; not a step.
     pub(super) fn act(&self, title: &str) {
         if !self.json {
-            say(&format!("\n  {title}\n"));
+            say(&fold(&format!("\n  {title}\n")));
         }
     }
 
     /// Something that is being waited for; not a step.
     pub(super) fn aside(&self, text: &str) {
         if !self.json {
-            say(&format!("        · {text}\n"));
+            say(&fold(&format!("        · {text}\n")));
         }
     }
 
@@ -43,7 +44,7 @@ impl Teller {
             let line = json!({"step": self.steps, "name": name, "ok": true, "at_ms": ms(at), "text": text, "seen": seen});
             return say(&format!("{line}\n"));
         }
-        say(&format!("  {:>4.1}s ✓ {text}\n", at.as_secs_f32()));
+        say(&format!("  {:>4.1}s ✓ {}\n", at.as_secs_f32(), below(text)));
     }
 
     pub(super) fn failed(&mut self, problem: &str, log: &str) {
@@ -52,6 +53,7 @@ impl Teller {
             let line = json!({"step": self.steps + 1, "ok": false, "at_ms": ms(at), "problem": problem});
             return say(&format!("{line}\n"));
         }
+        let problem = below(problem);
         say(&format!("  {:>4.1}s ✗ {problem}\n\n  The agent's last log lines:\n{log}\n", at.as_secs_f32()));
     }
 
@@ -89,6 +91,12 @@ impl Teller {
             log = stage.agent_log.display(),
         ));
     }
+}
+
+/// What was seen, behind its time.
+fn below(text: &str) -> String {
+    const LEAD: usize = 10;
+    wrapped(text, WIDTH - LEAD).join(&format!("\n{:LEAD$}", ""))
 }
 
 fn ms(at: Duration) -> u64 {
