@@ -136,6 +136,10 @@ async fn connected(page: &mut Page, world: &World) {
     world.rewrite_connection(|connection| connection["token"] = json!(NEW_KEY));
     page.order(&world.agent, &rotate, "connection rotate").await;
     let good = fs::read(&world.files.connection).unwrap();
+    // The daemon may have found the new key by itself before it was told to. One that JumpCloud refuses is never taken, and
+    // what stays in use is named.
+    world.rewrite_connection(|connection| connection["token"] = json!("jca_canary_of_nobody"));
+    page.order(&world.agent, &rotate, "connection rotate").await;
     world.misspell_token();
     page.order(&world.agent, &test, "connection test").await;
     page.order(&world.agent, &rotate, "connection rotate").await;
@@ -218,7 +222,7 @@ async fn ordered(page: &mut Page, world: &World, request: &RequestView) {
     let refuses =
         json!({"method": "PUT", "path_prefix": path, "fault": {"kind": "error_before", "status": 400}});
     world.cloud.set_faults(vec![serde_json::from_value(refuses).unwrap()], 1);
-    page.order(agent, &["revoke", stuck, "--timeout", "2s"], "revoke").await;
+    page.order(agent, &["revoke", stuck, "--timeout", "5s"], "revoke").await;
     page.order(agent, &["freeze", "--reason", "to be seen"], "freeze, thaw").await;
     page.show(agent, &["status"], "status").await;
     page.show(agent, &["health"], "health").await;
@@ -228,7 +232,7 @@ async fn ordered(page: &mut Page, world: &World, request: &RequestView) {
     } else {
         page.keep("forget GRANT");
     }
-    page.order(agent, &["drain", "--timeout", "1s"], "drain").await;
+    page.order(agent, &["drain", "--timeout", "20s"], "drain").await;
     world.cloud.set_faults(Vec::new(), 1);
     world.event(stuck, "grant_settled").await;
 }
