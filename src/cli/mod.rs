@@ -172,6 +172,9 @@ impl Cli {
     /// [`Failure`] carries the exit code and the error to print.
     pub async fn run(self) -> Result<Exit, Failure> {
         let global = &self.global;
+        if !matches!(self.command, Command::Run) {
+            secrets::guard::forget_nothing();
+        }
         match self.command {
             Command::Init(args) => init::run(*args, global).await,
             Command::Run => run::run(global.load()?.config).await,

@@ -131,6 +131,12 @@ pub fn judge(outlet: Outlet, bytes: &[u8], to: Option<&str>) -> Result<(), Hit> 
     Err(hit)
 }
 
+/// From here on a secret is known to the end of the process: a command prints once it is done, when the connection that it
+/// asked with is gone. Not for the daemon, which outlives its keys.
+pub(crate) fn forget_nothing() {
+    write(|known| known.for_ever = true);
+}
+
 /// What was stopped since the last time that somebody asked.
 pub fn hits() -> Vec<Hit> {
     HITS.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
@@ -170,6 +176,8 @@ struct Known {
     key: RandomState,
     secrets: HashMap<[u8; 32], Secrets>,
     forms: HashMap<u64, Vec<Form>>,
+    /// Secrets are known although nobody holds them any more.
+    for_ever: bool,
 }
 
 impl Known {
@@ -190,7 +198,9 @@ impl Known {
 
     fn forget(&mut self, watch: &Watch) {
         let Some(entry) = self.secrets.get_mut(&watch.digest) else { return };
-        entry.watches -= 1;
+        if !self.for_ever {
+            entry.watches -= 1;
+        }
         if let Some(at) =
             watch.origin.as_ref().and_then(|origin| entry.origins.iter().position(|o| o == origin))
         {
@@ -262,6 +272,21 @@ mod tests {
         assert!(held(text), "a copy of it lives");
         drop(second);
         assert!(forms.iter().all(|form| !held(form)));
+    }
+
+    #[test]
+    fn a_command_knows_a_secret_to_its_end_and_a_daemon_as_long_as_it_is_held() {
+        let text = "guard-canary-of-a-command";
+        let watch = Watch::for_origin(text, "https://home.example");
+        for for_ever in [false, true] {
+            let mut known = Known { for_ever, ..Known::default() };
+            for _ in 0..2 {
+                known.learn(&watch, || forms::of(text));
+                known.forget(&watch);
+            }
+            assert_eq!(known.search(text.as_bytes(), None).is_some(), for_ever);
+            assert_eq!(known.search(text.as_bytes(), Some("https://home.example")).is_some(), for_ever);
+        }
     }
 
     #[test]

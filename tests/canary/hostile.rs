@@ -23,6 +23,9 @@ async fn a_directory_that_names_a_role_and_an_account_by_the_key_does_not_get_th
     let roles = Some(vec!["Help Desk".to_owned()]);
     let account = Edit { email: Some(address.clone()), roles, ..Edit::default() };
     world.cloud.create(&account).unwrap();
+    // The key's own account has it for an address, too: that is what a command of its own asks JumpCloud.
+    let owner = Edit { email: Some(format!("{key}@example.org")), ..Edit::default() };
+    world.cloud.change("owner@example.com", &owner).unwrap();
     let probes = probed(&world);
     let mut world = world.started().await;
     let sync = json!({"integration": "main", "job": {"type": "sync"}});
