@@ -71,6 +71,8 @@ pub struct Account {
     pub attempts: u32,
     /// Whether a raise may have been carried out and no lower has overtaken it.
     pub unproven: bool,
+    /// Roles of live grants that the last lower carried: they may be there although nobody is shown them.
+    pub carried: Vec<RoleName>,
     /// The attempt whose end is not recorded.
     pub open_attempt: Option<Attempt>,
     /// Since when the account is watched.
@@ -204,10 +206,17 @@ impl Account {
             wrote: Vec::new(),
             attempts: 0,
             unproven: false,
+            carried: Vec::new(),
             open_attempt: None,
             watch: None,
             last_fault: None,
         }
+    }
+
+    /// A lower went out that set these roles: it overtakes every raise, and gives what it carries as a raise does.
+    pub(super) fn lowered(&mut self, to: &[RoleName]) {
+        self.unproven = false;
+        self.carried = to.iter().filter(|role| !self.baseline.contains(role)).cloned().collect();
     }
 
     /// The roles that count as ours to take away. `all`: a grant is ending or ended less than the

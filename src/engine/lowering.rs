@@ -121,14 +121,15 @@ impl Engine {
         }
     }
 
-    /// A read that shows a role gone that we raised and did not take away yet: a person did, or it was never
-    /// there, or an old state is shown. What is shown is written once, so that it is what is there.
+    /// A read that shows a role gone that a raise gave, or a lower carried, and that we did not take away yet: a person did,
+    /// or it was never there, or an old state is shown, or not all of it. What is shown is written once, so that it is
+    /// what is there.
     pub(super) fn must_be_sure(&self, at: &AccountRef, observed: &[RoleName]) -> bool {
         let Some(tenant) = self.tenants.get(&at.integration) else { return false };
+        let Some(account) = self.state.accounts.get(at) else { return false };
+        let given = |role: &RoleName| account.unproven || tenant.order.any_covers(&account.carried, role);
         let ending = self.state.grants_of(at).filter(|g| g.phase == Phase::Revoking);
-        let mut ending = ending.map(|g| &g.terms.role);
-        self.state.accounts.get(at).is_some_and(|a| a.unproven)
-            && ending.any(|role| !tenant.order.any_covers(observed, role))
+        ending.map(|g| &g.terms.role).any(|role| given(role) && !tenant.order.any_covers(observed, role))
     }
 
     /// When a read proves that access is gone: one that begins earlier may show what was there before the

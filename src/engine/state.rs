@@ -382,12 +382,12 @@ fn end_attempt(account: &mut Account, n: u32, end: &AttemptEnd) {
     }
     let sent = |fault: &Fault| !matches!(fault.class, FaultClass::NotSent | FaultClass::Throttled);
     match (end, attempt.effect.is_raise()) {
-        (AttemptEnd::NotDone(_), true) => {} // certainly not carried out
+        (AttemptEnd::NotDone(fault), is_raise) if is_raise || !sent(fault) => {} // certainly not carried out
         (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), true) => {
             account.unproven |= matches!(attempt.effect, Effect::Raise { .. });
         }
-        (AttemptEnd::NotDone(fault), false) => account.unproven &= !sent(fault),
-        (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), false) => account.unproven = false,
+        (AttemptEnd::NotDone(_), _) => account.lowered(&[]),
+        (AttemptEnd::Accepted | AttemptEnd::Ambiguous(_), false) => account.lowered(&attempt.effect.writes()),
     }
     match end {
         AttemptEnd::Accepted => account.last_fault = None,

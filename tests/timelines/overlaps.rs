@@ -42,3 +42,21 @@ fn a_role_that_does_not_compare_with_what_is_left_is_a_conflict_although_a_live_
         (Some("expired"), vec!["Command Runner".to_owned()])
     );
 }
+
+#[test]
+fn what_a_lower_carried_and_a_read_does_not_show_is_written_away_once_as_after_a_raise() {
+    let mut w = world(RoleMode::Single);
+    let ada = w.hire("ada@example.com", &["Read Only"]);
+    w.grant("ada@example.com", "Manager", 10);
+    w.run(MINUTE);
+    let lesser = w.grant("ada@example.com", "Help Desk", 60);
+    w.run(10 * MINUTE);
+    check!(w, w.roles_of(&ada), ["Help Desk"]); // by the lower that ended the higher one
+    let written = w.records("attempt_started").len();
+    // A person took it away; or it stands beside what is shown, which nobody can tell from here.
+    w.human_sets(&ada, &["Read Only"]);
+    w.run(120 * MINUTE);
+    check!(w, w.records("attempt_started").len(), written + 1);
+    check!(w, w.ended(&lesser).as_deref(), Some("revoked_externally"));
+    check!(w, w.roles_of(&ada), ["Read Only"]);
+}
