@@ -8,6 +8,7 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod belongs;
 mod hostile;
 mod outlets;
 #[allow(dead_code, reason = "the stories use the rest")]
