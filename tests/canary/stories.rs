@@ -58,7 +58,7 @@ async fn proxied(world: &World) -> Vec<(Tiny, Canary)> {
 }
 
 /// Grants of both kinds to their end, and an inventory.
-async fn work(world: &World, account: &str) {
+pub(crate) async fn work(world: &World, account: &str) {
     let grant = world.approved(Ask::role(account, "Manager", 2)).await;
     let made = world.approved(Ask::ephemeral("visitor@example.com", "Help Desk", 2)).await;
     let refused = world.approved(Ask::role("nobody@example.com", "Manager", 2)).await;
@@ -70,7 +70,7 @@ async fn work(world: &World, account: &str) {
     world.result(&job).await;
 }
 
-fn reads_its_files_again(world: &World) {
+pub(crate) fn reads_its_files_again(world: &World) {
     let pid = i32::try_from(world.agent.running.as_ref().unwrap().id().unwrap()).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::HUP).unwrap();
 }

@@ -24,7 +24,7 @@ pub(crate) fn of_files(files: &Files) -> Vec<Canary> {
         }
     }
     canaries.extend(of_token(&files.root.join("agent-token")));
-    for name in ["agent.key", "tag.key"] {
+    for name in ["agent.key", "agent-next.key", "tag.key"] {
         canaries.extend(of_key_file(name, &files.state.join(name)));
     }
     canaries
