@@ -12,6 +12,7 @@ pub(crate) mod scan;
 pub(crate) mod secrets;
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -207,7 +208,7 @@ pub(crate) async fn start_cloud(
 ) -> (jumpcloud::Running, Part) {
     let tls = root.join(tls);
     let mut options = jumpcloud::Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), Some(&tls));
-    options.api_key = Some(format!("jca_canary{:016x}", std::process::id()));
+    options.api_key = Some(format!("jca_canary{:016x}", RandomState::new().hash_one(tls.as_os_str())));
     edit(&mut options, root);
     let (stop, stopped) = oneshot::channel::<()>();
     let mut running = jumpcloud::run(options, async { drop(stopped.await) }).await.unwrap();
