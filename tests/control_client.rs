@@ -4,6 +4,8 @@
 
 #[path = "control_client/keychange.rs"]
 mod keychange;
+#[path = "control_client/spending.rs"]
+mod spending;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration or policy file, in words that say where and what next.
 //!
-//! Refuses: quoting the user and password part of a URL.
+//! Refuses: quoting the user and password part of a URL, and words that could be a key.
 
 use std::{io, path::PathBuf};
 

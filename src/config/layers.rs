@@ -137,7 +137,7 @@ pub(super) fn merge(sources: &Sources) -> Result<Merged, ConfigError> {
             let nearest = nearest(&key, known.iter().map(String::as_str));
             // Merged, a section has no author.
             let origin = author(&layers, &key).unwrap_or_else(|| merged.near(&key));
-            Err(ConfigError::UnknownKey { origin, key: show::mask(&key), nearest })
+            Err(ConfigError::UnknownKey { origin, key: show::quotable(&key), nearest })
         }
     }
 }
@@ -214,7 +214,7 @@ impl Layer {
         // TOML's own words quote the line.
         let syntax = |problem: String| ConfigError::Syntax {
             origin: origin.to_owned(),
-            problem: show::mask(&problem),
+            problem: show::quotable(&problem),
         };
         let table = File::from_str(text, FileFormat::Toml).collect().map_err(|e| syntax(cause(&e)))?;
         Ok(Self(table.into_iter().map(|(key, value)| (key, stamp(value, &origin.to_owned()))).collect()))
@@ -264,14 +264,14 @@ fn translate(error: MergeError, layers: &[Layer]) -> ConfigError {
     match error {
         MergeError::Type { origin, unexpected, expected, key } => ConfigError::Value {
             origin: by(origin, &key),
-            key: show::mask(&key.unwrap_or_default()),
+            key: show::quotable(&key.unwrap_or_default()),
             expected: expected.to_owned(),
-            found: show::mask(&unexpected.to_string()),
+            found: show::quotable(&unexpected.to_string()),
         },
         MergeError::At { error, origin, key } => ConfigError::Syntax {
             origin: by(origin, &key),
-            problem: show::mask(&format!("`{}`: {error}", key.unwrap_or_default())),
+            problem: show::quotable(&format!("`{}`: {error}", key.unwrap_or_default())),
         },
-        other => ConfigError::Syntax { origin: somewhere(), problem: show::mask(&other.to_string()) },
+        other => ConfigError::Syntax { origin: somewhere(), problem: show::quotable(&other.to_string()) },
     }
 }

@@ -1,6 +1,6 @@
 //! The effective configuration, each value with its origin.
 //!
-//! Refuses: showing the user and password part of a URL.
+//! Refuses: showing the user and password part of a URL; quoting what could be a key when a file is refused.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -64,4 +64,30 @@ pub(super) fn mask(text: &str) -> String {
         Some(at) => format!("{scheme}://***{}", mask(&rest[at..])),
         None => text.to_owned(),
     }
+}
+
+/// The shortest word that is taken for a key: JumpCloud's have 40 characters, words of people rarely this many.
+const SHORTEST_KEY: usize = 20;
+
+/// What an error may quote of a file: masked, and without words that could be a key which somebody pasted into the wrong place.
+/// The guard does not know that key: a file that is refused leads to no connection.
+pub(super) fn quotable(text: &str) -> String {
+    let quotable = |piece: &str| {
+        let word = piece.trim_end_matches(|c| !is_of_a_key(c));
+        if could_be_a_key(word) { piece.replacen(word, "***", 1) } else { piece.to_owned() }
+    };
+    mask(text).split_inclusive(|c| !is_of_a_key(c)).map(quotable).collect()
+}
+
+const fn is_of_a_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '=' | '/')
+}
+
+/// Paths may be long.
+fn could_be_a_key(word: &str) -> bool {
+    let holds = |kind: fn(&char) -> bool| word.chars().any(|c| kind(&c));
+    word.len() >= SHORTEST_KEY
+        && !word.starts_with('/')
+        && holds(char::is_ascii_digit)
+        && holds(char::is_ascii_alphabetic)
 }

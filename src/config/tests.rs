@@ -98,6 +98,38 @@ fn an_unknown_key_is_refused_with_its_origin_and_the_nearest_known_key() {
 }
 
 #[test]
+fn a_refusal_does_not_quote_a_key_that_was_pasted_into_the_wrong_place() {
+    for key in [
+        "jca_1XYZ0123456789abcdefghijklmnopqrstuvwx",
+        "5f00c0de5f00c0de5f00c0de5f00c0de5f00c0de",
+        "a+b/c==d1-e_f2g3h4i5",
+    ] {
+        for text in [
+            format!("[[integration]]\nname = \"a\"\nconnection_file = \"{key}\""),
+            format!("[[integration]]\nname = \"a\"\nconnection_file = \"/x\"\ntoken = \"{key}\""),
+            format!("[[integration]]\nname = \"a\"\nconnection_file = \"/x\"\nrate_limit = \"{key}\""),
+            format!("[[integration]]\nname = \"a\"\nconnection_file = \"/x\"\nrole_mode = \"{key}\""),
+            format!("[agent]\n\"{key}\" = 1"),
+            format!("[log]\nlevel = {key}"),
+        ] {
+            let said = refused(&text);
+            assert!(said.contains("ephemerald.toml") && !said.contains(key), "{said}");
+        }
+        for text in [
+            format!("mode = \"{key}\""),
+            format!("\"{key}\" = 1"),
+            format!("mode = {key}"),
+            format!("[roles]\n\"{key}\" = \"a\""),
+        ] {
+            let said = policy_file::parse(&text, "policy.toml").unwrap_err().to_string();
+            assert!(said.contains("policy.toml") && !said.contains(key), "{said}");
+        }
+    }
+    let said = refused("[agent]\nstate_dir = \"a/relative/path\"");
+    assert!(said.contains("found \"a/relative/path\""), "words of people are quoted: {said}");
+}
+
+#[test]
 fn each_bad_value_is_refused_with_file_key_expected_and_found() {
     let integration = "[[integration]]\nname = \"a\"\nconnection_file = \"/x\"\n";
     for (text, words) in [

@@ -159,7 +159,7 @@ impl Check<'_> {
             origin: self.merged.near(key),
             key: key.to_owned(),
             expected: expected.to_owned(),
-            found: show::mask(found),
+            found: show::quotable(found),
         }
     }
 

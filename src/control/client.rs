@@ -35,6 +35,7 @@ use crate::{
         time::Now,
     },
     http::{Answer, Door, Request},
+    secrets::guard::Watch,
 };
 
 /// The longest wait of a long poll that the protocol allows, seconds.
@@ -126,6 +127,8 @@ impl Client {
     /// # Errors
     /// [`ControlError`].
     pub async fn enroll(&self, request: &EnrollRequest) -> Result<EnrollAnswer, ControlError> {
+        // Of the token itself the guard knows the whole text, which this is no part of in any form.
+        let _watch = Watch::for_origin(&request.secret, self.door.origin());
         let answer: EnrollAnswer = self.post(ENROLL, request, None).await?;
         agreed(answer.version, || self.endpoint(ENROLL))?;
         Ok(answer)

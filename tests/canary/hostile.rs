@@ -5,7 +5,7 @@ use ephemerald::sandbox::{
     control_plane::JobSpec,
     jumpcloud::{Edit, NewRole},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     outlets,
@@ -44,14 +44,42 @@ async fn a_directory_that_names_a_role_and_an_account_by_the_key_does_not_get_th
         outlets.iter().filter(|outlet| outlet.bytes.windows(8).any(|text| text == b"withheld")).count();
     assert!(withheld >= 2, "nothing was withheld from anybody who asked: {quiet:?}");
     let mut seen = seen(&outlets, &[canary(&key)]);
+    let untold = not_told_of(&world, &outlets).await;
     world.agent.kill().await;
     // Here alone the ledger holds it, which is what a world looks for when it ends.
-    world.api_key = "another one".to_owned();
+    world.told.push(key.clone());
     // The control plane has the address from its own requester.
     let outlets = outlets::of_an_agent_that_has_ended(&world).await;
     let outlets: Vec<_> = outlets.into_iter().filter(|outlet| !is_told_to_it(&outlet.name)).collect();
     seen.extend(crate::scan::seen(&outlets, &[canary(&key)]));
     assert!(seen.is_empty(), "SEEN: {}", seen.join("; "));
+    assert!(untold.is_empty(), "stopped, and not told: {untold:?}");
+}
+
+/// What was stopped at each way out of the daemon is in the journal and in the metrics, and what is missing there. The pages for
+/// probes hold no word of a directory.
+async fn not_told_of(world: &World, outlets: &[Outlet]) -> Vec<String> {
+    let metrics = outlets.iter().find(|outlet| outlet.name == "probe /metrics").unwrap();
+    let metrics = String::from_utf8_lossy(&metrics.bytes).into_owned();
+    // Not with the other commands, whose words are looked at as a way out.
+    let export = world.agent.program().args(["audit", "export"]).output().await.unwrap();
+    let journal = String::from_utf8_lossy(&export.stdout).into_owned();
+    let mut untold = Vec::new();
+    for way in ["request", "log", "control_socket"] {
+        let counter = format!("ephemerald_secrets_withheld_total{{outlet=\"{way}\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&counter)?.parse::<u64>().ok());
+        if count.is_none_or(|count| count == 0) {
+            untold.push(format!("{way} in the metrics"));
+        }
+        let told = |line: &Value| {
+            let body = serde_json::from_str(line["body"].as_str().unwrap_or("{}")).unwrap_or(Value::Null);
+            line["kind"] == "secret_withheld" && body["outlet"] == way
+        };
+        if !journal.lines().filter_map(|line| serde_json::from_str(line).ok()).any(|line| told(&line)) {
+            untold.push(format!("{way} in the journal"));
+        }
+    }
+    untold
 }
 
 fn canary(key: &str) -> Canary {

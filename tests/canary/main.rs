@@ -8,7 +8,10 @@
 #![cfg(feature = "sandbox")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod belongs;
+mod ends;
 mod hostile;
+mod noisy;
 mod outlets;
 #[allow(dead_code, reason = "the stories use the rest")]
 #[path = "../process/mod.rs"]

@@ -1,39 +1,11 @@
-//! Looks for a secret in bytes, in each form in which a program might have written it.
-
-use std::fmt::Write as _;
+//! Every secret that is seen at a way out, and the proof that a look at it would have shown one.
 
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 
-/// A secret and what to call it.
-pub(crate) struct Canary {
-    name: String,
-    forms: Vec<(String, Vec<u8>)>,
-}
-
-impl Canary {
-    pub(crate) fn new(name: &str, secret: &[u8]) -> Self {
-        assert!(secret.len() >= 12, "{name}: too short to be looked for");
-        Self { name: name.to_owned(), forms: forms(secret) }
-    }
-
-    /// The secret's text without the white space around it.
-    pub(crate) fn text(name: &str, secret: &str) -> Self {
-        Self::new(name, secret.trim().as_bytes())
-    }
-
-    /// In which form it is there, if it is.
-    fn in_bytes(&self, bytes: &[u8]) -> Option<&str> {
-        let found = self.forms.iter().find(|(_, form)| contains(bytes, form));
-        found.map(|(name, _)| name.as_str())
-    }
-
-    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
-        self.in_bytes(bytes).is_some()
-    }
-}
+pub(crate) use crate::process::scan::Canary;
 
 /// What a way out showed, and something that it must have shown.
 pub(crate) struct Outlet {
@@ -45,6 +17,11 @@ pub(crate) struct Outlet {
 impl Outlet {
     pub(crate) fn new(name: &str, bytes: impl Into<Vec<u8>>, marker: &'static str) -> Self {
         Self { name: name.to_owned(), bytes: bytes.into(), marker }
+    }
+
+    fn shows_its_marker(&self) -> bool {
+        let marker = self.marker.as_bytes();
+        marker.is_empty() || self.bytes.windows(marker.len()).any(|text| text == marker)
     }
 }
 
@@ -63,7 +40,7 @@ pub(crate) fn seen(outlets: &[Outlet], canaries: &[Canary]) -> Vec<String> {
 
 /// No secret at any way out, each of which has shown what it shows, and would have shown a secret.
 pub(crate) fn assert_clean(outlets: &[Outlet], canaries: &[Canary]) {
-    let empty = outlets.iter().filter(|outlet| !contains(&outlet.bytes, outlet.marker.as_bytes()));
+    let empty = outlets.iter().filter(|outlet| !outlet.shows_its_marker());
     let empty: Vec<String> = empty
         .map(|outlet| {
             let text = String::from_utf8_lossy(&outlet.bytes[..outlet.bytes.len().min(1_000)]);
@@ -91,67 +68,6 @@ fn assert_planted_ones_are_found(outlets: &[Outlet], canaries: &[Canary]) {
     }
 }
 
-fn contains(bytes: &[u8], form: &[u8]) -> bool {
-    position(bytes, form).is_some()
-}
-
-/// Where it begins. By its first byte first: outlets are megabytes, and there are many forms.
-fn position(bytes: &[u8], form: &[u8]) -> Option<usize> {
-    let Some(&first) = form.first() else { return Some(0) };
-    let last = bytes.len().checked_sub(form.len())?;
-    let mut from = 0;
-    while from <= last {
-        let at = from + bytes[from..=last].iter().position(|byte| *byte == first)?;
-        if bytes[at..].starts_with(form) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
-}
-
-fn forms(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let mut forms = vec![("as it is".to_owned(), secret.to_vec())];
-    for upper in [false, true] {
-        let hex = secret.iter().fold(String::new(), |mut hex, byte| {
-            let _ = if upper { write!(hex, "{byte:02X}") } else { write!(hex, "{byte:02x}") };
-            hex
-        });
-        forms.push(("hexadecimal".to_owned(), hex.into_bytes()));
-    }
-    for behind in 0..3 {
-        for (alphabet, text) in [("base64", &STANDARD_NO_PAD), ("base64url", &URL_SAFE_NO_PAD)] {
-            // What depends on the bytes around it is cut off at both ends.
-            let text = text.encode([&vec![0; behind], secret].concat());
-            let from = [0, 2, 3][behind];
-            let to = text.len() - usize::from(!(behind + secret.len()).is_multiple_of(3));
-            forms.push((format!("{alphabet} behind {behind} bytes"), text[from..to].into()));
-        }
-    }
-    if let Ok(text) = str::from_utf8(secret) {
-        let percent = |every: bool| {
-            text.bytes().fold(String::new(), |mut out, byte| {
-                let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-                let _ = if plain && !every {
-                    write!(out, "{}", char::from(byte))
-                } else {
-                    write!(out, "%{byte:02X}")
-                };
-                out
-            })
-        };
-        forms.push(("percent-encoded".to_owned(), percent(false).into_bytes()));
-        forms.push(("percent-encoded throughout".to_owned(), percent(true).into_bytes()));
-        let json = serde_json::to_string(text).unwrap();
-        forms.push(("as JSON".to_owned(), json[1..json.len() - 1].into()));
-        let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-        forms.push(("as JSON escapes".to_owned(), escaped.into_bytes()));
-    }
-    forms.sort();
-    forms.dedup_by(|a, b| a.1 == b.1);
-    forms
-}
-
 #[test]
 fn the_scan_finds_a_secret_at_each_offset_and_no_other() {
     let (secret, other) =
@@ -166,4 +82,34 @@ fn the_scan_finds_a_secret_at_each_offset_and_no_other() {
     }
     assert_eq!(canary.in_bytes(b"nothing at all"), None);
     assert_eq!(canary.in_bytes(b""), None);
+}
+
+/// Written by Python's `json`, `urllib.parse` and `base64`.
+#[test]
+fn the_scan_finds_what_another_language_has_encoded() {
+    const SECRET: &str = r#"jca_+/é "x\~* 0123456789"#;
+    let written = [
+        r#"6a63615f2b2fc3a92022785c7e2a2030313233343536373839"#,
+        r#"6A63615F2B2FC3A92022785C7E2A2030313233343536373839"#,
+        r#"jca_%2B%2F%C3%A9%20%22x%5C~%2A%200123456789"#,
+        r#"jca_%2B%2F%C3%A9+%22x%5C%7E*+0123456789"#,
+        r#"jca_+/é \"x\\~* 0123456789"#,
+        r#"jca_+/é \\\"x\\\\~* 0123456789"#,
+        r#"jca_+\/é \"x\\~* 0123456789"#,
+        r#"\u006a\u0063\u0061\u005f\u002b\u002f\u00e9\u0020\u0022\u0078\u005c\u007e\u002a\u0020\u0030\u0031\u0032\u0033\u0034\u0035\u0036\u0037\u0038\u0039"#,
+        r#"\u006A\u0063\u0061\u005F\u002B\u002F\u00E9\u0020\u0022\u0078\u005C\u007E\u002A\u0020\u0030\u0031\u0032\u0033\u0034\u0035\u0036\u0037\u0038\u0039"#,
+        r#"%6A%63%61%5F%2B%2F%C3%A9%20%22%78%5C%7E%2A%20%30%31%32%33%34%35%36%37%38%39"#,
+        r#"%6a%63%61%5f%2b%2f%c3%a9%20%22%78%5c%7e%2a%20%30%31%32%33%34%35%36%37%38%39"#,
+        r#"jca_%2b%2f%c3%a9%20%22x%5c~%2a%200123456789"#,
+        r#"amNhXysvw6kgInhcfiogMDEyMzQ1Njc4OWVuZA=="#,
+        r#"amNhXysvw6kgInhcfiogMDEyMzQ1Njc4OQ=="#,
+        r#"YWpjYV8rL8OpICJ4XH4qIDAxMjM0NTY3ODllbmQ="#,
+        r#"YWpjYV8rL8OpICJ4XH4qIDAxMjM0NTY3ODk="#,
+        r#"YWJqY2FfKy/DqSAieFx+KiAwMTIzNDU2Nzg5ZW5k"#,
+        r#"YWJqY2FfKy_DqSAieFx-KiAwMTIzNDU2Nzg5"#,
+    ];
+    let canary = Canary::text("canary", SECRET);
+    for text in written {
+        assert!(canary.is_in(format!("before {text} after").as_bytes()), "{text}");
+    }
 }

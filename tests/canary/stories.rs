@@ -8,14 +8,17 @@ use std::{
     path::Path,
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ephemerald::sandbox::{control_plane::JobSpec, jumpcloud::Rule};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
     outlets,
-    process::{World, asking::Ask},
+    process::{
+        World,
+        asking::Ask,
+        secrets::{of_key_file, of_token},
+    },
     scan::{Canary, Outlet, assert_clean},
     tiny::Tiny,
 };
@@ -29,26 +32,6 @@ fn fresh(what: &str) -> String {
 fn private(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// A key file as it lies there, and the key that it holds.
-fn of_key_file(name: &str, path: &Path) -> Vec<Canary> {
-    let content = fs::read(path).unwrap();
-    let mut canaries = vec![Canary::new(name, content.trim_ascii())];
-    let text = str::from_utf8(&content).ok().map(str::trim);
-    if let Some(key) = text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).filter(|key| key.len() == 32) {
-        canaries.push(Canary::new(&format!("{name}: its bytes"), &key));
-    }
-    canaries
-}
-
-fn of_token(token: &str) -> Vec<Canary> {
-    let json = URL_SAFE_NO_PAD.decode(token.trim().strip_prefix("eph1.").unwrap()).unwrap();
-    let json: Value = serde_json::from_slice(&json).unwrap();
-    vec![
-        Canary::text("agent token", token),
-        Canary::text("agent token: its secret", json["secret"].as_str().unwrap()),
-    ]
 }
 
 /// A port for the probes.
@@ -75,7 +58,7 @@ async fn proxied(world: &World) -> Vec<(Tiny, Canary)> {
 }
 
 /// Grants of both kinds to their end, and an inventory.
-async fn work(world: &World, account: &str) {
+pub(crate) async fn work(world: &World, account: &str) {
     let grant = world.approved(Ask::role(account, "Manager", 2)).await;
     let made = world.approved(Ask::ephemeral("visitor@example.com", "Help Desk", 2)).await;
     let refused = world.approved(Ask::role("nobody@example.com", "Manager", 2)).await;
@@ -87,7 +70,7 @@ async fn work(world: &World, account: &str) {
     world.result(&job).await;
 }
 
-fn reads_its_files_again(world: &World) {
+pub(crate) fn reads_its_files_again(world: &World) {
     let pid = i32::try_from(world.agent.running.as_ref().unwrap().id().unwrap()).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::HUP).unwrap();
 }
@@ -104,7 +87,7 @@ async fn nothing_that_an_agent_with_an_api_key_holds_is_seen_at_any_way_out() {
     let mut world = world.started().await;
     work(&world, "dmitri@example.com").await;
     let state = world.files.state.clone();
-    let mut canaries = of_token(&fs::read_to_string(world.files.root.join("agent-token")).unwrap());
+    let mut canaries = of_token(&world.files.root.join("agent-token"));
     canaries.push(Canary::text("API key", &world.api_key));
     canaries.extend(of_key_file("first agent key", &state.join("agent.key")));
     let said = world.agent.command(&["rotate-key"]).await;

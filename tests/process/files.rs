@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ephemerald::secrets::{
-    Secret,
-    guard::{self, Outlet},
-};
+use super::scan::Canary;
 
 /// Where they are.
 pub(crate) struct Files {
@@ -52,17 +49,20 @@ impl Files {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Looks for a secret, in every usual encoding, in all that the agent printed and in every file below its state
-    /// directory.
-    pub(crate) fn hold_nowhere(&self, secret: &str) {
-        let _known = Secret::new(secret.to_owned());
+    /// Looks for each secret, in every usual encoding, in all that the agent printed and in every file below its state
+    /// directory that is no key.
+    pub(crate) fn hold_nowhere(&self, canaries: &[Canary]) {
         let mut paths = vec![self.log.clone(), self.state.clone()];
         while let Some(path) = paths.pop() {
             if let Ok(entries) = fs::read_dir(&path) {
                 paths.extend(entries.map(|entry| entry.unwrap().path()));
-            } else if let Ok(content) = fs::read(&path) {
-                let found = guard::judge(Outlet::Output, &content, None);
-                assert!(found.is_ok(), "the connection's key is in {}", path.display());
+            } else if path.extension().is_none_or(|end| end != "key")
+                && let Ok(content) = fs::read(&path)
+            {
+                for canary in canaries {
+                    let form = canary.in_bytes(&content);
+                    assert!(form.is_none(), "SEEN: {} ({form:?}) in {}", canary.name, path.display());
+                }
             }
         }
     }

@@ -8,8 +8,11 @@ pub(crate) mod asking;
 mod files;
 #[path = "../contract/guard.rs"]
 mod guard;
+pub(crate) mod scan;
+pub(crate) mod secrets;
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -23,6 +26,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 pub(crate) use self::{agent::Agent, files::Files};
 use guard::WithinContract;
+use scan::Canary;
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(45);
@@ -35,6 +39,8 @@ pub(crate) struct World {
     pub(crate) files: Files,
     /// The connection's API key: must never be seen anywhere.
     pub(crate) api_key: String,
+    /// Secrets that this world's ledger holds on purpose.
+    pub(crate) told: Vec<String>,
     control_at: SocketAddr,
     control: Option<Part>,
     neighbours: Vec<Part>,
@@ -73,6 +79,7 @@ impl World {
             _contract: WithinContract(cloud.console.clone()),
             cloud: cloud.console,
             api_key: cloud.api_key,
+            told: Vec::new(),
             agent: Agent::of(&files),
             files,
             operator,
@@ -168,12 +175,23 @@ impl World {
     }
 }
 
-/// However a story went, and however often its agent was killed in it: nothing that is left behind holds the key.
+/// However a story went, and however often its agent was killed in it: nothing that is left behind holds a secret.
 impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.files.hold_nowhere(&self.api_key);
+            self.files.hold_nowhere(&self.secrets());
         }
+    }
+}
+
+impl World {
+    /// All that the agent has been given now, and that it has made for itself.
+    pub(crate) fn secrets(&self) -> Vec<Canary> {
+        let mut canaries = secrets::of_files(&self.files);
+        canaries.push(Canary::text("API key", &self.api_key));
+        canaries.extend(self.cloud.tokens().iter().map(|token| Canary::text("access token", token)));
+        canaries.retain(|canary| !self.told.iter().any(|told| canary.is_in(told.as_bytes())));
+        canaries
     }
 }
 
@@ -190,7 +208,7 @@ pub(crate) async fn start_cloud(
 ) -> (jumpcloud::Running, Part) {
     let tls = root.join(tls);
     let mut options = jumpcloud::Options::new(SocketAddr::from(([127, 0, 0, 1], 0)), Some(&tls));
-    options.api_key = Some(format!("jca_canary{:016x}", std::process::id()));
+    options.api_key = Some(format!("jca_canary{:016x}", RandomState::new().hash_one(tls.as_os_str())));
     edit(&mut options, root);
     let (stop, stopped) = oneshot::channel::<()>();
     let mut running = jumpcloud::run(options, async { drop(stopped.await) }).await.unwrap();

@@ -97,6 +97,17 @@ async fn an_html_page_comes_instead_of_the_answer_before_or_after_the_effect() {
 }
 
 #[tokio::test]
+async fn an_error_that_quotes_the_key_holds_it_and_has_no_effect() {
+    let bench = Bench::plain().await;
+    let path = bench.path(AMARA);
+    bench.once("PUT", Fault::Echo { status: 403 });
+    let (status, body) = bench.put(&path, json!({"roleName": "Manager"})).await;
+    assert_eq!(status, 403);
+    assert!(body["message"].as_str().unwrap().contains(OWNER), "{body}");
+    assert_eq!(bench.roles(AMARA), ["Read Only"]);
+}
+
+#[tokio::test]
 async fn a_success_without_effect_shows_what_it_did_not_do() {
     let bench = Bench::plain().await;
     let path = bench.path(AMARA);

@@ -10,7 +10,7 @@ use crate::{
     config::{
         duration::{self, DAY, SECOND},
         error::ConfigError,
-        template,
+        show, template,
     },
     engine::{
         ids::{BadName, Email, RoleName},
@@ -163,9 +163,9 @@ impl Check<'_> {
     fn bad(&self, key: &str, expected: &str, found: &str) -> ConfigError {
         ConfigError::Value {
             origin: self.origin.to_owned(),
-            key: key.to_owned(),
+            key: show::quotable(key),
             expected: expected.to_owned(),
-            found: format!("{found:?}"),
+            found: show::quotable(&format!("{found:?}")),
         }
     }
 }

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::{ConfigError, nearest},
-    template,
+    show, template,
 };
 use crate::engine::policy::Policy;
 
@@ -71,7 +71,7 @@ pub fn load(path: &Path) -> Result<Policy, ConfigError> {
 pub fn parse(text: &str, origin: &str) -> Result<Policy, ConfigError> {
     let syntax = |error: toml::de::Error| ConfigError::Syntax {
         origin: origin.to_owned(),
-        problem: error.to_string().trim_end().to_owned(),
+        problem: show::quotable(error.to_string().trim_end()),
     };
     let mut unknown = Vec::new();
     let source = toml::Deserializer::parse(text).map_err(syntax)?;
@@ -80,6 +80,7 @@ pub fn parse(text: &str, origin: &str) -> Result<Policy, ConfigError> {
     if let Some(key) = unknown.into_iter().next() {
         let known = known_keys();
         let nearest = nearest(&key, known.iter().map(String::as_str));
+        let key = show::quotable(&key);
         return Err(ConfigError::UnknownKey { origin: origin.to_owned(), key, nearest });
     }
     Check { origin }.policy(raw, hash(text))

@@ -96,6 +96,11 @@ pub enum Fault {
     Unauthorized,
     /// Not executed; 403, as if the role were too low.
     Forbidden,
+    /// Not executed; answers this status, and quotes the request's own credential in the body.
+    Echo {
+        /// Such as 401.
+        status: u16,
+    },
     /// Executed; the body arrives in eight pieces with this pause between them.
     SlowBody {
         /// Milliseconds.
@@ -122,6 +127,7 @@ impl Fault {
             Self::NoEffect => "no_effect",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::Echo { .. } => "echo",
             Self::SlowBody { .. } => "slow_body",
             Self::Truncated => "truncated",
         }

@@ -146,6 +146,7 @@ fn act(world: &mut World, request: &Request, fault: &Fault, now: i64) -> Done {
         Fault::Html { status, executed: false } => without(Answer::Html(*status)),
         Fault::Unauthorized => without(Answer::plain(Reply::unauthorized())),
         Fault::Forbidden => without(Answer::plain(Reply::error(403, "Forbidden"))),
+        Fault::Echo { status } => without(Answer::plain(Reply::error(*status, &request.credentials()))),
         Fault::NoEffect => without(Answer::plain(world.rehearse(request, now))),
         Fault::Late { hang: true, .. } => Done::new(Answer::Never, true),
         Fault::Late { hang: false, .. } => {

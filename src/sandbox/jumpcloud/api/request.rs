@@ -25,6 +25,12 @@ pub(in super::super) struct Request {
 }
 
 impl Request {
+    /// What it proves itself with, as somebody who is careless quotes it.
+    pub(in super::super) fn credentials(&self) -> String {
+        let of = |header: &Option<String>| header.clone().unwrap_or_default();
+        format!("not accepted: x-api-key {:?}, authorization {:?}", of(&self.key), of(&self.authorization))
+    }
+
     /// The path in pieces; a slash at the end does not count.
     pub(super) fn segments(&self) -> Vec<&str> {
         self.path.trim_matches('/').split('/').collect()

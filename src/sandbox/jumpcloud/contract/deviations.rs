@@ -44,13 +44,14 @@ pub(super) const fn answers_as_described(fault: &Fault) -> bool {
         | Fault::TooManyRequests { .. }
         | Fault::Unauthorized
         | Fault::Forbidden => true,
-        // A gateway's status, a body that is cut, a page for people, or nothing.
+        // A gateway's status, a body that is cut, a page for people, a quoted key, or nothing.
         Fault::ErrorBefore { .. }
         | Fault::ErrorAfter { .. }
         | Fault::ResetBefore
         | Fault::ResetAfter
         | Fault::ResetMidBody
         | Fault::Html { .. }
+        | Fault::Echo { .. }
         | Fault::Late { .. }
         | Fault::Truncated => false,
     }
