@@ -61,7 +61,7 @@ impl Insights {
                 Subject::Admin { .. } => admins,
                 Subject::Thing { .. } => things,
             };
-            known && insight.at_ms <= newest && insight.at_ms >= oldest
+            known && insight.at_ms <= newest && insight.at_ms > oldest
         })
     }
 }
