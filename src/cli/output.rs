@@ -14,17 +14,23 @@ use crate::{
 
 /// Prints text as it is.
 pub(super) fn text(text: &str) -> Result<(), Failure> {
-    guard::judge(Outlet::Output, text.as_bytes(), None)
-        .map_err(|hit| Failure::new(Exit::Failed, exit::withheld(&hit)))?;
+    looked_over(text)?;
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(Exit::Failed, error)),
         _ => Ok(()),
     }
 }
 
-/// Prints text for eyes, in lines of at most 80 columns.
+/// Prints text for eyes, in lines of at most 80 columns. Looked over before it is folded, too: a secret that holds a space
+/// is not found where a line ends in it.
 pub(super) fn folded(lines: &str) -> Result<(), Failure> {
+    looked_over(lines)?;
     text(&fold(lines))
+}
+
+fn looked_over(text: &str) -> Result<(), Failure> {
+    guard::judge(Outlet::Output, text.as_bytes(), None)
+        .map_err(|hit| Failure::new(Exit::Failed, exit::withheld(&hit)))
 }
 
 /// Prints a value as indented JSON.
@@ -118,5 +124,14 @@ mod tests {
         }
         drop(secret);
         assert!(wrong().to_string().contains(canary));
+    }
+
+    #[test]
+    fn a_secret_that_a_line_would_end_in_is_found_before_it_is_folded() {
+        let phrase = "an output canary of 5 words";
+        let _secret = Secret::new(phrase.to_owned());
+        let line = format!("{} {phrase}", "x".repeat(70));
+        assert!(!fold(&line).contains(phrase), "it would be in two pieces");
+        assert!(folded(&line).is_err());
     }
 }
