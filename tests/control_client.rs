@@ -37,6 +37,22 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
+/// To a listener of the test's own, on loopback and in the clear.
+fn plain_door(origin: &str) -> Arc<Door> {
+    let options = DoorOptions {
+        origin: origin.to_owned(),
+        extra_ca_pem: None,
+        only_extra_ca: false,
+        proxy: None,
+        connect_timeout: Duration::from_secs(5),
+        read_timeout: Duration::from_secs(60),
+        total_timeout: Duration::from_secs(60),
+        max_body: 1 << 20,
+        user_agent: "ephemerald-test".to_owned(),
+    };
+    Arc::new(Door::new(options).unwrap())
+}
+
 struct Plane {
     running: Running,
     operator: Operator,

@@ -17,12 +17,11 @@ use ephemerald::{
         wire::{AcquireRequest, StatusRequest},
     },
     engine::ids::AgentId,
-    http::{Door, DoorOptions},
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use super::speaker;
+use super::{plain_door, speaker};
 
 /// A control plane in the middle of a change of the agent's key: what it was asked, and with which key.
 struct Changing {
@@ -55,19 +54,8 @@ impl Changing {
     }
 
     fn client(&self, key: KeyPair) -> Arc<Client> {
-        let door = Door::new(DoorOptions {
-            origin: self.origin.clone(),
-            extra_ca_pem: None,
-            only_extra_ca: false,
-            proxy: None,
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(60),
-            total_timeout: Duration::from_secs(60),
-            max_body: 1 << 20,
-            user_agent: "ephemerald-test".to_owned(),
-        });
         let agent = AgentId::new("agent-1").unwrap();
-        Arc::new(Client::new(Arc::new(door.unwrap()), key, &agent, speaker(), clock::now))
+        Arc::new(Client::new(plain_door(&self.origin), key, &agent, speaker(), clock::now))
     }
 }
 

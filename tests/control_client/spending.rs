@@ -1,6 +1,6 @@
 //! The secret of a token while it is spent.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use ephemerald::{
     clock,
@@ -9,7 +9,6 @@ use ephemerald::{
         enroll::{self, About},
         token::AgentToken,
     },
-    http::{Door, DoorOptions},
     secrets::{
         AtRest,
         guard::{self, Outlet},
@@ -20,24 +19,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{entropy, speaker};
+use super::{entropy, plain_door, speaker};
 
 const SECRET: &str = "spent-canary/5b7e0d93";
-
-fn door(origin: &str) -> Arc<Door> {
-    let options = DoorOptions {
-        origin: origin.to_owned(),
-        extra_ca_pem: None,
-        only_extra_ca: false,
-        proxy: None,
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(60),
-        total_timeout: Duration::from_secs(60),
-        max_body: 1 << 20,
-        user_agent: "ephemerald-test".to_owned(),
-    };
-    Arc::new(Door::new(options).unwrap())
-}
 
 /// Reads until the secret has come.
 async fn hears_it(listener: &TcpListener) -> TcpStream {
@@ -56,7 +40,7 @@ async fn the_secret_of_a_token_goes_to_its_control_plane_alone_while_it_is_spent
     let url = format!("http://{}", listener.local_addr().unwrap());
     let token = AgentToken { url: url.clone(), secret: SECRET.to_owned(), root: "root".to_owned() };
     let key = enroll::prepare(dir.path(), &entropy(9), &AtRest::Plain).unwrap();
-    let client = Client::unenrolled(door(&url), key.clone(), speaker(), clock::now);
+    let client = Client::unenrolled(plain_door(&url), key.clone(), speaker(), clock::now);
     let is_held = |to: Option<&str>| guard::judge(Outlet::Request, SECRET.as_bytes(), to).is_err();
 
     let about = About::default();
